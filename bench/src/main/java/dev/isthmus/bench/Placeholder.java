@@ -1,0 +1,1 @@
+package dev.isthmus.bench; /** Placeholder. */ public final class Placeholder { private Placeholder() {} }

@@ -1,0 +1,1 @@
+package dev.isthmus.bindings; /** Placeholder. */ public final class NativeLibraries { private NativeLibraries() {} }

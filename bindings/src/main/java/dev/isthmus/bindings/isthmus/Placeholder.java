@@ -1,0 +1,1 @@
+package dev.isthmus.bindings.isthmus; /** Placeholder. */ public final class Placeholder { private Placeholder() {} }

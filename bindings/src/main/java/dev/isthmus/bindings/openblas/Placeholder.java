@@ -1,0 +1,1 @@
+package dev.isthmus.bindings.openblas; /** Placeholder. */ public final class Placeholder { private Placeholder() {} }

@@ -1,0 +1,35 @@
+package dev.isthmus.engine.config;
+
+import java.util.List;
+
+/**
+ * The hyperparameters of a GPT-2 model, as config.json states them.
+ *
+ * @param layers n_layer
+ * @param heads n_head, H
+ * @param channels n_embd, C
+ * @param inner n_inner, 4 C where config.json says null
+ * @param context n_positions, P
+ * @param vocabulary vocab_size, V
+ * @param epsilon layer_norm_epsilon
+ * @param activation activation_function
+ * @param scaleAttention scale_attn_weights: scores are divided by √D
+ * @param scaleByInverseLayer scale_attn_by_inverse_layer_idx: scores of layer l are also divided by l + 1
+ * @param tiedHead tie_word_embeddings: the output matrix is the token embedding
+ * @param endOfText the ids that end a text (eos_token_id); may be empty
+ */
+public record Gpt2Config(int layers, int heads, int channels, int inner, int context, int vocabulary, double epsilon,
+        Activation activation, boolean scaleAttention, boolean scaleByInverseLayer, boolean tiedHead,
+        List<Integer> endOfText) {
+
+    /** D, the channels of one head. */
+    public int headChannels() {
+        return channels / heads;
+    }
+
+    /** What layer {@code layer}'s attention scores are multiplied with. */
+    public double attentionScale(int layer) {
+        double scale = scaleAttention ? 1 / Math.sqrt(headChannels()) : 1;
+        return scaleByInverseLayer ? scale / (layer + 1) : scale;
+    }
+}

@@ -1,0 +1,32 @@
+package dev.isthmus.engine.model;
+
+import dev.isthmus.engine.kernels.LayerNorm;
+import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.tensor.Tensor;
+import java.util.List;
+
+/**
+ * The weights of a GPT-2 model, all F32.
+ *
+ * @param tokenEmbedding wte [V, C]
+ * @param positionEmbedding wpe [P, C]
+ * @param blocks the transformer blocks, first to last
+ * @param finalNorm ln_f
+ * @param head the output matrix [V, C], without bias; the token embedding's own memory where they are tied
+ */
+public record Gpt2Weights(Tensor tokenEmbedding, Tensor positionEmbedding, List<Block> blocks, LayerNorm finalNorm,
+        Linear head) {
+
+    /**
+     * One transformer block.
+     *
+     * @param attentionNorm ln_1
+     * @param attentionInput attn.c_attn, C → 3C: queries, keys and values side by side
+     * @param attentionOutput attn.c_proj, C → C
+     * @param feedForwardNorm ln_2
+     * @param feedForwardInput mlp.c_fc, C → n_inner
+     * @param feedForwardOutput mlp.c_proj, n_inner → C
+     */
+    public record Block(LayerNorm attentionNorm, Linear attentionInput, Linear attentionOutput,
+            LayerNorm feedForwardNorm, Linear feedForwardInput, Linear feedForwardOutput) {}
+}

@@ -1,0 +1,1 @@
+package dev.isthmus.engine.weights; /** Placeholder. */ public final class Checkpoint { private Checkpoint() {} }

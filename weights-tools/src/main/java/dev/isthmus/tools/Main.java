@@ -1,0 +1,1 @@
+package dev.isthmus.tools; /** Placeholder. */ public final class Main { private Main() {} }

@@ -1,0 +1,9 @@
+/** The {@code isthmus} command. */
+module dev.isthmus.tools {
+    requires dev.isthmus.engine;
+    requires dev.isthmus.bindings;
+    requires com.fasterxml.jackson.core;
+    requires info.picocli;
+
+    opens dev.isthmus.tools to info.picocli;
+}
