@@ -1,50 +1,169 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.errors.ClosedException;
+import dev.isthmus.engine.errors.ConcurrentUseException;
+import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.kernels.Backends;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.model.Gpt2Forward;
+import dev.isthmus.engine.model.Gpt2Loader;
+import dev.isthmus.engine.model.Gpt2Weights;
 import dev.isthmus.engine.tokenizer.Tokenizer;
+import dev.isthmus.engine.weights.Checkpoint;
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Supplier;
 
-/** A GPT-2 model: weights, configuration and tokenizer. Immutable; any thread may use it. */
+/**
+ * A GPT-2 model: weights, configuration and tokenizer. Immutable; any number of threads may use it, each with its own
+ * {@link Session}. It holds its weights off-heap until it is closed.
+ */
 public final class Model implements AutoCloseable {
 
-    private Model() {}
+    private final Arena arena;
+    private final Gpt2Config config;
+    private final Optional<Tokenizer> tokenizer;
+    private final Kernels kernels;
+    private final Gpt2Forward forward;
+    private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
+    private boolean closed;
 
-    /** Opens a model directory with the default options. */
+    private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
+            Gpt2Weights weights) {
+        this.arena = arena;
+        this.config = config;
+        this.tokenizer = tokenizer;
+        this.kernels = kernels;
+        this.forward = new Gpt2Forward(config, weights, kernels);
+    }
+
+    /**
+     * Opens a model directory with the default options.
+     *
+     * @see #open(Path, ModelOptions)
+     */
     public static Model open(Path directory) {
         return open(directory, ModelOptions.DEFAULT);
     }
 
-    /** Opens a model directory. */
+    /**
+     * Opens a Hugging Face style directory: config.json, model.safetensors (or shards with
+     * model.safetensors.index.json) and, if it has them, tokenizer.json or vocab.json with merges.txt. The weights are
+     * copied into memory, so the files may change or vanish afterwards. The path may be of any file system.
+     *
+     * @throws dev.isthmus.engine.errors.CheckpointException if a file is missing or not what it should be
+     * @throws dev.isthmus.engine.errors.UnsupportedModelException if the configuration is not one that is computed
+     * @throws dev.isthmus.engine.errors.BackendException if the backend asked for cannot be used
+     */
     public static Model open(Path directory, ModelOptions options) {
-        throw new UnsupportedOperationException();
+        Gpt2Config config = Gpt2Config.read(directory);
+        Optional<Tokenizer> tokenizer = Tokenizer.open(directory);
+        int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
+        Arena arena = Arena.ofShared();
+        Kernels kernels = null;
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            kernels = switch (options.backend()) {
+                case AUTO, CPU -> Backends.cpu(threads);
+                case REFERENCE -> Backends.reference();
+            };
+            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, arena, threads, options.loadProgress());
+            return new Model(arena, config, tokenizer, kernels, weights);
+        } catch (Throwable failed) {
+            if (kernels != null) {
+                kernels.close();
+            }
+            arena.close();
+            throw failed;
+        }
     }
 
-    /** A new, empty session. */
+    /**
+     * A new, empty session. Cheap: it takes memory as its text grows. Close it before or after the model.
+     *
+     * @throws ClosedException if the model is closed
+     */
     public Session newSession() {
-        throw new UnsupportedOperationException();
+        return whileOpen(() -> new Session(this));
     }
 
     /** The hyperparameters. */
     public Gpt2Config config() {
-        throw new UnsupportedOperationException();
+        return config;
     }
 
     /** The tokenizer; empty where the directory has no tokenizer files. */
     public Optional<Tokenizer> tokenizer() {
-        throw new UnsupportedOperationException();
+        return tokenizer;
+    }
+
+    /**
+     * The tokenizer.
+     *
+     * @throws InvalidInputException if the directory has no tokenizer files
+     */
+    Tokenizer requireTokenizer(String purpose) {
+        return tokenizer.orElseThrow(() -> new InvalidInputException(purpose + ": the model's directory has neither "
+                + "tokenizer.json nor vocab.json with merges.txt, so text cannot be used; pass token ids"));
     }
 
     /** Which kernels the model runs on, in words. */
     public String backend() {
-        throw new UnsupportedOperationException();
+        return kernels.description();
     }
 
-    /** Scores a text of any length by windows of the model's context that move by {@code stride} tokens. */
+    /**
+     * Scores a text of any length. A text longer than the context is read in windows of the context's length, each
+     * {@code stride} tokens after the one before; a token is scored in the first window that reaches it, as in Hugging
+     * Face's guide to perplexity of fixed-length models.
+     *
+     * @param ids the text's tokens, at least two
+     * @param stride 1..context; smaller gives each token more context and takes longer. At the full context the first
+     *     token of each window has nothing before it and is left out
+     * @throws InvalidInputException if an argument is out of range
+     */
     public Score score(int[] ids, int stride) {
-        throw new UnsupportedOperationException();
+        return Scorer.score(this, ids, stride, () -> false);
     }
 
+    /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */
     @Override
-    public void close() {}
+    public void close() {
+        if (lifetime.getReadHoldCount() > 0) {
+            throw new ConcurrentUseException("close the model: called from inside one of its own calls");
+        }
+        lifetime.writeLock().lock();
+        try {
+            if (!closed) {
+                closed = true;
+                kernels.close();
+                arena.close();
+            }
+        } finally {
+            lifetime.writeLock().unlock();
+        }
+    }
+
+    /** Runs {@code work} while the model cannot be closed. */
+    <R> R whileOpen(Supplier<R> work) {
+        lifetime.readLock().lock();
+        try {
+            if (closed) {
+                throw new ClosedException("the model is closed; open it again with Model.open");
+            }
+            return work.get();
+        } finally {
+            lifetime.readLock().unlock();
+        }
+    }
+
+    Gpt2Forward forward() {
+        return forward;
+    }
+
+    Kernels kernels() {
+        return kernels;
+    }
 }

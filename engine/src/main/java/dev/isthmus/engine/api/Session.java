@@ -1,55 +1,315 @@
 package dev.isthmus.engine.api;
 
-/** One text that a model reads and continues. One caller at a time. */
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.errors.ClosedException;
+import dev.isthmus.engine.errors.ConcurrentUseException;
+import dev.isthmus.engine.errors.ContextFullException;
+import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.model.LayerProbe;
+import dev.isthmus.engine.model.Scratch;
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+
+/**
+ * One text that a model reads and continues. It holds the text's keys and values off-heap until it is closed.
+ *
+ * <p>One caller at a time, from any thread: a call that finds another one under way throws
+ * {@link ConcurrentUseException}. A call that throws leaves the session as it was.
+ */
 public final class Session implements AutoCloseable {
 
-    private Session() {}
+    /** Prompts are read in chunks of so many rows: enough for full speed, and a bound on the scratch memory. */
+    private static final int CHUNK_ROWS = 256;
 
-    /** The tokens in the context. */
+    /** Rows of a chunk whose logits are all wanted: V floats each. */
+    private static final int LOGITS_CHUNK_ROWS = 64;
+
+    private final Model model;
+    private final Arena arena = Arena.ofShared();
+    private final KvCache cache;
+    private final RowBatch batch;
+    private final Scratch scratch;
+    private final ReentrantLock callers = new ReentrantLock();
+    private final float[] logits;
+    private int[] tokens = new int[64];
+    private int length;
+    private boolean logitsValid;
+    private int changes;
+    private boolean closed;
+
+    Session(Model model) {
+        this.model = model;
+        cache = model.forward().newCache(arena);
+        batch = new RowBatch(arena);
+        scratch = model.forward().newScratch();
+        logits = new float[model.config().vocabulary()];
+    }
+
+    /** The tokens in the session. */
     public int length() {
-        throw new UnsupportedOperationException();
+        return exclusively(() -> length);
     }
 
-    /** Reads a text. */
+    /** The tokens in the session, first to last. */
+    public int[] tokens() {
+        return exclusively(() -> Arrays.copyOf(tokens, length));
+    }
+
+    /**
+     * Reads a text behind what the session holds. Special tokens in it are plain text.
+     *
+     * @throws InvalidInputException if the text is empty or the model has no tokenizer
+     * @throws ContextFullException if it does not fit into the context
+     */
     public void append(String text) {
-        throw new UnsupportedOperationException();
+        append(model.requireTokenizer("append a text").encode(text));
     }
 
-    /** Reads tokens. */
+    /**
+     * Reads tokens behind what the session holds.
+     *
+     * @throws InvalidInputException if there are none, or one is not in the vocabulary
+     * @throws ContextFullException if they do not fit into the context
+     */
     public void append(int... ids) {
-        throw new UnsupportedOperationException();
+        exclusively(() -> {
+            read(ids, ids.length - 1, null, LayerProbe.NONE);
+            return null;
+        });
     }
 
-    /** Reads tokens and shows what passes between the layers. */
+    /**
+     * Reads tokens and shows what passes between the layers.
+     *
+     * @throws InvalidInputException if there are none, or one is not in the vocabulary
+     * @throws ContextFullException if they do not fit into the context
+     */
     public void append(int[] ids, ForwardObserver observer) {
-        throw new UnsupportedOperationException();
+        exclusively(() -> {
+            read(ids, 0, (position, row) -> {}, new ObserverProbe(observer, model.config()));
+            return null;
+        });
     }
 
-    /** Reads tokens and hands over the logits of each of their positions. */
+    /**
+     * Reads tokens and hands over the logits of each of their positions.
+     *
+     * @throws InvalidInputException if there are none, or one is not in the vocabulary
+     * @throws ContextFullException if they do not fit into the context
+     */
     public void append(int[] ids, LogitsVisitor visitor) {
-        throw new UnsupportedOperationException();
+        appendFrom(ids, 0, visitor, LayerProbe.NONE);
     }
 
-    /** The logits of the last position: V values. */
+    /** As {@link #append(int[], LogitsVisitor)}, for the logits from {@code ids[first]} on. */
+    void appendFrom(int[] ids, int first, LogitsVisitor visitor, LayerProbe probe) {
+        exclusively(() -> {
+            read(ids, first, visitor, probe);
+            return null;
+        });
+    }
+
+    /**
+     * The logits of the last position, which predict the next token: V values.
+     *
+     * @throws InvalidInputException if the session is empty
+     */
     public float[] logits() {
-        throw new UnsupportedOperationException();
+        return exclusively(() -> currentLogits(LayerProbe.NONE).clone());
     }
 
-    /** The probabilities of the next token: V values. */
+    /**
+     * The probabilities of the next token: V values that add up to 1.
+     *
+     * @throws InvalidInputException if the session is empty
+     */
     public float[] probabilities() {
-        throw new UnsupportedOperationException();
+        return exclusively(() -> {
+            float[] values = currentLogits(LayerProbe.NONE);
+            try (Arena temporary = Arena.ofShared()) {
+                Tensor x = model.kernels().allocate(temporary, 1, values.length);
+                for (int i = 0; i < values.length; i++) {
+                    if (x.dtype() == DType.F64) {
+                        x.data().setAtIndex(ValueLayout.JAVA_DOUBLE, i, values[i]);
+                    } else {
+                        x.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, values[i]);
+                    }
+                }
+                model.kernels().softmax(x);
+                float[] probabilities = new float[values.length];
+                copyRow(x, 0, probabilities);
+                return probabilities;
+            }
+        });
     }
 
-    /** Forgets all but the first {@code length} tokens. */
-    public void rewind(int length) {
-        throw new UnsupportedOperationException();
+    /**
+     * Forgets all but the first {@code newLength} tokens.
+     *
+     * @throws InvalidInputException if there are fewer
+     */
+    public void rewind(int newLength) {
+        exclusively(() -> {
+            if (newLength < 0 || newLength > length) {
+                throw new InvalidInputException("rewind: the session holds " + length
+                        + " tokens, so it can go back to 0.." + length + ", not to " + newLength);
+            }
+            truncate(newLength);
+            changes++;
+            return null;
+        });
     }
 
-    /** Continues the text. */
+    /**
+     * Continues the text. Nothing is computed until tokens are taken; the tokens taken become part of the session.
+     *
+     * @throws InvalidInputException if the session is empty, or stop strings are given to a model without tokenizer
+     */
     public Generation generate(GenerationOptions options) {
-        throw new UnsupportedOperationException();
+        return exclusively(() -> {
+            if (length == 0) {
+                throw new InvalidInputException("generate: the prompt is empty; append at least one token first");
+            }
+            return new Generation(this, options, model);
+        });
     }
 
+    /** Frees the session's memory once a call under way is done; idempotent. */
     @Override
-    public void close() {}
+    public void close() {
+        if (callers.isHeldByCurrentThread()) {
+            throw new ConcurrentUseException("close the session: called from inside one of its own calls");
+        }
+        callers.lock();
+        try {
+            if (!closed) {
+                closed = true;
+                scratch.close();
+                arena.close();
+            }
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    /** Runs {@code work} as the session's only caller, with the model held open. */
+    <R> R exclusively(Supplier<R> work) {
+        if (callers.isHeldByCurrentThread() || !callers.tryLock()) {
+            throw new ConcurrentUseException("a session serves one caller at a time, and another call is under way; "
+                    + "use one session per thread");
+        }
+        try {
+            if (closed) {
+                throw new ClosedException("the session is closed; make a new one with Model.newSession");
+            }
+            return model.whileOpen(work);
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    /** Counts what callers changed, so that a generation notices that its text is no longer there. */
+    int changes() {
+        return changes;
+    }
+
+    /** Adds a generated token, which is computed when the logits behind it are asked for. */
+    void push(int id) {
+        store(length, id);
+        length++;
+        logitsValid = false;
+    }
+
+    /** The logits of the last position, computing what is not yet in the cache; the session's own array. */
+    float[] currentLogits(LayerProbe probe) {
+        if (length == 0) {
+            throw new InvalidInputException("logits: the session is empty; append at least one token first");
+        }
+        if (!logitsValid) {
+            int computed = Math.min(cache.length(), length - 1);
+            cache.rewind(computed);
+            compute(tokens, computed, length, length - 1, null, probe);
+        }
+        return logits;
+    }
+
+    private void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
+        if (ids.length == 0) {
+            throw new InvalidInputException("append: the prompt is empty; at least one token is needed");
+        }
+        int before = length;
+        if (ids.length > cache.context() - before) {
+            throw new ContextFullException(cache.context(), before, ids.length);
+        }
+        for (int i = 0; i < ids.length; i++) {
+            model.forward().checkToken(ids[i], before + i);
+            store(before + i, ids[i]);
+        }
+        try {
+            compute(tokens, cache.length(), before + ids.length, before + firstLogits, visitor, probe);
+            length = before + ids.length;
+            changes++;
+        } catch (Throwable failed) {
+            truncate(before);
+            throw failed;
+        }
+    }
+
+    /** Computes ids[from, to), with the logits from position {@code firstLogits} on for the visitor. */
+    private void compute(int[] ids, int from, int to, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
+        logitsValid = false;
+        for (int start = from; start < to; ) {
+            int rows = visitor != null && start + CHUNK_ROWS > firstLogits ? LOGITS_CHUNK_ROWS : CHUNK_ROWS;
+            int end = Math.min(start + rows, to);
+            batch.clear();
+            batch.add(cache, ids, start, end);
+            int first = visitor == null ? to - 1 : Math.max(firstLogits, start);
+            int[] outputs = new int[Math.max(0, end - first)];
+            for (int i = 0; i < outputs.length; i++) {
+                outputs[i] = first - start + i;
+            }
+            Tensor rowsOfLogits = model.forward().forward(batch, outputs, scratch, probe);
+            for (int i = 0; i < outputs.length; i++) {
+                copyRow(rowsOfLogits, i, logits);
+                if (visitor != null) {
+                    visitor.row(first + i, logits);
+                }
+            }
+            start = end;
+        }
+        logitsValid = true;
+    }
+
+    private void truncate(int newLength) {
+        if (newLength != length || cache.length() > newLength) {
+            logitsValid = false;
+        }
+        length = newLength;
+        cache.rewind(Math.min(newLength, cache.length()));
+    }
+
+    private void store(int index, int id) {
+        if (index == tokens.length) {
+            tokens = Arrays.copyOf(tokens, 2 * tokens.length);
+        }
+        tokens[index] = id;
+    }
+
+    private static void copyRow(Tensor from, long row, float[] into) {
+        if (from.dtype() == DType.F32) {
+            MemorySegment.copy(from.data(), ValueLayout.JAVA_FLOAT, row * into.length * Float.BYTES, into, 0,
+                    into.length);
+            return;
+        }
+        for (int i = 0; i < into.length; i++) {
+            into[i] = (float) from.data().getAtIndex(ValueLayout.JAVA_DOUBLE, row * into.length + i);
+        }
+    }
 }

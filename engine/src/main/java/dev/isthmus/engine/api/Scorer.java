@@ -1,0 +1,62 @@
+package dev.isthmus.engine.api;
+
+import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.model.LayerProbe;
+import java.util.Arrays;
+import java.util.function.BooleanSupplier;
+
+/** Scores texts by a window that slides over them. */
+final class Scorer {
+
+    private Scorer() {}
+
+    static Score score(Model model, int[] ids, int stride, BooleanSupplier cancelled) {
+        int context = model.config().context();
+        if (ids.length < 2) {
+            throw new InvalidInputException("score: at least two tokens are needed, since the first is not predicted; "
+                    + "found " + ids.length);
+        }
+        if (stride < 1 || stride > context) {
+            throw new InvalidInputException("score: the stride must be in 1.." + context
+                    + ", the model's context; found " + stride);
+        }
+        LayerProbe probe = new LayerProbe() {
+            @Override
+            public boolean cancelled() {
+                return cancelled.getAsBoolean();
+            }
+        };
+        double[] logprobs = new double[ids.length - 1];
+        int[] predicted = {0};
+        try (Session session = model.newSession()) {
+            int scored = 1;
+            for (int begin = 0; scored < ids.length; begin += stride) {
+                int end = Math.min(begin + context, ids.length);
+                int from = begin;
+                int first = Math.max(scored, begin + 1);
+                if (first < end) {
+                    session.rewind(0);
+                    session.appendFrom(Arrays.copyOfRange(ids, begin, end - 1), first - 1 - begin,
+                            (position, logits) -> logprobs[predicted[0]++] =
+                                    logProbability(logits, ids[from + position + 1]), probe);
+                }
+                scored = end;
+            }
+        }
+        double[] found = Arrays.copyOf(logprobs, predicted[0]);
+        return new Score(ids.length, -Arrays.stream(found).average().orElse(Double.NaN), found);
+    }
+
+    /** The natural logarithm of a token's softmax, in double. */
+    static double logProbability(float[] logits, int id) {
+        double max = Double.NEGATIVE_INFINITY;
+        for (float logit : logits) {
+            max = Math.max(max, logit);
+        }
+        double sum = 0;
+        for (float logit : logits) {
+            sum += Math.exp(logit - max);
+        }
+        return logits[id] - max - Math.log(sum);
+    }
+}

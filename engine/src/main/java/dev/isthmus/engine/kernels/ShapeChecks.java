@@ -1,0 +1,109 @@
+package dev.isthmus.engine.kernels;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Objects;
+
+/**
+ * What every backend checks before it computes: that tensors have the type and shape which an operation needs.
+ * Native code then sees only addresses and counts that fit together.
+ */
+public final class ShapeChecks {
+
+    private ShapeChecks() {}
+
+    /** Checks {@link Kernels#embedding}'s arguments. */
+    public static void embedding(DType type, Tensor wte, Tensor wpe, RowBatch batch, Tensor x) {
+        long channels = x.dim(1);
+        require("embedding: wte", wte, DType.F32, wte.dim(0), channels);
+        require("embedding: wpe", wpe, DType.F32, wpe.dim(0), channels);
+        require("embedding: x", x, type, batch.rows(), channels);
+        for (int t = 0; t < batch.rows(); t++) {
+            Objects.checkIndex(batch.token(t), wte.dim(0));
+            Objects.checkIndex(batch.position(t), wpe.dim(0));
+        }
+    }
+
+    /** Checks {@link Kernels#layerNorm}'s arguments. */
+    public static void layerNorm(DType type, Tensor x, LayerNorm norm, Tensor out) {
+        long channels = x.dim(1);
+        require("layer norm: weight", norm.weight(), DType.F32, channels);
+        require("layer norm: bias", norm.bias(), DType.F32, channels);
+        require("layer norm: x", x, type, x.dim(0), channels);
+        require("layer norm: out", out, type, x.dim(0), channels);
+    }
+
+    /** Checks {@link Kernels#linear}'s arguments. */
+    public static void linear(DType type, Tensor x, Linear linear, Tensor out) {
+        long rows = x.dim(0);
+        require("linear: x", x, type, rows, linear.inputs());
+        require("linear: out", out, type, rows, linear.outputs());
+        require("linear: weight", linear.weight(), DType.F32, linear.weight().dim(0), linear.weight().dim(1));
+        if (linear.bias() != null) {
+            require("linear: bias", linear.bias(), DType.F32, linear.outputs());
+        }
+    }
+
+    /** Checks {@link Kernels#add}'s arguments. */
+    public static void add(DType type, Tensor x, Tensor y) {
+        require("add: x", x, type, x.dim(0), x.dim(1));
+        require("add: y", y, type, x.dim(0), x.dim(1));
+    }
+
+    /** Checks {@link Kernels#appendKeysAndValues}'s arguments. */
+    public static void append(DType type, Tensor qkv, RowBatch batch, int layer) {
+        long channels = cached("append", type, batch, layer);
+        require("append: qkv", qkv, type, batch.rows(), 3 * channels);
+    }
+
+    /** Checks {@link Kernels#attention}'s arguments. */
+    public static void attention(DType type, Tensor qkv, RowBatch batch, int layer, Tensor out) {
+        long channels = cached("attention", type, batch, layer);
+        require("attention: qkv", qkv, type, batch.rows(), 3 * channels);
+        require("attention: out", out, type, batch.rows(), channels);
+    }
+
+    /** Checks {@link Kernels#selectRows}'s arguments. */
+    public static void selectRows(DType type, Tensor x, int[] rows, Tensor out) {
+        require("select rows: x", x, type, x.dim(0), x.dim(1));
+        require("select rows: out", out, type, rows.length, x.dim(1));
+        for (int row : rows) {
+            Objects.checkIndex(row, x.dim(0));
+        }
+    }
+
+    /** Checks {@link Kernels#softmax}'s argument. */
+    public static void softmax(DType type, Tensor x) {
+        require("softmax: x", x, type, x.dim(0), x.dim(1));
+    }
+
+    private static long cached(String operation, DType type, RowBatch batch, int layer) {
+        KvCache first = batch.cache(0);
+        for (int s = 0; s < batch.sequenceCount(); s++) {
+            KvCache cache = batch.cache(s);
+            int positions = cache.length() + batch.endRow(s) - batch.firstRow(s);
+            if (cache.heads() != first.heads() || cache.headChannels() != first.headChannels()
+                    || (long) cache.blockCount() * KvCache.BLOCK_POSITIONS < positions
+                    || cache.block(0).dtype() != type) {
+                throw new IllegalArgumentException(operation + ": the cache of sequence " + s + " does not hold "
+                        + positions + " positions of " + first.heads() + " heads of " + first.headChannels() + " "
+                        + type + " channels");
+            }
+            Objects.checkIndex(layer, cache.block(0).dim(0));
+        }
+        return (long) first.heads() * first.headChannels();
+    }
+
+    private static void require(String what, Tensor tensor, DType type, long... dims) {
+        boolean fits = tensor.dtype() == type && tensor.shape().rank() == dims.length;
+        for (int i = 0; fits && i < dims.length; i++) {
+            fits = tensor.dim(i) == dims[i];
+        }
+        if (!fits) {
+            throw new IllegalArgumentException(what + ": expected " + type + " " + Arrays.toString(dims)
+                    + ", found " + tensor.dtype() + " " + tensor.shape());
+        }
+    }
+}

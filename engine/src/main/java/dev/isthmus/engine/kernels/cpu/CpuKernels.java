@@ -1,0 +1,188 @@
+package dev.isthmus.engine.kernels.cpu;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.LayerNorm;
+import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.ShapeChecks;
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Float32 on the CPU: OpenBLAS for matrix products of many rows, our own kernels for the rest, each operation split
+ * among a {@link WorkerTeam}. The parts depend on the shapes alone, so results are bit-identical for any number of
+ * threads.
+ */
+public final class CpuKernels implements Kernels {
+
+    private static final DType TYPE = DType.F32;
+
+    /** Up to so many rows our kernel, which reads each weight once, beats OpenBLAS, which packs it first. */
+    private static final int FEW_ROWS = CpuOps.MATMUL_MAX_ROWS;
+
+    private static final int FEW_ROWS_COLUMNS = 192;
+    private static final int BLAS_COLUMNS = 192;
+    private static final int BLAS_ROWS = 256;
+    private static final int ROW_TILE = 16;
+
+    private final CpuOps ops;
+    private final LazyBlas blas;
+    private final WorkerTeam team;
+
+    /**
+     * Puts a backend together.
+     *
+     * @param ops the operations of parts
+     * @param blas OpenBLAS; where there is none, {@code ops} does its work
+     * @param threads the threads that work, the caller's included
+     */
+    CpuKernels(CpuOps ops, LazyBlas blas, int threads) {
+        this.ops = ops;
+        this.blas = blas;
+        this.team = new WorkerTeam(threads);
+    }
+
+    @Override
+    public String description() {
+        return "cpu: " + ops.description() + ", " + (blas.get() != null ? "OpenBLAS" : "no OpenBLAS") + ", " + team.size()
+                + (team.size() == 1 ? " thread" : " threads");
+    }
+
+    @Override
+    public Tensor allocate(Arena arena, long... dims) {
+        return Tensor.allocate(arena, TYPE, dims);
+    }
+
+    @Override
+    public void embedding(Tensor wte, Tensor wpe, RowBatch batch, Tensor x) {
+        ShapeChecks.embedding(TYPE, wte, wpe, batch, x);
+        overRows(x.dim(0), (t0, t1) -> ops.embedding(wte.data(), wpe.data(), batch, x.data(), wte.dim(0), wpe.dim(0),
+                x.dim(1), t0, t1));
+    }
+
+    @Override
+    public void layerNorm(Tensor x, LayerNorm norm, Tensor out) {
+        ShapeChecks.layerNorm(TYPE, x, norm, out);
+        overRows(x.dim(0), (t0, t1) -> ops.layerNorm(x.data(), norm.weight().data(), norm.bias().data(), out.data(),
+                x.dim(1), norm.epsilon(), t0, t1));
+    }
+
+    @Override
+    public void linear(Tensor x, Linear linear, Activation activation, Tensor out) {
+        ShapeChecks.linear(TYPE, x, linear, out);
+        int rows = (int) x.dim(0);
+        Blas many = rows > FEW_ROWS ? blas.get() : null;
+        if (many == null) {
+            linearFewRows(x, linear, activation, out);
+        } else {
+            linearManyRows(many, x, linear, activation, out);
+        }
+    }
+
+    private void linearFewRows(Tensor x, Linear linear, Activation activation, Tensor out) {
+        int inputs = linear.inputs();
+        int outputs = linear.outputs();
+        long rows = x.dim(0);
+        overTiles(outputs, FEW_ROWS_COLUMNS, (n0, n1) -> {
+            for (long t0 = 0; t0 < rows; t0 += FEW_ROWS) {
+                long count = Math.min(FEW_ROWS, rows - t0);
+                ops.matmul(rowSlice(x, t0, count), linear.weight().data(), rowSlice(out, t0, count), linear.layout(),
+                        count, inputs, outputs, n0, n1);
+            }
+            addBias(linear, activation, out.data(), rows, n0, n1);
+        });
+    }
+
+    private void linearManyRows(Blas many, Tensor x, Linear linear, Activation activation, Tensor out) {
+        int inputs = linear.inputs();
+        int outputs = linear.outputs();
+        int rows = (int) x.dim(0);
+        int rowTiles = Math.ceilDiv(rows, BLAS_ROWS);
+        int columnTiles = Math.ceilDiv(outputs, BLAS_COLUMNS);
+        team.run(rowTiles * columnTiles, tile -> {
+            int t0 = tile % rowTiles * BLAS_ROWS;
+            int t1 = Math.min(t0 + BLAS_ROWS, rows);
+            int n0 = tile / rowTiles * BLAS_COLUMNS;
+            int n1 = Math.min(n0 + BLAS_COLUMNS, outputs);
+            many.sgemm(x.data(), linear.weight().data(), out.data(), linear.layout(), inputs, outputs, t0, t1, n0, n1);
+            addBias(linear, activation, rowSlice(out, t0, t1 - t0), t1 - t0, n0, n1);
+        });
+    }
+
+    private void addBias(Linear linear, Activation activation, MemorySegment out, long rows, long n0, long n1) {
+        if (linear.bias() != null || activation != Activation.NONE) {
+            MemorySegment bias = linear.bias() == null ? null : linear.bias().data();
+            ops.biasActivation(out, bias, activation, rows, linear.outputs(), n0, n1);
+        }
+    }
+
+    @Override
+    public void add(Tensor x, Tensor y) {
+        ShapeChecks.add(TYPE, x, y);
+        overRows(x.dim(0), (t0, t1) -> ops.residualAdd(x.data(), y.data(), x.dim(1), t0, t1));
+    }
+
+    @Override
+    public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
+        ShapeChecks.append(TYPE, qkv, batch, layer);
+        overRows(batch.rows(), (t0, t1) -> ops.appendKeysAndValues(qkv.data(), batch, layer, t0, t1));
+    }
+
+    @Override
+    public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
+        ShapeChecks.attention(TYPE, qkv, batch, layer, out);
+        KvCache cache = batch.cache(0);
+        int heads = cache.heads();
+        int rowTiles = Math.ceilDiv(batch.rows(), ROW_TILE);
+        team.run(rowTiles * heads, item -> {
+            int t0 = item / heads * ROW_TILE;
+            int t1 = Math.min(t0 + ROW_TILE, batch.rows());
+            int head = item % heads;
+            ops.attention(qkv.data(), out.data(), batch, layer, (float) scale, t0, t1, head, head + 1);
+        });
+    }
+
+    @Override
+    public void selectRows(Tensor x, int[] rows, Tensor out) {
+        ShapeChecks.selectRows(TYPE, x, rows, out);
+        for (int i = 0; i < rows.length; i++) {
+            rowSlice(out, i, 1).copyFrom(rowSlice(x, rows[i], 1));
+        }
+    }
+
+    @Override
+    public void softmax(Tensor x) {
+        ShapeChecks.softmax(TYPE, x);
+        overRows(x.dim(0), (t0, t1) -> ops.softmax(x.data(), x.dim(1), t0, t1));
+    }
+
+    @Override
+    public void close() {
+        team.close();
+    }
+
+    private void overRows(long rows, RangeTask task) {
+        overTiles(rows, ROW_TILE, task);
+    }
+
+    private void overTiles(long count, int tile, RangeTask task) {
+        team.run((int) Math.ceilDiv(count, (long) tile), i -> {
+            long from = (long) i * tile;
+            task.run(from, Math.min(from + tile, count));
+        });
+    }
+
+    private static MemorySegment rowSlice(Tensor tensor, long from, long count) {
+        long rowBytes = tensor.dim(1) * Float.BYTES;
+        return tensor.data().asSlice(from * rowBytes, count * rowBytes);
+    }
+
+    @FunctionalInterface
+    private interface RangeTask {
+        void run(long from, long to);
+    }
+}

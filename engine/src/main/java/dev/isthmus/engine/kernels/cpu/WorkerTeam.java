@@ -1,0 +1,178 @@
+package dev.isthmus.engine.kernels.cpu;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntConsumer;
+
+/**
+ * A fixed team of threads that share the tasks of one operation after another. The caller works too, so a team of one
+ * has no threads of its own. What the tasks are is the caller's choice and must not depend on the team's size: then
+ * neither do results.
+ *
+ * <p>Idle workers spin for some microseconds, since the next operation of a forward pass follows at once, and then
+ * park, so that an idle model costs nothing. Any worker may take any task: a busy neighbour on one core delays the
+ * task that is under way there, not a fixed share of the work. Several callers are served one after another.
+ */
+public final class WorkerTeam implements AutoCloseable {
+
+    /** About 20 µs: the longest usual gap between two operations, less than it costs to wake a thread. */
+    private static final int SPINS = 2_000;
+
+    private final Worker[] workers;
+    private final ReentrantLock callers = new ReentrantLock();
+    private volatile Job current;
+    private volatile boolean closed;
+
+    /**
+     * Starts a team.
+     *
+     * @param size the threads that work, the caller's included; ≥ 1
+     */
+    public WorkerTeam(int size) {
+        if (size < 1) {
+            throw new IllegalArgumentException("a team needs at least one thread, found " + size);
+        }
+        workers = new Worker[size - 1];
+        for (int i = 0; i < workers.length; i++) {
+            workers[i] = new Worker(i + 1);
+            workers[i].start();
+        }
+    }
+
+    /** The threads that work, the caller's included. */
+    public int size() {
+        return workers.length + 1;
+    }
+
+    /**
+     * Runs {@code task} once for each of 0..count−1 and returns when all are done. What they wrote is visible to the
+     * caller.
+     *
+     * @throws RuntimeException the first that a task threw; the tasks not begun by then are left out
+     * @throws IllegalStateException if the team is closed
+     */
+    public void run(int count, IntConsumer task) {
+        if (closed) {
+            throw new IllegalStateException("the worker team is closed");
+        }
+        if (workers.length == 0 || count <= 1) {
+            for (int i = 0; i < count; i++) {
+                task.accept(i);
+            }
+            return;
+        }
+        callers.lock();
+        try {
+            Job job = new Job(count, task, Thread.currentThread());
+            current = job;
+            for (Worker worker : workers) {
+                if (worker.parked) {
+                    LockSupport.unpark(worker);
+                }
+            }
+            job.work();
+            job.await();
+        } finally {
+            callers.unlock();
+        }
+    }
+
+    /** Ends the threads; idempotent. */
+    @Override
+    public void close() {
+        closed = true;
+        for (Worker worker : workers) {
+            LockSupport.unpark(worker);
+        }
+    }
+
+    /** One operation's tasks; threads that come late find nothing left and do no harm. */
+    private static final class Job {
+
+        private final int count;
+        private final IntConsumer task;
+        private final Thread caller;
+        private final AtomicInteger next = new AtomicInteger();
+        private final AtomicInteger done = new AtomicInteger();
+        private volatile boolean callerParked;
+        private volatile Throwable failure;
+
+        Job(int count, IntConsumer task, Thread caller) {
+            this.count = count;
+            this.task = task;
+            this.caller = caller;
+        }
+
+        void work() {
+            for (int i = next.getAndIncrement(); i < count; i = next.getAndIncrement()) {
+                try {
+                    if (failure == null) {
+                        task.accept(i);
+                    }
+                } catch (Throwable thrown) {
+                    failure = thrown;
+                }
+                if (done.incrementAndGet() == count && callerParked) {
+                    LockSupport.unpark(caller);
+                }
+            }
+        }
+
+        void await() {
+            for (int spins = 0; done.get() < count; spins++) {
+                if (spins < SPINS) {
+                    Thread.onSpinWait();
+                } else {
+                    callerParked = true;
+                    if (done.get() < count) {
+                        LockSupport.park(this);
+                    }
+                }
+            }
+            switch (failure) {
+                case null -> { }
+                case RuntimeException exception -> throw exception;
+                case Error error -> throw error;
+                case Throwable other -> throw new IllegalStateException(other);
+            }
+        }
+    }
+
+    private final class Worker extends Thread {
+
+        private volatile boolean parked;
+
+        Worker(int number) {
+            super(null, null, "isthmus-worker-" + number, 0, false);
+            setDaemon(true);
+        }
+
+        @Override
+        public void run() {
+            Job last = null;
+            while (!closed) {
+                Job job = nextAfter(last);
+                if (job != null) {
+                    job.work();
+                    last = job;
+                }
+            }
+        }
+
+        private Job nextAfter(Job last) {
+            for (int spins = 0; spins < SPINS; spins++) {
+                if (current != last) {
+                    return current;
+                }
+                Thread.onSpinWait();
+            }
+            parked = true;
+            if (current == last && !closed) {
+                LockSupport.park(WorkerTeam.this);
+            }
+            parked = false;
+            return current != last ? current : null;
+        }
+    }
+}

@@ -1,0 +1,250 @@
+package dev.isthmus.engine.kernels.reference;
+
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.kernels.ActivationFunction;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.LayerNorm;
+import dev.isthmus.engine.kernels.Layout;
+import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.ShapeChecks;
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.stream.IntStream;
+
+/**
+ * The oracle: each operation in plain Java as its formula reads, with float64 activations, cache and sums. It uses no
+ * native code. Matrix products use all processors, split over columns, so results do not depend on their number.
+ */
+public final class ReferenceKernels implements Kernels {
+
+    private static final DType TYPE = DType.F64;
+    private static final int COLUMN_TILE = 256;
+
+    @Override
+    public String description() {
+        return "reference: plain Java, float64";
+    }
+
+    @Override
+    public Tensor allocate(Arena arena, long... dims) {
+        return Tensor.allocate(arena, TYPE, dims);
+    }
+
+    @Override
+    public void embedding(Tensor wte, Tensor wpe, RowBatch batch, Tensor x) {
+        ShapeChecks.embedding(TYPE, wte, wpe, batch, x);
+        long channels = x.dim(1);
+        for (int t = 0; t < batch.rows(); t++) {
+            for (long c = 0; c < channels; c++) {
+                set(x, t * channels + c, (double) weight(wte, batch.token(t) * channels + c)
+                        + weight(wpe, batch.position(t) * channels + c));
+            }
+        }
+    }
+
+    @Override
+    public void layerNorm(Tensor x, LayerNorm norm, Tensor out) {
+        ShapeChecks.layerNorm(TYPE, x, norm, out);
+        long channels = x.dim(1);
+        for (long t = 0; t < x.dim(0); t++) {
+            double mean = 0;
+            for (long c = 0; c < channels; c++) {
+                mean += get(x, t * channels + c) / channels;
+            }
+            double variance = 0;
+            for (long c = 0; c < channels; c++) {
+                double deviation = get(x, t * channels + c) - mean;
+                variance += deviation * deviation / channels;
+            }
+            double scale = 1 / Math.sqrt(variance + norm.epsilon());
+            for (long c = 0; c < channels; c++) {
+                double normalised = (get(x, t * channels + c) - mean) * scale;
+                set(out, t * channels + c, normalised * weight(norm.weight(), c) + weight(norm.bias(), c));
+            }
+        }
+    }
+
+    @Override
+    public void linear(Tensor x, Linear linear, Activation activation, Tensor out) {
+        ShapeChecks.linear(TYPE, x, linear, out);
+        double[][] rows = new double[(int) x.dim(0)][];
+        for (int t = 0; t < rows.length; t++) {
+            rows[t] = x.data().asSlice(t * x.dim(1) * Double.BYTES, x.dim(1) * Double.BYTES).toArray(JAVA_DOUBLE);
+        }
+        int outputs = linear.outputs();
+        IntStream.range(0, Math.ceilDiv(outputs, COLUMN_TILE)).parallel().forEach(tile -> {
+            int from = tile * COLUMN_TILE;
+            int to = Math.min(from + COLUMN_TILE, outputs);
+            double[][] sums = linear.layout() == Layout.IN_OUT
+                    ? productInOut(rows, linear.weight(), from, to) : productOutIn(rows, linear.weight(), from, to);
+            for (int t = 0; t < rows.length; t++) {
+                for (int n = from; n < to; n++) {
+                    double bias = linear.bias() == null ? 0 : weight(linear.bias(), n);
+                    set(out, (long) t * outputs + n, ActivationFunction.apply(activation, sums[t][n - from] + bias));
+                }
+            }
+        });
+    }
+
+    private static double[][] productInOut(double[][] x, Tensor weight, int from, int to) {
+        double[][] sums = new double[x.length][to - from];
+        float[] w = new float[to - from];
+        for (int k = 0; k < weight.dim(0); k++) {
+            copyWeights(weight, k * weight.dim(1) + from, w);
+            for (int t = 0; t < x.length; t++) {
+                double xk = x[t][k];
+                double[] sum = sums[t];
+                for (int n = 0; n < w.length; n++) {
+                    sum[n] += xk * w[n];
+                }
+            }
+        }
+        return sums;
+    }
+
+    private static double[][] productOutIn(double[][] x, Tensor weight, int from, int to) {
+        double[][] sums = new double[x.length][to - from];
+        float[] w = new float[(int) weight.dim(1)];
+        for (int n = from; n < to; n++) {
+            copyWeights(weight, n * weight.dim(1), w);
+            for (int t = 0; t < x.length; t++) {
+                double sum = 0;
+                for (int k = 0; k < w.length; k++) {
+                    sum += x[t][k] * w[k];
+                }
+                sums[t][n - from] = sum;
+            }
+        }
+        return sums;
+    }
+
+    @Override
+    public void add(Tensor x, Tensor y) {
+        ShapeChecks.add(TYPE, x, y);
+        for (long i = 0; i < x.shape().elements(); i++) {
+            set(x, i, get(x, i) + get(y, i));
+        }
+    }
+
+    @Override
+    public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
+        ShapeChecks.append(TYPE, qkv, batch, layer);
+        int blockPositions = KvCache.BLOCK_POSITIONS;
+        for (int t = 0; t < batch.rows(); t++) {
+            KvCache cache = batch.cache(batch.sequence(t));
+            int heads = cache.heads();
+            int headChannels = cache.headChannels();
+            Tensor block = cache.block(batch.position(t) / blockPositions);
+            int slot = batch.position(t) % blockPositions;
+            for (int part = 0; part < 2; part++) {
+                for (int h = 0; h < heads; h++) {
+                    long from = ((3L * t + 1 + part) * heads + h) * headChannels;
+                    long to = cache.layerOffset(layer)
+                            + (((long) part * heads + h) * blockPositions + slot) * headChannels;
+                    MemorySegment.copy(qkv.data(), from * Double.BYTES, block.data(), to * Double.BYTES,
+                            (long) headChannels * Double.BYTES);
+                }
+            }
+        }
+    }
+
+    @Override
+    public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
+        ShapeChecks.attention(TYPE, qkv, batch, layer, out);
+        for (int t = 0; t < batch.rows(); t++) {
+            KvCache cache = batch.cache(batch.sequence(t));
+            for (int h = 0; h < cache.heads(); h++) {
+                attend(qkv, cache, layer, scale, t, h, batch.position(t) + 1, out);
+            }
+        }
+    }
+
+    private static void attend(Tensor qkv, KvCache cache, int layer, double scale, int t, int h, int positions,
+            Tensor out) {
+        int headChannels = cache.headChannels();
+        long query = (3L * t * cache.heads() + h) * headChannels;
+        double[] scores = new double[positions];
+        for (int p = 0; p < positions; p++) {
+            double dot = 0;
+            for (int d = 0; d < headChannels; d++) {
+                dot += get(qkv, query + d) * cached(cache, layer, 0, h, p, d);
+            }
+            scores[p] = dot * scale;
+        }
+        softmax(scores);
+        for (int d = 0; d < headChannels; d++) {
+            double sum = 0;
+            for (int p = 0; p < positions; p++) {
+                sum += scores[p] * cached(cache, layer, 1, h, p, d);
+            }
+            set(out, ((long) t * cache.heads() + h) * headChannels + d, sum);
+        }
+    }
+
+    private static double cached(KvCache cache, int layer, int part, int h, int position, int d) {
+        int blockPositions = KvCache.BLOCK_POSITIONS;
+        long row = ((long) part * cache.heads() + h) * blockPositions + position % blockPositions;
+        return get(cache.block(position / blockPositions), cache.layerOffset(layer) + row * cache.headChannels() + d);
+    }
+
+    @Override
+    public void selectRows(Tensor x, int[] rows, Tensor out) {
+        ShapeChecks.selectRows(TYPE, x, rows, out);
+        long rowBytes = x.dim(1) * Double.BYTES;
+        for (int i = 0; i < rows.length; i++) {
+            MemorySegment.copy(x.data(), rows[i] * rowBytes, out.data(), i * rowBytes, rowBytes);
+        }
+    }
+
+    @Override
+    public void softmax(Tensor x) {
+        ShapeChecks.softmax(TYPE, x);
+        for (long t = 0; t < x.dim(0); t++) {
+            MemorySegment row = x.data().asSlice(t * x.dim(1) * Double.BYTES, x.dim(1) * Double.BYTES);
+            double[] values = row.toArray(JAVA_DOUBLE);
+            softmax(values);
+            row.copyFrom(MemorySegment.ofArray(values));
+        }
+    }
+
+    private static void softmax(double[] x) {
+        double max = Double.NEGATIVE_INFINITY;
+        for (double value : x) {
+            max = Math.max(max, value);
+        }
+        double sum = 0;
+        for (int i = 0; i < x.length; i++) {
+            x[i] = Math.exp(x[i] - max);
+            sum += x[i];
+        }
+        for (int i = 0; i < x.length; i++) {
+            x[i] /= sum;
+        }
+    }
+
+    @Override
+    public void close() {}
+
+    private static double get(Tensor tensor, long index) {
+        return tensor.data().getAtIndex(JAVA_DOUBLE, index);
+    }
+
+    private static void set(Tensor tensor, long index, double value) {
+        tensor.data().setAtIndex(JAVA_DOUBLE, index, value);
+    }
+
+    private static float weight(Tensor tensor, long index) {
+        return tensor.data().get(JAVA_FLOAT_UNALIGNED, index * Float.BYTES);
+    }
+
+    private static void copyWeights(Tensor tensor, long index, float[] into) {
+        MemorySegment.copy(tensor.data(), JAVA_FLOAT_UNALIGNED, index * Float.BYTES, into, 0, into.length);
+    }
+}

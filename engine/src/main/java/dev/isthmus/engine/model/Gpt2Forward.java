@@ -1,0 +1,111 @@
+package dev.isthmus.engine.model;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.errors.CancelledException;
+import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.Arena;
+
+/**
+ * The GPT-2 transformer (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"), in the order of
+ * Hugging Face's {@code GPT2LMHeadModel}. Immutable; several threads may run passes at once, each with its own batch
+ * and scratch.
+ */
+public final class Gpt2Forward {
+
+    private final Gpt2Config config;
+    private final Gpt2Weights weights;
+    private final Kernels kernels;
+
+    /** A transformer of these weights on these kernels. */
+    public Gpt2Forward(Gpt2Config config, Gpt2Weights weights, Kernels kernels) {
+        this.config = config;
+        this.weights = weights;
+        this.kernels = kernels;
+    }
+
+    /** An empty cache for one sequence; its memory comes from {@code arena}. */
+    public KvCache newCache(Arena arena) {
+        return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(),
+                dims -> kernels.allocate(arena, dims));
+    }
+
+    /** Scratch for this model's passes. */
+    public Scratch newScratch() {
+        return new Scratch(config, kernels);
+    }
+
+    /**
+     * Computes a batch: afterwards its rows are in their caches. Where it throws, the caches are as before.
+     *
+     * @param batch T ≥ 1 rows
+     * @param outputRows the rows whose logits are wanted
+     * @param scratch what the pass computes in
+     * @param probe sees the pass as it goes
+     * @return the logits [outputRows, V], valid until the next pass with the same scratch
+     * @throws InvalidInputException if a token is not in the vocabulary
+     * @throws CancelledException if the probe says so
+     */
+    public Tensor forward(RowBatch batch, int[] outputRows, Scratch scratch, LayerProbe probe) {
+        for (int t = 0; t < batch.rows(); t++) {
+            checkToken(batch.token(t), batch.position(t));
+        }
+        Scratch.Views s = scratch.views(batch.rows(), outputRows.length);
+        Tensor x = s.x();
+        kernels.embedding(weights.tokenEmbedding(), weights.positionEmbedding(), batch, x);
+        probe.hiddenState(0, x, batch);
+        for (int layer = 0; layer < config.layers(); layer++) {
+            if (probe.cancelled()) {
+                throw new CancelledException("computing layer " + layer + " of " + config.layers()
+                        + ": cancelled by the caller");
+            }
+            block(layer, s, batch, probe);
+            probe.hiddenState(layer + 1, x, batch);
+        }
+        if (outputRows.length > 0) {
+            kernels.selectRows(x, outputRows, s.selected());
+            kernels.layerNorm(s.selected(), weights.finalNorm(), s.selected());
+            probe.finalState(s.selected(), outputRows, batch);
+            kernels.linear(s.selected(), weights.head(), Activation.NONE, s.logits());
+        }
+        batch.commit();
+        return s.logits();
+    }
+
+    private void block(int layer, Scratch.Views s, RowBatch batch, LayerProbe probe) {
+        Gpt2Weights.Block block = weights.blocks().get(layer);
+        Tensor x = s.x();
+        Tensor h = s.h();
+
+        kernels.layerNorm(x, block.attentionNorm(), h);
+        kernels.linear(h, block.attentionInput(), Activation.NONE, s.qkv());
+        kernels.appendKeysAndValues(s.qkv(), batch, layer);
+        kernels.attention(s.qkv(), batch, layer, config.attentionScale(layer), s.attention());
+        probe.attention(layer, s.qkv(), batch);
+        kernels.linear(s.attention(), block.attentionOutput(), Activation.NONE, h);
+        kernels.add(x, h);
+
+        kernels.layerNorm(x, block.feedForwardNorm(), h);
+        kernels.linear(h, block.feedForwardInput(), config.activation(), s.inner());
+        kernels.linear(s.inner(), block.feedForwardOutput(), Activation.NONE, h);
+        kernels.add(x, h);
+    }
+
+    /**
+     * Checks a token.
+     *
+     * @param position where it stands, for the message
+     * @throws InvalidInputException if it is not in the vocabulary
+     */
+    public void checkToken(int token, int position) {
+        if (token < 0 || token >= config.vocabulary()) {
+            throw new InvalidInputException("token id " + token + " at position " + position
+                    + " is not in the model's vocabulary of 0.." + (config.vocabulary() - 1)
+                    + "; encode the text with this model's own tokenizer");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+package dev.isthmus.engine.kernels;
+
+import static dev.isthmus.engine.kernels.TestTensors.assertClose;
+import static dev.isthmus.engine.kernels.TestTensors.doubles;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Every operation of every backend against its formula, written out here once more in double, over awkward sizes and
+ * with guard bytes around every tensor.
+ */
+@ParameterizedClass
+@MethodSource("dev.isthmus.engine.kernels.TestBackend#all")
+record KernelsTest(TestBackend backend) {
+
+    private static final double TOLERANCE = 2e-6;
+
+    @ParameterizedTest
+    @CsvSource({"1,1", "1,7", "3,16", "17,33", "2,768", "19,65"})
+    void embeddingAddsTokenAndPosition(int rows, int channels) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(1)) {
+            int vocabulary = 11;
+            float[] wte = tensors.values(vocabulary * channels, 1);
+            float[] wpe = tensors.values(64 * channels, 1);
+            RowBatch batch = new RowBatch(tensors.arena());
+            int[] ids = IntStream.range(0, rows).map(t -> (7 * t + 3) % vocabulary).toArray();
+            batch.add(cache(kernels, tensors, 1, 1, 1), ids, 0, rows);
+            Tensor x = tensors.output(kernels, rows, channels);
+            kernels.embedding(tensors.weight(wte, vocabulary, channels), tensors.weight(wpe, 64, channels), batch, x);
+            double[] expected = new double[rows * channels];
+            for (int i = 0; i < expected.length; i++) {
+                int t = i / channels;
+                expected[i] = (double) wte[ids[t] * channels + i % channels] + wpe[t * channels + i % channels];
+            }
+            assertClose(expected, x, TOLERANCE);
+            tensors.assertGuardsIntact();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1", "1,2", "3,15", "17,33", "2,768", "1,769"})
+    void layerNormCentresAndScalesEachRow(int rows, int channels) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(2)) {
+            float[] x = tensors.values(rows * channels, 3);
+            x[0] += 1000;
+            float[] weight = tensors.values(channels, 2);
+            float[] bias = tensors.values(channels, 1);
+            Tensor out = tensors.output(kernels, rows, channels);
+            LayerNorm norm = new LayerNorm(tensors.weight(weight, channels), tensors.weight(bias, channels), 1e-5);
+            Tensor in = tensors.activation(kernels, x, rows, channels);
+            kernels.layerNorm(in, norm, out);
+            double[] expected = new double[rows * channels];
+            for (int t = 0; t < rows; t++) {
+                int from = t * channels;
+                double mean = IntStream.range(0, channels).mapToDouble(c -> x[from + c]).sum() / channels;
+                double variance = IntStream.range(0, channels)
+                        .mapToDouble(c -> (x[from + c] - mean) * (x[from + c] - mean)).sum() / channels;
+                for (int c = 0; c < channels; c++) {
+                    expected[from + c] = (x[from + c] - mean) / Math.sqrt(variance + 1e-5) * weight[c] + bias[c];
+                }
+            }
+            assertClose(expected, out, 2e-5);
+            kernels.layerNorm(in, norm, in);
+            assertArrayEquals(doubles(out), doubles(in), "the output may be the input");
+            tensors.assertGuardsIntact();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1,1", "1,768,2304", "2,5,3", "3,64,17", "8,33,257", "16,100,193", "17,100,193", "31,7,1",
+        "33,129,385", "300,16,40", "4,3072,768"})
+    void linearIsTheMatrixProductPlusBias(int rows, int inputs, int outputs) {
+        for (Layout layout : Layout.values()) {
+            for (boolean withBias : new boolean[] {true, false}) {
+                checkLinear(rows, inputs, outputs, layout, withBias, Activation.NONE);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Activation.class)
+    void linearAppliesTheActivation(Activation activation) {
+        checkLinear(3, 20, 65, Layout.IN_OUT, true, activation);
+        checkLinear(40, 20, 65, Layout.IN_OUT, true, activation);
+    }
+
+    private void checkLinear(int rows, int inputs, int outputs, Layout layout, boolean withBias,
+            Activation activation) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(3)) {
+            float[] x = tensors.values(rows * inputs, 2);
+            float[] w = tensors.values(inputs * outputs, 1);
+            float[] bias = tensors.values(outputs, 4);
+            Tensor weight = layout == Layout.IN_OUT ? tensors.weight(w, inputs, outputs)
+                    : tensors.weight(w, outputs, inputs);
+            Tensor out = tensors.output(kernels, rows, outputs);
+            kernels.linear(tensors.activation(kernels, x, rows, inputs),
+                    new Linear(weight, layout, withBias ? tensors.weight(bias, outputs) : null), activation, out);
+            double[] expected = new double[rows * outputs];
+            for (int t = 0; t < rows; t++) {
+                for (int n = 0; n < outputs; n++) {
+                    double sum = withBias ? bias[n] : 0;
+                    for (int k = 0; k < inputs; k++) {
+                        sum += (double) x[t * inputs + k]
+                                * w[layout == Layout.IN_OUT ? k * outputs + n : n * inputs + k];
+                    }
+                    expected[t * outputs + n] = activated(activation, sum);
+                }
+            }
+            assertClose(expected, out, 2e-6 * Math.sqrt(inputs) + 2e-6);
+            tensors.assertGuardsIntact();
+        }
+    }
+
+    /** Through the complement's asymptotic form and Simpson's rule: independent of the code under test. */
+    private static double activated(Activation activation, double x) {
+        return switch (activation) {
+            case NONE -> x;
+            case RELU -> x > 0 ? x : 0;
+            case GELU_TANH -> {
+                double u = Math.sqrt(2 / Math.PI) * (x + 0.044715 * Math.pow(x, 3));
+                yield x / (1 + Math.exp(-2 * u));
+            }
+            case GELU_ERF -> {
+                int steps = 20_000;
+                double width = x / steps;
+                double area = 0;
+                for (int i = 0; i < steps; i++) {
+                    double a = i * width;
+                    area += width / 6 * (gauss(a) + 4 * gauss(a + width / 2) + gauss(a + width));
+                }
+                yield x * (0.5 + area);
+            }
+        };
+    }
+
+    private static double gauss(double x) {
+        return Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1", "5,3", "17,769"})
+    void addAddsInPlace(int rows, int channels) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(4)) {
+            float[] x = tensors.values(rows * channels, 5);
+            float[] y = tensors.values(rows * channels, 5);
+            Tensor sum = tensors.activation(kernels, x, rows, channels);
+            kernels.add(sum, tensors.activation(kernels, y, rows, channels));
+            assertClose(IntStream.range(0, x.length).mapToDouble(i -> (double) x[i] + y[i]).toArray(), sum,
+                    TOLERANCE);
+            tensors.assertGuardsIntact();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1", "2,2", "3,17", "2,50257"})
+    void softmaxTurnsEachRowIntoProbabilities(int rows, int columns) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(5)) {
+            float[] x = tensors.values(rows * columns, 90);
+            Tensor out = tensors.activation(kernels, x, rows, columns);
+            kernels.softmax(out);
+            double[] expected = new double[x.length];
+            for (int t = 0; t < rows; t++) {
+                int from = t * columns;
+                double max = IntStream.range(0, columns).mapToDouble(i -> x[from + i]).max().orElseThrow();
+                double sum = IntStream.range(0, columns).mapToDouble(i -> Math.exp(x[from + i] - max)).sum();
+                for (int i = 0; i < columns; i++) {
+                    expected[from + i] = Math.exp(x[from + i] - max) / sum;
+                }
+            }
+            assertClose(expected, out, TOLERANCE);
+            tensors.assertGuardsIntact();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1,0", "1,5,3", "2,7,63", "3,64,64", "12,64,130", "4,80,1", "1,33,200", "5,16,127"})
+    void attentionLooksAtItsOwnSequenceUpToItself(int heads, int headChannels, int past) {
+        try (Kernels kernels = backend.open(3); TestTensors tensors = new TestTensors(6)) {
+            int channels = heads * headChannels;
+            int[] lengths = {past, 0, past / 2};
+            int[] news = {1, 20, 70};
+            KvCache[] caches = new KvCache[3];
+            float[][] history = new float[3][];
+            RowBatch batch = new RowBatch(tensors.arena());
+            for (int s = 0; s < 3; s++) {
+                caches[s] = cache(kernels, tensors, 2, heads, headChannels);
+                history[s] = tensors.values((lengths[s] + news[s]) * 3 * channels, 2);
+                if (lengths[s] > 0) {
+                    batch.clear();
+                    batch.add(caches[s], new int[lengths[s]], 0, lengths[s]);
+                    kernels.appendKeysAndValues(tensors.activation(kernels,
+                            Arrays.copyOf(history[s], lengths[s] * 3 * channels), lengths[s], 3L * channels), batch, 1);
+                    batch.commit();
+                }
+            }
+            batch.clear();
+            float[] qkv = new float[Arrays.stream(news).sum() * 3 * channels];
+            for (int s = 0; s < 3; s++) {
+                batch.add(caches[s], new int[news[s]], 0, news[s]);
+                System.arraycopy(history[s], lengths[s] * 3 * channels, qkv, batch.firstRow(s) * 3 * channels,
+                        news[s] * 3 * channels);
+            }
+            Tensor rows = tensors.activation(kernels, qkv, batch.rows(), 3L * channels);
+            Tensor out = tensors.output(kernels, batch.rows(), channels);
+            kernels.appendKeysAndValues(rows, batch, 1);
+            kernels.attention(rows, batch, 1, 0.7, out);
+            assertClose(expectedAttention(batch, history, heads, headChannels), out, 5e-6);
+            tensors.assertGuardsIntact();
+        }
+    }
+
+    private static double[] expectedAttention(RowBatch batch, float[][] history, int heads, int d) {
+        int channels = heads * d;
+        double[] expected = new double[batch.rows() * channels];
+        for (int t = 0; t < batch.rows(); t++) {
+            float[] qkv = history[batch.sequence(t)];
+            int position = batch.position(t);
+            for (int h = 0; h < heads; h++) {
+                double[] weights = new double[position + 1];
+                double sum = 0;
+                for (int p = 0; p <= position; p++) {
+                    double dot = 0;
+                    for (int c = 0; c < d; c++) {
+                        dot += (double) qkv[position * 3 * channels + h * d + c]
+                                * qkv[p * 3 * channels + channels + h * d + c];
+                    }
+                    weights[p] = Math.exp(0.7 * dot);
+                    sum += weights[p];
+                }
+                for (int c = 0; c < d; c++) {
+                    for (int p = 0; p <= position; p++) {
+                        expected[t * channels + h * d + c] += weights[p] / sum
+                                * qkv[p * 3 * channels + 2 * channels + h * d + c];
+                    }
+                }
+            }
+        }
+        return expected;
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 5})
+    void resultsDoNotDependOnTheNumberOfThreads(int threads) {
+        List<double[]> single = mixedWork(1);
+        List<double[]> several = mixedWork(threads);
+        for (int i = 0; i < single.size(); i++) {
+            assertArrayEquals(single.get(i), several.get(i), "bit for bit");
+        }
+    }
+
+    private List<double[]> mixedWork(int threads) {
+        try (Kernels kernels = backend.open(threads); TestTensors tensors = new TestTensors(7)) {
+            Linear inOut = new Linear(tensors.weight(tensors.values(96 * 500, 1), 96, 500), Layout.IN_OUT,
+                    tensors.weight(tensors.values(500, 1), 500));
+            Linear outIn = new Linear(tensors.weight(tensors.values(96 * 700, 1), 700, 96), Layout.OUT_IN, null);
+            Tensor few = tensors.activation(kernels, tensors.values(5 * 96, 1), 5, 96);
+            Tensor many = tensors.activation(kernels, tensors.values(290 * 96, 1), 290, 96);
+            List<Tensor> outs = List.of(tensors.output(kernels, 5, 500), tensors.output(kernels, 290, 500),
+                    tensors.output(kernels, 5, 700), tensors.output(kernels, 290, 700),
+                    tensors.output(kernels, 290, 32));
+            kernels.linear(few, inOut, Activation.GELU_TANH, outs.get(0));
+            kernels.linear(many, inOut, Activation.GELU_TANH, outs.get(1));
+            kernels.linear(few, outIn, Activation.NONE, outs.get(2));
+            kernels.linear(many, outIn, Activation.NONE, outs.get(3));
+            RowBatch batch = new RowBatch(tensors.arena());
+            batch.add(cache(kernels, tensors, 1, 4, 8), new int[290], 0, 290);
+            kernels.appendKeysAndValues(many, batch, 0);
+            kernels.attention(many, batch, 0, 1, outs.get(4));
+            return outs.stream().map(TestTensors::doubles).toList();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 4})
+    void tensorsThatDoNotFitAreRefusedBeforeAnythingIsComputed(int wrong) {
+        try (Kernels kernels = backend.open(1); TestTensors tensors = new TestTensors(8)) {
+            Tensor x = tensors.activation(kernels, tensors.values(6, 1), 2, 3);
+            Tensor wide = tensors.output(kernels, 2, wrong);
+            Linear linear = new Linear(tensors.weight(tensors.values(15, 1), 3, 5), Layout.IN_OUT, null);
+            LayerNorm norm = new LayerNorm(tensors.weight(tensors.values(3, 1), 3),
+                    tensors.weight(tensors.values(3, 1), 3), 0);
+            assertThrows(IllegalArgumentException.class, () -> kernels.linear(x, linear, Activation.NONE, wide));
+            assertThrows(IllegalArgumentException.class, () -> kernels.linear(wide, linear, Activation.NONE, x));
+            assertThrows(IllegalArgumentException.class, () -> kernels.layerNorm(x, norm, wide));
+            assertThrows(IllegalArgumentException.class, () -> kernels.add(x, wide));
+            assertThrows(IllegalArgumentException.class, () -> kernels.selectRows(x, new int[] {0}, wide));
+            assertThrows(IndexOutOfBoundsException.class, () -> kernels.selectRows(x, new int[] {0, 2}, x));
+        }
+    }
+
+    private static KvCache cache(Kernels kernels, TestTensors tensors, int layers, int heads, int headChannels) {
+        return new KvCache(layers, heads, headChannels, 1024, dims -> tensors.output(kernels, dims));
+    }
+}
