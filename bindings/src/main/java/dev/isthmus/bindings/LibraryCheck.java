@@ -1,0 +1,136 @@
+package dev.isthmus.bindings;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.isthmus.bindings.isthmus.Isthmus;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Asks a library that was just opened whether it is the one that the bindings were made for. The generated bindings
+ * cannot be used for that: they belong to the one library that was found good.
+ */
+final class LibraryCheck {
+    private static final List<String> OPENBLAS_FUNCTIONS = List.of("cblas_sgemm", "cblas_sgemv",
+            "openblas_set_num_threads", "openblas_get_num_threads", "openblas_get_config", "openblas_get_corename");
+
+    /** C strings of a library's own, such as its version: their end is where the zero is. */
+    private static final ValueLayout C_STRING =
+            ADDRESS.withTargetLayout(MemoryLayout.sequenceLayout(4096, ValueLayout.JAVA_BYTE));
+
+    private LibraryCheck() {
+    }
+
+    /**
+     * What the library says of itself, as {@link LibraryStatus.Loaded#details()} lists it.
+     *
+     * @throws LoadFailure where it is not the library that is wanted
+     */
+    static Map<String, String> details(NativeLibrary library, SymbolLookup symbols) throws LoadFailure {
+        return switch (library) {
+            case OPENBLAS -> openBlas(symbols);
+            case ISTHMUS -> isthmus(symbols);
+        };
+    }
+
+    private static Map<String, String> openBlas(SymbolLookup symbols) throws LoadFailure {
+        for (String function : OPENBLAS_FUNCTIONS) {
+            if (symbols.find(function).isEmpty()) {
+                throw new LoadFailure("it has no function " + function + ", so it is not an OpenBLAS with CBLAS");
+            }
+        }
+        String config = callForString(symbols, "openblas_get_config");
+        if (config.contains("USE64BITINT")) {
+            throw new LoadFailure("it is built with 64-bit integers (" + config + "), and 32-bit ones are expected");
+        }
+        Map<String, String> details = new LinkedHashMap<>();
+        details.put("version", openBlasVersion(config));
+        details.put("core", callForString(symbols, "openblas_get_corename"));
+        details.put("config", config.strip());
+        return details;
+    }
+
+    /** The second word of "OpenBLAS 0.3.31 DYNAMIC_ARCH …". */
+    private static String openBlasVersion(String config) {
+        String prefix = "OpenBLAS ";
+        if (!config.startsWith(prefix)) {
+            return "unknown";
+        }
+        int end = config.indexOf(' ', prefix.length());
+        return config.substring(prefix.length(), end < 0 ? config.length() : end);
+    }
+
+    private static Map<String, String> isthmus(SymbolLookup symbols) throws LoadFailure {
+        int expected = Isthmus.ISTHMUS_ABI_VERSION();
+        int found = callForInt(symbols, "isthmus_abi_version");
+        if (found != expected) {
+            throw new LoadFailure("it has ABI version " + found + ", and these bindings need " + expected
+                    + "; rebuild it from the same sources");
+        }
+        StringBuilder levels = new StringBuilder();
+        for (int level = Isthmus.ISTHMUS_LEVEL_BASELINE(); level <= Isthmus.ISTHMUS_LEVEL_NEON(); level++) {
+            if (callForInt(symbols, "isthmus_level_supported", level) == 1) {
+                levels.append(levels.isEmpty() ? "" : " ").append(levelName(level));
+            }
+        }
+        Map<String, String> details = new LinkedHashMap<>();
+        details.put("abi", Integer.toString(found));
+        details.put("level", levelName(callForInt(symbols, "isthmus_best_level")));
+        details.put("levels", levels.toString());
+        return details;
+    }
+
+    private static String levelName(int level) {
+        if (level == Isthmus.ISTHMUS_LEVEL_BASELINE()) {
+            return "baseline";
+        }
+        if (level == Isthmus.ISTHMUS_LEVEL_AVX2()) {
+            return "avx2";
+        }
+        if (level == Isthmus.ISTHMUS_LEVEL_AVX512()) {
+            return "avx512";
+        }
+        return level == Isthmus.ISTHMUS_LEVEL_NEON() ? "neon" : "unknown (" + level + ")";
+    }
+
+    private static int callForInt(SymbolLookup symbols, String function) throws LoadFailure {
+        try {
+            return (int) Linker.nativeLinker()
+                    .downcallHandle(address(symbols, function), FunctionDescriptor.of(JAVA_INT)).invokeExact();
+        } catch (Throwable failure) {
+            throw LoadFailure.of(failure);
+        }
+    }
+
+    private static int callForInt(SymbolLookup symbols, String function, int argument) throws LoadFailure {
+        try {
+            return (int) Linker.nativeLinker()
+                    .downcallHandle(address(symbols, function), FunctionDescriptor.of(JAVA_INT, JAVA_INT))
+                    .invokeExact(argument);
+        } catch (Throwable failure) {
+            throw LoadFailure.of(failure);
+        }
+    }
+
+    private static String callForString(SymbolLookup symbols, String function) throws LoadFailure {
+        try {
+            MemorySegment text = (MemorySegment) Linker.nativeLinker()
+                    .downcallHandle(address(symbols, function), FunctionDescriptor.of(C_STRING)).invokeExact();
+            return text.getString(0);
+        } catch (Throwable failure) {
+            throw LoadFailure.of(failure);
+        }
+    }
+
+    private static MemorySegment address(SymbolLookup symbols, String function) throws LoadFailure {
+        return symbols.find(function).orElseThrow(() -> new LoadFailure("it has no function " + function));
+    }
+}

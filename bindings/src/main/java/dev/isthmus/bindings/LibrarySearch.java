@@ -1,0 +1,237 @@
+package dev.isthmus.bindings;
+
+import dev.isthmus.bindings.LibraryStatus.Attempt;
+import dev.isthmus.bindings.LibraryStatus.Loaded;
+import dev.isthmus.bindings.LibraryStatus.Origin;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SymbolLookup;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * One search for one library: by name in a setting, then among the class path's resources, then by the system's
+ * loader. The first that loads and passes {@link LibraryCheck} is used. A setting ends the search whatever comes of
+ * it: who names a library wants that one and no other.
+ */
+final class LibrarySearch {
+    /** What came of it: the symbols are null where the library is not available. */
+    record Result(LibraryStatus status, SymbolLookup symbols) {
+    }
+
+    private static final String OFF = "none";
+
+    private final NativeLibrary library;
+    private final Settings settings;
+    private final Platform platform;
+    private final ClassLoader classLoader;
+    private final List<Attempt> attempts = new ArrayList<>();
+    private Loaded loaded;
+    private SymbolLookup symbols;
+
+    private LibrarySearch(NativeLibrary library, Settings settings, Platform platform, ClassLoader classLoader) {
+        this.library = library;
+        this.settings = settings;
+        this.platform = platform;
+        this.classLoader = classLoader;
+    }
+
+    /** Looks for the library and loads it. Whatever goes wrong is an attempt in the result's status. */
+    static Result run(NativeLibrary library, Settings settings, Platform platform, ClassLoader classLoader) {
+        LibrarySearch search = new LibrarySearch(library, settings, platform, classLoader);
+        try {
+            search.search();
+        } catch (IllegalCallerException denied) {
+            search.fail("native access", nativeAccessDenied());
+        } catch (RuntimeException | LinkageError unexpected) {
+            search.fail("search", "it ended with " + unexpected);
+        }
+        LibraryStatus status = new LibraryStatus(library, Optional.ofNullable(search.loaded), search.attempts);
+        return new Result(status, search.symbols);
+    }
+
+    static String nativeAccessDenied() {
+        Module module = LibrarySearch.class.getModule();
+        return "this JVM was started without native access; add --enable-native-access="
+                + (module.isNamed() ? module.getName() : "ALL-UNNAMED") + " to java's options";
+    }
+
+    private void search() {
+        String named = settings.property(library.property());
+        if (named != null) {
+            searchNamed("-D" + library.property(), named);
+            return;
+        }
+        named = settings.variable(library.variable());
+        if (named != null) {
+            searchNamed(library.variable(), named);
+            return;
+        }
+        if (!searchBundled()) {
+            searchSystem();
+        }
+    }
+
+    private void searchNamed(String setting, String value) {
+        String place = setting + "=" + value;
+        if (value.equals(OFF)) {
+            fail(place, "switched off");
+            return;
+        }
+        try {
+            Path path = Path.of(value);
+            if (Files.isRegularFile(path)) {
+                load(Origin.NAMED, place, List.of(path.toAbsolutePath()));
+            } else if (path.getNameCount() == 1 && !path.isAbsolute() && !Files.exists(path)) {
+                loadByName(Origin.NAMED, place, value);
+            } else {
+                fail(place, Files.exists(path) ? "this is no file" : "there is no such file");
+            }
+        } catch (InvalidPathException invalid) {
+            fail(place, "this is no path: " + invalid.getReason());
+        }
+    }
+
+    private boolean searchBundled() {
+        String folder = library.resourceFolder(platform);
+        List<BundledResource> resources = new ArrayList<>();
+        List<Path> files = new ArrayList<>();
+        for (String fileName : library.bundledFiles(platform)) {
+            String place = "class path resource " + folder + "/" + fileName;
+            try {
+                Optional<BundledResource> resource = BundledResource.find(classLoader, folder, fileName);
+                if (resource.isEmpty()) {
+                    fail(place, missingResource());
+                    return false;
+                }
+                resources.add(resource.get());
+                resource.get().file().ifPresent(files::add);
+            } catch (IOException unreadable) {
+                fail(place, reason(unreadable));
+                return false;
+            }
+        }
+        if (files.size() == resources.size()) {
+            return load(Origin.BUNDLED, files.getLast().toString(), files);
+        }
+        for (NativeCache cache : NativeCache.places(settings, platform)) {
+            if (extractAndLoad(cache, resources)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private boolean extractAndLoad(NativeCache cache, List<BundledResource> resources) {
+        List<Path> files;
+        try {
+            files = cache.extract(library.baseName() + "-" + platform.name(), resources);
+        } catch (IOException unwritable) {
+            fail("extraction to " + cache.root(), reason(unwritable));
+            return false;
+        }
+        return load(Origin.BUNDLED, files.getLast().toString(), files);
+    }
+
+    private String missingResource() {
+        return switch (library) {
+            case OPENBLAS -> "not found; it comes with the jar org.bytedeco:openblas, classifier "
+                    + platform.bytedecoClassifier();
+            case ISTHMUS -> "not found; it comes with isthmus-native where a C compiler was there to build it";
+        };
+    }
+
+    private void searchSystem() {
+        for (String name : library.systemNames(platform)) {
+            if (loadByName(Origin.SYSTEM, "the system's " + name, name)) {
+                warnAboutSystemLibrary();
+                return;
+            }
+        }
+    }
+
+    private void warnAboutSystemLibrary() {
+        Map<String, String> details = loaded.details();
+        System.getLogger("dev.isthmus.bindings").log(System.Logger.Level.WARNING,
+                "Using the system''s OpenBLAS {0} ({1}), whose openblas_get_corename says {2}. Such builds often pick"
+                        + " kernels several times slower than the processor allows; the jar org.bytedeco:openblas,"
+                        + " classifier {3}, has a better one.",
+                details.get("version"), loaded.path(), details.get("core"), platform.bytedecoClassifier());
+    }
+
+    /** Loads files in order, the library itself last. */
+    private boolean load(Origin origin, String place, List<Path> files) {
+        // An automatic arena: a library that is refused goes away by itself, and calls into the one that is kept
+        // need not count their users, as they would with a shared arena.
+        Arena arena = Arena.ofAuto();
+        try {
+            SymbolLookup last = null;
+            for (Path file : files) {
+                last = open(file, arena);
+            }
+            accept(origin, place, files.getLast().toString(), last);
+            return true;
+        } catch (LoadFailure failure) {
+            fail(place, failure.getMessage());
+            return false;
+        }
+    }
+
+    private boolean loadByName(Origin origin, String place, String name) {
+        try {
+            accept(origin, place, name, SymbolLookup.libraryLookup(name, Arena.ofAuto()));
+            return true;
+        } catch (IllegalArgumentException notFound) {
+            fail(place, "the system's loader does not find it");
+        } catch (LoadFailure failure) {
+            fail(place, failure.getMessage());
+        }
+        return false;
+    }
+
+    private void accept(Origin origin, String place, String path, SymbolLookup opened) throws LoadFailure {
+        loaded = new Loaded(origin, path, LibraryCheck.details(library, opened));
+        symbols = opened;
+        attempts.add(Attempt.succeeded(place));
+    }
+
+    private static SymbolLookup open(Path file, Arena arena) throws LoadFailure {
+        try {
+            return SymbolLookup.libraryLookup(file, arena);
+        } catch (IllegalArgumentException noReasonGiven) {
+            throw new LoadFailure(systemReason(file));
+        }
+    }
+
+    /** Why the system's loader refuses a file: libraryLookup does not tell, System.load does. */
+    private static String systemReason(Path file) {
+        try {
+            System.load(file.toAbsolutePath().toString());
+            return "it could not be opened at first";
+        } catch (UnsatisfiedLinkError refused) {
+            return refused.getMessage();
+        }
+    }
+
+    private void fail(String place, String reason) {
+        attempts.add(Attempt.failed(place, reason));
+    }
+
+    /** An I/O failure in words: some of the exceptions have nothing but a path for a message. */
+    private static String reason(IOException failure) {
+        return switch (failure) {
+            case AccessDeniedException denied -> "permission denied: " + denied.getMessage();
+            case NoSuchFileException absent -> "no such file or directory: " + absent.getMessage();
+            case FileAlreadyExistsException file -> "not a directory: " + file.getMessage();
+            default -> failure.getMessage() == null ? failure.toString() : failure.getMessage();
+        };
+    }
+}

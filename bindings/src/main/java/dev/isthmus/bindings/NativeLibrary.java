@@ -1,0 +1,85 @@
+package dev.isthmus.bindings;
+
+import java.util.List;
+
+/** The native libraries that Isthmus can use. Each is optional; {@link NativeLibraries} loads them. */
+public enum NativeLibrary {
+    /** Matrix products: OpenBLAS, from the org.bytedeco:openblas jar of the platform or from the system. */
+    OPENBLAS("OpenBLAS", "openblas", "isthmus.openblas.path", "ISTHMUS_OPENBLAS"),
+    /** Our own kernels: libisthmus, from the isthmus-native jar. */
+    ISTHMUS("libisthmus", "isthmus", "isthmus.native.path", "ISTHMUS_NATIVE");
+
+    private final String title;
+    private final String baseName;
+    private final String property;
+    private final String variable;
+
+    NativeLibrary(String title, String baseName, String property, String variable) {
+        this.title = title;
+        this.baseName = baseName;
+        this.property = property;
+        this.variable = variable;
+    }
+
+    /** The library's name for messages. */
+    public String title() {
+        return title;
+    }
+
+    /** The system property that names the library's file, or {@code none} to do without it. */
+    public String property() {
+        return property;
+    }
+
+    /** The environment variable that does the same where the property is not set. */
+    public String variable() {
+        return variable;
+    }
+
+    String baseName() {
+        return baseName;
+    }
+
+    /** The folder of the library's files among the class path's resources, without a slash at its end. */
+    String resourceFolder(Platform platform) {
+        return switch (this) {
+            case OPENBLAS -> "org/bytedeco/openblas/" + platform.bytedecoClassifier();
+            case ISTHMUS -> "META-INF/native/" + platform.name();
+        };
+    }
+
+    /**
+     * The bundled files to load, dependencies first and the library itself last. Of OpenBLAS's jar these are the
+     * files that its library's own dependency entries name; libgcc_s is left to the system on Linux, where an
+     * older bundled one would shadow the system's.
+     */
+    List<String> bundledFiles(Platform platform) {
+        if (this == ISTHMUS) {
+            return List.of(platform.libraryFileName(baseName));
+        }
+        return switch (platform.os()) {
+            case LINUX -> platform.arch() == Platform.Arch.X86_64
+                    ? List.of("libquadmath.so.0", "libgfortran.so.5", "libopenblas.so.0")
+                    : List.of("libgfortran.so.5", "libopenblas.so.0");
+            case MACOS -> platform.arch() == Platform.Arch.X86_64
+                    ? List.of("libgcc_s.1.1.dylib", "libquadmath.0.dylib", "libgfortran.5.dylib",
+                            "libopenblas.0.dylib")
+                    : List.of("libopenblas.0.dylib");
+            case WINDOWS -> List.of("libopenblas.dll");
+            case OTHER -> List.of("libopenblas.so.0");
+        };
+    }
+
+    /** The names to ask the system's loader for, best first; none for our own library. */
+    List<String> systemNames(Platform platform) {
+        if (this == ISTHMUS) {
+            return List.of();
+        }
+        return switch (platform.os()) {
+            case LINUX, OTHER -> List.of("libopenblas.so.0", "libopenblas.so");
+            case MACOS -> List.of("libopenblas.dylib", "/opt/homebrew/opt/openblas/lib/libopenblas.dylib",
+                    "/usr/local/opt/openblas/lib/libopenblas.dylib");
+            case WINDOWS -> List.of("libopenblas.dll", "openblas.dll");
+        };
+    }
+}

@@ -1,1 +1,0 @@
-package dev.isthmus.bindings.openblas; /** Placeholder. */ public final class Placeholder { private Placeholder() {} }
