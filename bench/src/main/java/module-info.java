@@ -1,5 +1,8 @@
 /** JMH benchmarks of the kernels and of the engine. */
 module dev.isthmus.bench {
     requires dev.isthmus.engine;
-    requires dev.isthmus.bindings;
+    requires jmh.core;
+
+    // JMH's generated harness and its runner reach the benchmarks by reflection.
+    opens dev.isthmus.bench;
 }

@@ -14,4 +14,5 @@ module dev.isthmus.engine {
     exports dev.isthmus.engine.weights to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.tensor to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.kernels to dev.isthmus.tools, dev.isthmus.bench;
+    exports dev.isthmus.engine.kernels.cpu to dev.isthmus.tools, dev.isthmus.bench;
 }

@@ -1,1 +1,0 @@
-package dev.isthmus.bench; /** Placeholder. */ public final class Placeholder { private Placeholder() {} }
