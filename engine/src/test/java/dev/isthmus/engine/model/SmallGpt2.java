@@ -1,0 +1,84 @@
+package dev.isthmus.engine.model;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.LayerNorm;
+import dev.isthmus.engine.kernels.Layout;
+import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.TestBackend;
+import dev.isthmus.engine.kernels.TestTensors;
+import dev.isthmus.engine.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A GPT-2 of three layers with pseudo-random weights in memory, the same for every backend. */
+final class SmallGpt2 implements AutoCloseable {
+
+    static final Gpt2Config CONFIG = new Gpt2Config(3, 4, 36, 70, 150, 97, 1e-5, Activation.GELU_TANH, true, false,
+            true, List.of());
+
+    final TestTensors tensors = new TestTensors(11);
+    final Kernels kernels;
+    final Gpt2Forward forward;
+    final Scratch scratch;
+    final RowBatch batch = new RowBatch(tensors.arena());
+
+    SmallGpt2(TestBackend backend, int threads) {
+        kernels = backend.open(threads);
+        List<Gpt2Weights.Block> blocks = new ArrayList<>();
+        int c = CONFIG.channels();
+        for (int layer = 0; layer < CONFIG.layers(); layer++) {
+            blocks.add(new Gpt2Weights.Block(norm(), linear(c, 3 * c), linear(c, c), norm(),
+                    linear(c, CONFIG.inner()), linear(CONFIG.inner(), c)));
+        }
+        Tensor wte = weight(1, CONFIG.vocabulary(), c);
+        forward = new Gpt2Forward(CONFIG, new Gpt2Weights(wte, weight(1, CONFIG.context(), c), blocks, norm(),
+                new Linear(wte, Layout.OUT_IN, null)), kernels);
+        scratch = forward.newScratch();
+    }
+
+    private LayerNorm norm() {
+        return new LayerNorm(weight(2, CONFIG.channels()), weight(1, CONFIG.channels()), CONFIG.epsilon());
+    }
+
+    private Linear linear(int inputs, int outputs) {
+        return new Linear(weight(0.5, inputs, outputs), Layout.IN_OUT, weight(0.5, outputs));
+    }
+
+    private Tensor weight(double scale, long... dims) {
+        long elements = 1;
+        for (long dim : dims) {
+            elements *= dim;
+        }
+        return tensors.weight(tensors.values((int) elements, scale), dims);
+    }
+
+    KvCache newCache() {
+        return forward.newCache(tensors.arena());
+    }
+
+    /** The logits of all rows of ids[from, to) behind what the cache holds. */
+    double[] logits(KvCache cache, int[] ids, int from, int to) {
+        batch.clear();
+        batch.add(cache, ids, from, to);
+        return TestTensors.doubles(forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE));
+    }
+
+    static int[] ids(int count, int seed) {
+        int[] ids = new int[count];
+        for (int i = 0; i < count; i++) {
+            ids[i] = (31 * i * i + 7 * i + seed) % CONFIG.vocabulary();
+        }
+        return ids;
+    }
+
+    @Override
+    public void close() {
+        scratch.close();
+        kernels.close();
+        tensors.close();
+    }
+}
