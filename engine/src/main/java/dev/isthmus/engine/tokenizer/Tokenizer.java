@@ -1,51 +1,143 @@
 package dev.isthmus.engine.tokenizer;
 
+import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.errors.InvalidInputException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** GPT-2's byte-level BPE. Immutable; any thread may use it. */
+/**
+ * GPT-2's byte-level BPE: text to token ids and back. Any text has ids where the vocabulary has tokens for all 256
+ * bytes, as GPT-2's has, and decodes to itself. Immutable; any thread may use it.
+ *
+ * <p>The ids are those of Hugging Face tokenizers with {@code add_special_tokens=False}; a tokenizer that splits,
+ * normalizes or merges in another way than GPT-2's is refused when it is opened.
+ */
 public final class Tokenizer {
 
-    private Tokenizer() {}
+    private static final int MAX_TEXT = 1 << 27;
 
-    /** Opens the tokenizer files of a model directory; empty where there are none. */
+    private final Vocabulary vocabulary;
+    private final BytePairModel model;
+    private final AddedTokens added;
+
+    Tokenizer(Vocabulary vocabulary, BytePairModel model, AddedTokens added) {
+        this.vocabulary = vocabulary;
+        this.model = model;
+        this.added = added;
+    }
+
+    /**
+     * Opens the tokenizer files of a model directory; empty where there are none. {@code tokenizer.json} is read
+     * where it exists, as transformers does, else {@code vocab.json} with {@code merges.txt}; {@code
+     * added_tokens.json}, {@code special_tokens_map.json} and {@code tokenizer_config.json} add special tokens.
+     *
+     * @param directory a directory of any file system; nothing is kept open
+     * @return the tokenizer, or empty if there is neither of the three files
+     * @throws CheckpointException if only one of {@code vocab.json} and {@code merges.txt} is there, or a file cannot
+     *     be read, is malformed, or asks for what GPT-2's tokenizer does not do; the message says where and what
+     */
     public static Optional<Tokenizer> open(Path directory) {
-        throw new UnsupportedOperationException();
+        return TokenizerFiles.open(directory);
     }
 
-    /** The ids of a text; special tokens in it are plain text. */
+    /**
+     * The ids of a text; special tokens in it are plain text. An unpaired surrogate is encoded as U+FFFD. Takes n log n
+     * steps for n characters, whatever they are.
+     *
+     * @param text at most 2^27 characters; may be empty
+     * @return the ids, as many as it takes
+     * @throws InvalidInputException if the text is too long, or needs a byte that the vocabulary has no token for
+     */
     public int[] encode(String text) {
-        throw new UnsupportedOperationException();
+        return encode(text, false);
     }
 
-    /** The ids of a text in which special tokens stand for themselves. */
+    /**
+     * The ids of a text in which special tokens stand for themselves. Do not use it on text from outside: whoever
+     * wrote it could then end the text or play another role.
+     *
+     * @param text as for {@link #encode(String)}
+     * @return the ids
+     * @throws InvalidInputException as {@link #encode(String)}
+     */
     public int[] encodeWithSpecialTokens(String text) {
-        throw new UnsupportedOperationException();
+        return encode(text, true);
     }
 
-    /** The text of ids; byte sequences that are not UTF-8 become U+FFFD. */
+    private int[] encode(String text, boolean withSpecial) {
+        if (text.length() > MAX_TEXT) {
+            throw new InvalidInputException("encoding a text: at most " + MAX_TEXT + " characters are accepted, found "
+                    + text.length() + "; encode it in parts");
+        }
+        BytePairEncoder encoder = new BytePairEncoder(model);
+        added.split(text, withSpecial, new AddedTokens.Parts() {
+            @Override
+            public void text(int from, int to) {
+                encoder.append(text, from, to);
+            }
+
+            @Override
+            public void token(int id) {
+                encoder.append(id);
+            }
+        });
+        return encoder.ids();
+    }
+
+    /**
+     * The text of ids; byte sequences that are not UTF-8 become U+FFFD. Special tokens come as their text.
+     *
+     * @param ids token ids, as many as you like
+     * @return the text
+     * @throws InvalidInputException if an id has no token
+     */
     public String decode(int... ids) {
-        throw new UnsupportedOperationException();
+        Utf8Accumulator bytes = new Utf8Accumulator();
+        for (int id : ids) {
+            bytes.add(bytes(id));
+        }
+        return bytes.takeAll();
     }
 
-    /** The token as the vocabulary file writes it. */
+    /**
+     * The token as the vocabulary file writes it, for example {@code Ġthe} for " the".
+     *
+     * @throws InvalidInputException if the id has no token
+     */
     public String token(int id) {
-        throw new UnsupportedOperationException();
+        return vocabulary.text(checked(id));
     }
 
     /** The number of ids: one more than the largest. */
     public int vocabularySize() {
-        throw new UnsupportedOperationException();
+        return vocabulary.limit();
     }
 
-    /** The id of a special token. */
+    /** The id of a special token, for example {@code <|endoftext|>}; empty where the model has none of this text. */
     public OptionalInt specialToken(String text) {
-        throw new UnsupportedOperationException();
+        return added.special(text);
     }
 
     /** A decoder for a stream of ids. */
     public StreamDecoder newStreamDecoder() {
-        throw new UnsupportedOperationException();
+        return new StreamDecoder(this);
+    }
+
+    /** The bytes that an id stands for. */
+    byte[] bytes(int id) {
+        return vocabulary.bytes(checked(id));
+    }
+
+    private int checked(int id) {
+        if (id < 0 || id >= vocabulary.limit()) {
+            throw new InvalidInputException("decoding: token ids of this tokenizer go from 0 to "
+                    + (vocabulary.limit() - 1) + ", found " + id);
+        }
+        if (!vocabulary.contains(id)) {
+            throw new InvalidInputException("decoding: the vocabulary has no token for id " + id + " (its ids go from "
+                    + "0 to " + (vocabulary.limit() - 1) + " with gaps)");
+        }
+        return id;
     }
 }

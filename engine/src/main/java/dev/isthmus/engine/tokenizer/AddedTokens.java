@@ -1,0 +1,124 @@
+package dev.isthmus.engine.tokenizer;
+
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/**
+ * Finds added tokens in a text as Hugging Face tokenizers do: leftmost first, and the longest of those that begin at
+ * one place; the tokens that are not normalized before the others. Immutable.
+ */
+final class AddedTokens {
+
+    /** Takes the parts of a text in order. */
+    interface Parts {
+        /** Ordinary text. */
+        void text(int from, int to);
+
+        /** A token. */
+        void token(int id);
+    }
+
+    private static final class Node {
+        private final Map<Character, Node> next = new HashMap<>();
+        private AddedToken token;
+    }
+
+    private static final class Group {
+        private final Node root = new Node();
+        private final BitSet firstCharacters = new BitSet();
+
+        private void add(AddedToken token) {
+            Node node = root;
+            for (char c : token.content().toCharArray()) {
+                node = node.next.computeIfAbsent(c, key -> new Node());
+            }
+            node.token = token;
+            firstCharacters.set(token.content().charAt(0));
+        }
+
+        private AddedToken longestAt(String text, int start, int end) {
+            AddedToken longest = null;
+            Node node = root;
+            for (int at = start; at < end; at++) {
+                node = node.next.get(text.charAt(at));
+                if (node == null) {
+                    break;
+                }
+                longest = node.token != null ? node.token : longest;
+            }
+            return longest;
+        }
+    }
+
+    private final List<Group> groups = new ArrayList<>();
+    private final Map<String, AddedToken> tokens = new HashMap<>();
+    private final boolean allSpecial;
+
+    /** Makes one from tokens of different texts. */
+    AddedTokens(Collection<AddedToken> added) {
+        Group exact = new Group();
+        Group normalized = new Group();
+        boolean special = true;
+        for (AddedToken token : added) {
+            (token.normalized() ? normalized : exact).add(token);
+            tokens.put(token.content(), token);
+            special &= token.special();
+        }
+        allSpecial = special;
+        for (Group group : List.of(exact, normalized)) {
+            if (!group.firstCharacters.isEmpty()) {
+                groups.add(group);
+            }
+        }
+    }
+
+    /** The id of a special token by its text. */
+    OptionalInt special(String content) {
+        AddedToken token = tokens.get(content);
+        return token != null && token.special() ? OptionalInt.of(token.id()) : OptionalInt.empty();
+    }
+
+    /**
+     * Splits a text at its added tokens.
+     *
+     * @param text the text
+     * @param withSpecial whether special tokens count; else they are ordinary text
+     * @param parts takes the parts
+     */
+    void split(String text, boolean withSpecial, Parts parts) {
+        boolean search = withSpecial || !allSpecial;
+        split(text, 0, text.length(), withSpecial, search ? 0 : groups.size(), parts);
+    }
+
+    private void split(String text, int from, int to, boolean withSpecial, int groupIndex, Parts parts) {
+        if (groupIndex == groups.size()) {
+            if (from < to) {
+                parts.text(from, to);
+            }
+            return;
+        }
+        Group group = groups.get(groupIndex);
+        int textStart = from;
+        int at = from;
+        while (at < to) {
+            AddedToken found = group.firstCharacters.get(text.charAt(at)) ? group.longestAt(text, at, to) : null;
+            if (found == null) {
+                at++;
+                continue;
+            }
+            int end = at + found.content().length();
+            if (withSpecial || !found.special()) {
+                split(text, textStart, at, withSpecial, groupIndex + 1, parts);
+                parts.token(found.id());
+                textStart = end;
+            }
+            at = end;
+        }
+        split(text, textStart, to, withSpecial, groupIndex + 1, parts);
+    }
+}

@@ -1,0 +1,199 @@
+package dev.isthmus.engine.tokenizer;
+
+import dev.isthmus.engine.errors.InvalidInputException;
+import java.util.Arrays;
+
+/**
+ * Encodes one text, piece by piece: each piece's bytes become tokens, then the pair of neighbours with the lowest
+ * merge rank is merged, leftmost first, until none is left. Candidates wait in a heap over linked symbols, so n bytes
+ * take n log n steps whatever they are ({@code Word::merge_all} of Hugging Face tokenizers). Used for one call, by
+ * one thread.
+ */
+final class BytePairEncoder {
+
+    /** In place of the left neighbour of a symbol without a token of its own, before the symbols are linked. */
+    private static final int UNKNOWN = -2;
+
+    private final BytePairModel model;
+    private int[] ids = new int[256];
+    private int count;
+
+    // The piece at hand: symbols with their neighbours' indices (-1 at either end; a merged-away symbol has token -1)
+    // and the heap of (rank, index of the left symbol).
+    private int[] token = new int[64];
+    private int[] previous = new int[64];
+    private int[] next = new int[64];
+    private int symbols;
+    private long[] heap = new long[64];
+    private int heapSize;
+
+    BytePairEncoder(BytePairModel model) {
+        this.model = model;
+    }
+
+    /** Appends a token as it is. */
+    void append(int id) {
+        if (count == ids.length) {
+            ids = Arrays.copyOf(ids, count * 2);
+        }
+        ids[count++] = id;
+    }
+
+    /** Encodes the characters in [from, to) of a text. */
+    void append(String text, int from, int to) {
+        int at = from;
+        while (at < to) {
+            int end = Pretokenizer.pieceEnd(text, at, to);
+            appendPiece(text, at, end);
+            at = end;
+        }
+    }
+
+    /** All ids so far. */
+    int[] ids() {
+        return Arrays.copyOf(ids, count);
+    }
+
+    private void appendPiece(String text, int from, int to) {
+        reserve(utf8Length(text, from, to));
+        symbols = 0;
+        for (int at = from; at < to; at++) {
+            int c = text.charAt(at);
+            if (c < 0x80) {
+                addByte(c, text, at);
+            } else if (c < 0x800) {
+                addByte(0xC0 | c >> 6, text, at);
+                addByte(0x80 | c & 0x3F, text, at);
+            } else if (at + 1 < to && Character.isSurrogatePair((char) c, text.charAt(at + 1))) {
+                int codePoint = text.codePointAt(at);
+                addByte(0xF0 | codePoint >> 18, text, at);
+                addByte(0x80 | codePoint >> 12 & 0x3F, text, at);
+                addByte(0x80 | codePoint >> 6 & 0x3F, text, at);
+                addByte(0x80 | codePoint & 0x3F, text, at++);
+            } else {
+                int character = Character.isSurrogate((char) c) ? 0xFFFD : c;
+                addByte(0xE0 | character >> 12, text, at);
+                addByte(0x80 | character >> 6 & 0x3F, text, at);
+                addByte(0x80 | character & 0x3F, text, at);
+            }
+        }
+        merge();
+        for (int i = 0; i < symbols; i++) {
+            if (token[i] >= 0) {
+                append(token[i]);
+            }
+        }
+    }
+
+    private void reserve(int wanted) {
+        if (wanted > token.length) {
+            int size = Math.max(wanted, 2 * token.length);
+            token = new int[size];
+            previous = new int[size];
+            next = new int[size];
+        }
+    }
+
+    /** At least the number of bytes of the characters in UTF-8. */
+    private static int utf8Length(String text, int from, int to) {
+        int length = to - from;
+        for (int at = from; at < to; at++) {
+            char c = text.charAt(at);
+            length += c < 0x80 ? 0 : c < 0x800 ? 1 : 2;
+        }
+        return length;
+    }
+
+    private void addByte(int value, String text, int at) {
+        int id = model.tokenOfByte(value);
+        if (id < 0) {
+            id = model.unknownToken();
+            if (id < 0) {
+                throw new InvalidInputException(String.format("encoding a text: the vocabulary has no token for byte "
+                        + "0x%02X of character U+%04X at index %d; use a tokenizer whose vocabulary has all 256 bytes",
+                        value, text.codePointAt(at), at));
+            }
+            if (model.fusesUnknown() && symbols > 0 && previous[symbols - 1] == UNKNOWN) {
+                return;
+            }
+            previous[symbols] = UNKNOWN;
+        } else {
+            previous[symbols] = 0;
+        }
+        token[symbols++] = id;
+    }
+
+    private void merge() {
+        heapSize = 0;
+        for (int i = 0; i < symbols; i++) {
+            previous[i] = i - 1;
+            next[i] = i + 1 < symbols ? i + 1 : -1;
+        }
+        for (int i = 0; i + 1 < symbols; i++) {
+            offer(i, i + 1);
+        }
+        while (heapSize > 0) {
+            long top = poll();
+            int left = (int) top;
+            int right = token[left] < 0 ? -1 : next[left];
+            if (right < 0) {
+                continue;
+            }
+            long merge = model.merge(token[left], token[right]);
+            // A candidate is out of date when its symbols have merged with others since it was offered.
+            if (merge == MergeTable.NONE || merge >>> 32 != top >>> 32) {
+                continue;
+            }
+            token[left] = (int) merge;
+            token[right] = -1;
+            next[left] = next[right];
+            if (next[left] >= 0) {
+                previous[next[left]] = left;
+                offer(left, next[left]);
+            }
+            if (previous[left] >= 0) {
+                offer(previous[left], left);
+            }
+        }
+    }
+
+    private void offer(int left, int right) {
+        long merge = model.merge(token[left], token[right]);
+        if (merge == MergeTable.NONE) {
+            return;
+        }
+        if (heapSize == heap.length) {
+            heap = Arrays.copyOf(heap, 2 * heapSize);
+        }
+        long candidate = merge & 0xFFFFFFFF_00000000L | left;
+        int at = heapSize++;
+        while (at > 0) {
+            int parent = (at - 1) / 2;
+            if (heap[parent] <= candidate) {
+                break;
+            }
+            heap[at] = heap[parent];
+            at = parent;
+        }
+        heap[at] = candidate;
+    }
+
+    private long poll() {
+        long top = heap[0];
+        long last = heap[--heapSize];
+        int at = 0;
+        while (2 * at + 1 < heapSize) {
+            int child = 2 * at + 1;
+            if (child + 1 < heapSize && heap[child + 1] < heap[child]) {
+                child++;
+            }
+            if (heap[child] >= last) {
+                break;
+            }
+            heap[at] = heap[child];
+            at = child;
+        }
+        heap[at] = last;
+        return top;
+    }
+}

@@ -1,0 +1,176 @@
+package dev.isthmus.engine.tokenizer;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonLocation;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.errors.CheckpointException.Reason;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** One JSON file being read token by token; each fault is a {@link CheckpointException} that says where it is. */
+final class JsonFile implements AutoCloseable {
+
+    // Interning and canonicalizing names pays for keys that come again, and a vocabulary's never do.
+    private static final JsonFactory FACTORY = JsonFactory.builder()
+            .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+            .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+            .disable(JsonFactory.Feature.FAIL_ON_SYMBOL_HASH_OVERFLOW)
+            .build();
+
+    private final Path file;
+    private final JsonParser parser;
+
+    JsonFile(Path file, byte[] content) {
+        this.file = file;
+        try {
+            parser = FACTORY.createParser(content);
+        } catch (IOException e) {
+            throw new CheckpointException(Reason.UNREADABLE, file, "cannot be read as JSON: " + e.getMessage(), e);
+        }
+    }
+
+    /** The file that is read. */
+    Path file() {
+        return file;
+    }
+
+    /** The next token; null at the end of the file. */
+    JsonToken next() {
+        try {
+            return parser.nextToken();
+        } catch (JsonProcessingException e) {
+            throw new CheckpointException(Reason.MALFORMED, file,
+                    "is not valid JSON" + place(e.getLocation()) + ": " + e.getOriginalMessage(), e);
+        } catch (IOException e) {
+            throw new CheckpointException(Reason.MALFORMED, file, "is not valid JSON: " + e.getMessage(), e);
+        }
+    }
+
+    /** Goes on to the next token, which must be the start of an object. */
+    void nextObject(String what) {
+        JsonToken found = next();
+        if (found != JsonToken.START_OBJECT) {
+            throw malformed(what + " must be an object, found " + found);
+        }
+    }
+
+    /** Goes on to the next name of the object at hand; null at its end. */
+    String nextName() {
+        return next() == JsonToken.END_OBJECT ? null : text();
+    }
+
+    /** Fails unless the file ends here. */
+    void end() {
+        JsonToken found = next();
+        if (found != null) {
+            throw malformed("expected the end of the file, found " + found);
+        }
+    }
+
+    /** The text of the name or string at hand. */
+    String text() {
+        try {
+            return parser.getText();
+        } catch (IOException e) {
+            throw malformed(e.getMessage());
+        }
+    }
+
+    /** Goes on to the next token, which must be a token id. */
+    int nextId(String tokenText) {
+        return id(nextValue(), tokenText);
+    }
+
+    /** A value as a token id. */
+    int id(Object value, String tokenText) {
+        if (value instanceof Integer id && id >= 0 && id < Vocabulary.MAX_IDS) {
+            return id;
+        }
+        throw malformed("the id of token " + quoted(tokenText) + " must be a whole number from 0 to "
+                + (Vocabulary.MAX_IDS - 1) + ", found " + quoted(String.valueOf(value)));
+    }
+
+    /** Reads the next value whole: Map, List, String, Number, Boolean or null. */
+    Object nextValue() {
+        return value(next());
+    }
+
+    /** The value that begins with the token at hand. */
+    Object value(JsonToken token) {
+        if (token == null) {
+            throw malformed("ends too early");
+        }
+        return switch (token) {
+            case START_OBJECT -> {
+                Map<String, Object> object = new LinkedHashMap<>();
+                for (String name = nextName(); name != null; name = nextName()) {
+                    object.put(name, nextValue());
+                }
+                yield object;
+            }
+            case START_ARRAY -> {
+                List<Object> array = new ArrayList<>();
+                for (JsonToken each = next(); each != JsonToken.END_ARRAY; each = next()) {
+                    array.add(value(each));
+                }
+                yield array;
+            }
+            case VALUE_STRING -> text();
+            case VALUE_TRUE -> Boolean.TRUE;
+            case VALUE_FALSE -> Boolean.FALSE;
+            case VALUE_NULL -> null;
+            case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> number();
+            default -> throw malformed("expected a value, found " + token);
+        };
+    }
+
+    private Number number() {
+        try {
+            return parser.getNumberValue();
+        } catch (IOException e) {
+            throw malformed("holds a number that cannot be read: " + e.getMessage());
+        }
+    }
+
+    /** Skips the next value. */
+    void skipNext() {
+        int depth = 0;
+        do {
+            JsonToken token = next();
+            if (token == null) {
+                throw malformed("ends too early");
+            }
+            depth += token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
+        } while (depth > 0);
+    }
+
+    /** The exception for a fault at the token at hand. */
+    CheckpointException malformed(String detail) {
+        return new CheckpointException(Reason.MALFORMED, file, detail + place(parser.currentTokenLocation()));
+    }
+
+    private static String place(JsonLocation location) {
+        return location == null ? "" : " at line " + location.getLineNr() + ", column " + location.getColumnNr();
+    }
+
+    /** A text for a message, shortened. */
+    static String quoted(String text) {
+        return '"' + (text.length() > 60 ? text.substring(0, 60) + "…" : text) + '"';
+    }
+
+    @Override
+    public void close() {
+        try {
+            parser.close();
+        } catch (IOException e) {
+            throw new CheckpointException(Reason.UNREADABLE, file, "cannot be closed: " + e.getMessage(), e);
+        }
+    }
+}
