@@ -35,6 +35,8 @@ public final class CheckpointException extends EngineException {
         MISSING_FILE,
         /** The file cannot be read. */
         UNREADABLE,
+        /** The file cannot be written. */
+        UNWRITABLE,
         /** The file's content is not what this kind of file holds. */
         MALFORMED,
         /** A tensor that the model needs is not there. */

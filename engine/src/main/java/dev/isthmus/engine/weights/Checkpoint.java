@@ -1,1 +1,224 @@
-package dev.isthmus.engine.weights; /** Placeholder. */ public final class Checkpoint { private Checkpoint() {} }
+package dev.isthmus.engine.weights;
+
+import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.errors.ClosedException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The open safetensors files of a model: one file, or a set of shards with an index. Works on any file system.
+ * Immutable but for {@link #close}; any thread may read, several at the same time.
+ */
+public final class Checkpoint implements AutoCloseable {
+
+    /** The file of an unsharded model. */
+    public static final String SINGLE_FILE = "model.safetensors";
+
+    /** The index of a sharded model. */
+    public static final String INDEX_FILE = "model.safetensors.index.json";
+
+    private final Path path;
+    private final Map<Path, TensorFile> files;
+    private final Map<String, TensorInfo> tensors;
+
+    private Checkpoint(Path path, Map<Path, TensorFile> files, Map<String, TensorInfo> tensors) {
+        this.path = path;
+        this.files = files;
+        this.tensors = Collections.unmodifiableMap(tensors);
+    }
+
+    /**
+     * Opens a checkpoint and checks its headers; no tensor's contents are read.
+     *
+     * @param path a directory with {@value #SINGLE_FILE} or else {@value #INDEX_FILE} (transformers' order), or one
+     *     safetensors file
+     * @throws CheckpointException if it is missing, unreadable or invalid
+     */
+    public static Checkpoint open(Path path) {
+        if (!Files.isDirectory(path)) {
+            return openFiles(path, List.of(path), null);
+        }
+        Path single = path.resolve(SINGLE_FILE);
+        Path index = path.resolve(INDEX_FILE);
+        if (isThere(single)) {
+            return openFiles(path, List.of(single), null);
+        }
+        if (isThere(index)) {
+            ShardIndex shards = ShardIndex.read(index);
+            return openFiles(path, new LinkedHashSet<>(shards.shards().values()), shards);
+        }
+        throw noCheckpoint(path);
+    }
+
+    /** A broken link counts, so that the message is about it. */
+    private static boolean isThere(Path file) {
+        return Files.exists(file) || Files.isSymbolicLink(file);
+    }
+
+    private static CheckpointException noCheckpoint(Path directory) {
+        for (String pickle : List.of("pytorch_model.bin", "pytorch_model.bin.index.json")) {
+            if (isThere(directory.resolve(pickle))) {
+                return new CheckpointException(Reason.MISSING_FILE, directory.resolve(pickle), "this model has no "
+                        + SINGLE_FILE + ", only Python's pickle format, which runs code from the file when it is read"
+                        + " and is therefore not supported; save a safetensors copy from Python with"
+                        + " AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)");
+            }
+        }
+        return new CheckpointException(Reason.MISSING_FILE, directory, "expected " + SINGLE_FILE + " or " + INDEX_FILE
+                + " in this directory, found neither; name the directory of a model in the Hugging Face layout");
+    }
+
+    private static Checkpoint openFiles(Path path, Iterable<Path> paths, ShardIndex index) {
+        Map<Path, TensorFile> files = new LinkedHashMap<>();
+        Map<String, TensorInfo> tensors = new LinkedHashMap<>();
+        try {
+            for (Path each : paths) {
+                TensorFile file = TensorFile.open(each);
+                files.put(each, file);
+                for (TensorInfo tensor : file.header().tensors()) {
+                    TensorInfo other = tensors.put(tensor.name(), tensor);
+                    if (other != null) {
+                        throw new CheckpointException(Reason.INVALID_SHARD, each, "tensor " + Quote.of(tensor.name())
+                                + " is also in " + other.file().getFileName() + "; download the model again");
+                    }
+                }
+            }
+            if (index != null) {
+                checkIndex(index, tensors);
+            }
+            Checkpoint checkpoint = new Checkpoint(path, files, tensors);
+            files = Map.of();
+            return checkpoint;
+        } finally {
+            files.values().forEach(TensorFile::close);
+        }
+    }
+
+    private static void checkIndex(ShardIndex index, Map<String, TensorInfo> tensors) {
+        index.shards().forEach((name, shard) -> {
+            TensorInfo tensor = tensors.get(name);
+            if (tensor == null || !tensor.file().equals(shard)) {
+                throw new CheckpointException(Reason.INVALID_SHARD, shard, "expected tensor " + Quote.of(name)
+                        + " here by " + index.file().getFileName() + ", found it "
+                        + (tensor == null ? "nowhere" : "in " + tensor.file().getFileName())
+                        + "; download the model again");
+            }
+        });
+    }
+
+    /** What was opened: the directory or the file. */
+    public Path path() {
+        return path;
+    }
+
+    /** The safetensors files, in the order of the index. */
+    public List<Path> files() {
+        return List.copyOf(files.keySet());
+    }
+
+    /** All tensors, in the order of the files and of their places there. */
+    public List<TensorInfo> tensors() {
+        return new ArrayList<>(tensors.values());
+    }
+
+    /** The tensor with this name. */
+    public Optional<TensorInfo> tensor(String name) {
+        return Optional.ofNullable(tensors.get(name));
+    }
+
+    /** The {@code __metadata__} of one of {@link #files}; empty if it has none. */
+    public Map<String, String> metadata(Path file) {
+        return file(file).header().metadata();
+    }
+
+    /**
+     * Reads a whole tensor as F32. F16 and BF16 are converted exactly.
+     *
+     * @param name the tensor's name
+     * @param into off-heap memory of 4 bytes an element, in native byte order
+     * @throws CheckpointException if there is no such tensor, it has another type, or the file cannot be read
+     * @throws ClosedException after {@link #close}
+     */
+    public void readF32(String name, MemorySegment into) {
+        TensorInfo tensor = tensor(name).orElseThrow(() -> new CheckpointException(Reason.MISSING_TENSOR, path,
+                "there is no tensor " + Quote.of(name)));
+        if (into.byteSize() / Float.BYTES != tensor.shape().elements()) {
+            throw new IllegalArgumentException("tensor " + Quote.of(name) + " has " + tensor.shape().elements()
+                    + " elements, found room for " + into.byteSize() / Float.BYTES);
+        }
+        readF32(tensor, 0, into);
+    }
+
+    /**
+     * Reads some elements of a tensor as F32, in row-major order.
+     *
+     * @param tensor one of {@link #tensors}
+     * @param first the index of the first element
+     * @param into off-heap memory of 4 bytes for each element to read
+     * @throws CheckpointException if it has another type than F32, F16 and BF16, or the file cannot be read
+     * @throws ClosedException after {@link #close}
+     */
+    public void readF32(TensorInfo tensor, long first, MemorySegment into) {
+        StoredType type = tensor.type();
+        if (!Float32Reader.reads(type)) {
+            throw new CheckpointException(Reason.WRONG_TYPE, tensor.file(), "tensor " + Quote.of(tensor.name())
+                    + ": expected F32, F16 or BF16, found " + type + "; save the model in one of these types");
+        }
+        requireRoom(into, Float.BYTES);
+        long count = into.byteSize() / Float.BYTES;
+        checkRange(first, count, tensor.shape().elements());
+        Float32Reader.read(file(tensor.file()), type, tensor.begin() + first * (type.bits() / 8), into);
+    }
+
+    /**
+     * Reads some of a tensor's bytes as they are in the file.
+     *
+     * @param tensor one of {@link #tensors}
+     * @param first the index of the first byte
+     * @param into off-heap memory for the bytes to read
+     * @throws CheckpointException if the file cannot be read
+     * @throws ClosedException after {@link #close}
+     */
+    public void readBytes(TensorInfo tensor, long first, MemorySegment into) {
+        requireRoom(into, 1);
+        checkRange(first, into.byteSize(), tensor.bytes());
+        file(tensor.file()).read(tensor.begin() + first, into);
+    }
+
+    private static void requireRoom(MemorySegment into, int elementBytes) {
+        if (!into.isNative() || into.isReadOnly() || into.byteSize() % elementBytes != 0) {
+            throw new IllegalArgumentException("expected writable off-heap memory of a multiple of " + elementBytes
+                    + " bytes, found " + into);
+        }
+    }
+
+    private static void checkRange(long first, long count, long size) {
+        if (first < 0 || count > size - first) {
+            throw new IndexOutOfBoundsException("expected a range within " + size + ", found " + count + " from "
+                    + first);
+        }
+    }
+
+    private TensorFile file(Path file) {
+        TensorFile open = files.get(file);
+        if (open == null) {
+            throw new IllegalArgumentException(file + " is not a file of the checkpoint " + path);
+        }
+        return open;
+    }
+
+    /** Closes the files. Reads in progress fail with a {@link ClosedException}. A second call does nothing. */
+    @Override
+    public void close() {
+        files.values().forEach(TensorFile::close);
+    }
+}

@@ -1,0 +1,112 @@
+package dev.isthmus.engine.model;
+
+import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.TensorInfo;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiConsumer;
+
+/** Reads many tensors with a few threads, and reports how far it is. */
+final class ParallelRead {
+
+    /** Small enough that the threads end together and progress is smooth, large enough that a read is efficient. */
+    private static final long PIECE_ELEMENTS = 1 << 22;
+
+    private record Piece(TensorInfo tensor, long first, MemorySegment into) {}
+
+    private final Checkpoint checkpoint;
+    private final int threads;
+    private final BiConsumer<Long, Long> progress;
+    private final long total;
+    private long done;
+
+    /**
+     * Prepares to read.
+     *
+     * @param threads how many may read at a time, the caller's included
+     * @param total the bytes that will be read in all {@link #run}s together
+     * @param progress told (bytes read, total), one call at a time
+     */
+    ParallelRead(Checkpoint checkpoint, int threads, long total, BiConsumer<Long, Long> progress) {
+        if (threads < 1) {
+            throw new IllegalArgumentException("threads must be >= 1, found " + threads);
+        }
+        this.checkpoint = checkpoint;
+        this.threads = threads;
+        this.total = total;
+        this.progress = progress;
+    }
+
+    /** One tensor and the memory for its elements as F32. */
+    record Target(TensorInfo tensor, MemorySegment into) {}
+
+    /**
+     * Reads all targets. Returns, with or without a failure, only after every thread has ended, so that the caller
+     * may free the memory.
+     */
+    void run(List<Target> targets) {
+        List<Piece> pieces = new ArrayList<>();
+        for (Target target : targets) {
+            long elements = target.tensor().shape().elements();
+            for (long first = 0; first < elements; first += PIECE_ELEMENTS) {
+                long count = Math.min(PIECE_ELEMENTS, elements - first);
+                pieces.add(new Piece(target.tensor(), first,
+                        target.into().asSlice(first * Float.BYTES, count * Float.BYTES)));
+            }
+        }
+        AtomicInteger next = new AtomicInteger();
+        AtomicReference<Throwable> failure = new AtomicReference<>();
+        Runnable work = () -> readPieces(pieces, next, failure);
+        List<Thread> helpers = new ArrayList<>();
+        for (int i = 1; i < Math.min(threads, pieces.size()); i++) {
+            helpers.add(Thread.ofPlatform().name("isthmus-load-" + i).daemon().start(work));
+        }
+        work.run();
+        joinAll(helpers);
+        switch (failure.get()) {
+            case null -> { }
+            case RuntimeException e -> throw e;
+            case Error e -> throw e;
+            case Throwable e -> throw new AssertionError(e);
+        }
+    }
+
+    private void readPieces(List<Piece> pieces, AtomicInteger next, AtomicReference<Throwable> failure) {
+        try {
+            int i;
+            while (failure.get() == null && (i = next.getAndIncrement()) < pieces.size()) {
+                Piece piece = pieces.get(i);
+                checkpoint.readF32(piece.tensor(), piece.first(), piece.into());
+                advance(piece.into().byteSize() / Float.BYTES * piece.tensor().type().bits() / 8);
+            }
+        } catch (RuntimeException | Error e) {
+            failure.compareAndSet(null, e);
+        }
+    }
+
+    /** Counts bytes as read. */
+    synchronized void advance(long bytes) {
+        done += bytes;
+        progress.accept(done, total);
+    }
+
+    private static void joinAll(List<Thread> helpers) {
+        boolean interrupted = false;
+        for (Thread helper : helpers) {
+            while (true) {
+                try {
+                    helper.join();
+                    break;
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

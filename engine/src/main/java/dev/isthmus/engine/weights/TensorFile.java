@@ -1,0 +1,145 @@
+package dev.isthmus.engine.weights;
+
+import dev.isthmus.engine.errors.CancelledException;
+import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.errors.ClosedException;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+
+/**
+ * One open safetensors file on any file system. Several threads may read at the same time; on the default file
+ * system they do so without waiting for each other.
+ */
+final class TensorFile implements AutoCloseable {
+
+    /** The most that one read asks for: a progress report is due after it, and it fits a ByteBuffer. */
+    private static final long MAX_READ_BYTES = 1 << 24;
+
+    private final Path path;
+    private final SeekableByteChannel channel;
+    private final SafetensorsHeader header;
+    private volatile boolean closed;
+
+    private TensorFile(Path path, SeekableByteChannel channel, SafetensorsHeader header) {
+        this.path = path;
+        this.channel = channel;
+        this.header = header;
+    }
+
+    /**
+     * Opens the file and reads its header.
+     *
+     * @throws CheckpointException if it is missing, not a regular file, unreadable or no safetensors file
+     */
+    static TensorFile open(Path path) {
+        requireRegularFile(path);
+        SeekableByteChannel channel = null;
+        try {
+            channel = Files.newByteChannel(path);
+            TensorFile file = new TensorFile(path, channel, SafetensorsHeader.parse(channel, path));
+            channel = null;
+            return file;
+        } catch (NoSuchFileException e) {
+            throw missing(path, e);
+        } catch (IOException | SecurityException | UnsupportedOperationException e) {
+            throw unreadable(path, e);
+        } finally {
+            closeQuietly(channel);
+        }
+    }
+
+    /** Opening a FIFO would wait for a writer for ever, and a directory gives obscure errors later. */
+    static void requireRegularFile(Path path) {
+        if (Files.isRegularFile(path)) {
+            return;
+        }
+        if (!Files.exists(path)) {
+            throw missing(path, null);
+        }
+        throw new CheckpointException(Reason.UNREADABLE, path, "expected a regular file, found "
+                + (Files.isDirectory(path) ? "a directory" : "a device, pipe or socket"));
+    }
+
+    static CheckpointException missing(Path path, IOException cause) {
+        String why = Files.isSymbolicLink(path) ? "the link leads to no file" : "there is no such file";
+        return new CheckpointException(Reason.MISSING_FILE, path, why + "; check the path or download the model again",
+                cause);
+    }
+
+    static CheckpointException unreadable(Path path, Exception cause) {
+        return new CheckpointException(Reason.UNREADABLE, path, "cannot be read (" + cause
+                + "); check that you may read it and that its disk is well", cause);
+    }
+
+    SafetensorsHeader header() {
+        return header;
+    }
+
+    /**
+     * Fills {@code into} from {@code position} on.
+     *
+     * @throws CheckpointException if the file ends before or cannot be read
+     * @throws CancelledException if the thread was interrupted; the file is closed then
+     * @throws ClosedException after {@link #close}
+     */
+    void read(long position, MemorySegment into) {
+        try {
+            long done = 0;
+            while (done < into.byteSize()) {
+                long count = Math.min(MAX_READ_BYTES, into.byteSize() - done);
+                ByteBuffer buffer = into.asSlice(done, count).asByteBuffer();
+                int read = read(Math.addExact(position, done), buffer);
+                if (read <= 0) {
+                    throw new CheckpointException(Reason.UNREADABLE, path, "expected " + into.byteSize()
+                            + " bytes from byte " + position + " on, found the end of the file after " + done
+                            + "; the file was changed while it was being read: load the model again");
+                }
+                done += read;
+            }
+        } catch (ClosedByInterruptException e) {
+            throw new CancelledException(path + ": reading was interrupted");
+        } catch (ClosedChannelException e) {
+            throw new ClosedException(path + ": the checkpoint is closed");
+        } catch (IOException e) {
+            throw unreadable(path, e);
+        }
+    }
+
+    private int read(long position, ByteBuffer buffer) throws IOException {
+        if (closed) {
+            throw new ClosedChannelException();
+        }
+        if (channel instanceof FileChannel positional) {
+            return positional.read(buffer, position);
+        }
+        synchronized (channel) {
+            channel.position(position);
+            return channel.read(buffer);
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        closeQuietly(channel);
+    }
+
+    private static void closeQuietly(SeekableByteChannel channel) {
+        if (channel != null) {
+            try {
+                channel.close();
+            } catch (IOException e) {
+                // It was only read from: nothing can be lost.
+            }
+        }
+    }
+}
