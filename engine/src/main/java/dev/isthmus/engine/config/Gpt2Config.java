@@ -1,5 +1,6 @@
 package dev.isthmus.engine.config;
 
+import java.nio.file.Path;
 import java.util.List;
 
 /**
@@ -21,6 +22,16 @@ import java.util.List;
 public record Gpt2Config(int layers, int heads, int channels, int inner, int context, int vocabulary, double epsilon,
         Activation activation, boolean scaleAttention, boolean scaleByInverseLayer, boolean tiedHead,
         List<Integer> endOfText) {
+
+    /**
+     * Reads the config.json of a model directory.
+     *
+     * @throws dev.isthmus.engine.errors.CheckpointException if there is none or it is not a JSON object
+     * @throws dev.isthmus.engine.errors.UnsupportedModelException if it asks for something that is not computed
+     */
+    public static Gpt2Config read(Path directory) {
+        return Gpt2ConfigReader.read(directory.resolve("config.json"));
+    }
 
     /** D, the channels of one head. */
     public int headChannels() {

@@ -16,7 +16,7 @@ import java.util.Map;
  * in evaluation are ignored: dropout, initialisation, {@code summary_*}, {@code dtype} (all arithmetic here is at
  * least F32), {@code reorder_and_upcast_attn}, {@code n_ctx}, generation defaults, and unknown ones.
  */
-public final class Gpt2ConfigReader {
+final class Gpt2ConfigReader {
 
     private static final Map<String, Activation> ACTIVATIONS = Map.of(
             "gelu_new", Activation.GELU_TANH,
@@ -46,7 +46,7 @@ public final class Gpt2ConfigReader {
      * @throws CheckpointException if it is missing, unreadable or not a JSON object
      * @throws UnsupportedModelException if a key's value is none that this engine computes with
      */
-    public static Gpt2Config read(Path file) {
+    static Gpt2Config read(Path file) {
         return new Gpt2ConfigReader(file, ConfigJson.parse(TextFile.read(file), file)).config();
     }
 
