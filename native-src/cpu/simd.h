@@ -1,0 +1,311 @@
+/*
+ * One mapping from vectors to instruction sets, so that each kernel body is written once.
+ *
+ * The types are the vector extensions of GCC and Clang: + - * / and comparisons are the language's own, lane by
+ * lane, and only what the language lacks is named here: unaligned and partial access, explicit FMA, sums across
+ * lanes. The build compiles every kernel once per level with LEVEL and SUFFIX set and that level's ISA flags.
+ * Contraction is off, so a multiply and an add fuse where v_fma or d_fma says so and nowhere else; at BASELINE
+ * they never fuse.
+ *
+ * Whatever lane an element falls into, the same operations are applied to it in the same order. That is what
+ * makes results independent of how callers split the work.
+ */
+#ifndef ISTHMUS_SIMD_H
+#define ISTHMUS_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "isthmus.h"
+
+#if LEVEL == ISTHMUS_LEVEL_AVX512
+#include <immintrin.h>
+#define VECTOR_BYTES 64
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+#include <immintrin.h>
+#define VECTOR_BYTES 32
+#elif LEVEL == ISTHMUS_LEVEL_NEON
+#include <arm_neon.h>
+#define VECTOR_BYTES 16
+#else
+#define VECTOR_BYTES 16 /* SSE2 on x86-64; the compiler lowers it to what other machines have */
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { LANES = VECTOR_BYTES / 4, DLANES = VECTOR_BYTES / 8 };
+
+/* Vectors of LANES floats and of DLANES doubles, and the integers of the same width, for bits and masks. */
+typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t vmask __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t vbits __attribute__((vector_size(VECTOR_BYTES)));
+typedef double dvec __attribute__((vector_size(VECTOR_BYTES)));
+typedef int64_t dmask __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint64_t dbits __attribute__((vector_size(VECTOR_BYTES)));
+typedef float half_vec __attribute__((vector_size(VECTOR_BYTES / 2)));
+
+/* A float, and the other element types of the interface, that may lie at any address: tensors in a mapped file
+ * are rarely aligned. Access through these is defined for every address, and as fast. */
+typedef float f32 __attribute__((aligned(1)));
+typedef int32_t i32 __attribute__((aligned(1)));
+typedef int64_t i64 __attribute__((aligned(1)));
+typedef uint64_t u64 __attribute__((aligned(1)));
+
+/* ---- float ---- */
+
+INLINE vec v_set(float x)
+{
+    return x - (vec){0};
+}
+
+INLINE vec v_load(const f32 *p)
+{
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE void v_store(f32 *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* The first n lanes, 0 < n < LANES, from memory; the others are zero and their memory is not touched. */
+INLINE vec v_load_part(const f32 *p, int64_t n)
+{
+#if LEVEL == ISTHMUS_LEVEL_AVX512
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    const vmask lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    return _mm256_maskload_ps((const float *)p, (__m256i)(lane < (int32_t)n));
+#else
+    vec v = {0};
+    memcpy(&v, p, (size_t)n * sizeof(float));
+    return v;
+#endif
+}
+
+INLINE void v_store_part(f32 *p, vec v, int64_t n)
+{
+#if LEVEL == ISTHMUS_LEVEL_AVX512
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    const vmask lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    _mm256_maskstore_ps((float *)p, (__m256i)(lane < (int32_t)n), v);
+#else
+    memcpy(p, &v, (size_t)n * sizeof(float));
+#endif
+}
+
+/* a * b + c, rounded once where the level has FMA. */
+INLINE vec v_fma(vec a, vec b, vec c)
+{
+#if LEVEL == ISTHMUS_LEVEL_AVX512
+    return _mm512_fmadd_ps(a, b, c);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    return _mm256_fmadd_ps(a, b, c);
+#elif LEVEL == ISTHMUS_LEVEL_NEON
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+INLINE vec v_select(vmask m, vec yes, vec no)
+{
+    return (vec)((m & (vmask)yes) | (~m & (vmask)no));
+}
+
+/* Where a lane of a or b is not a number, b's. */
+INLINE vec v_max(vec a, vec b)
+{
+    return v_select(a > b, a, b);
+}
+
+/* The sum of all lanes, pairwise. */
+INLINE float v_sum(vec v)
+{
+    float lane[LANES];
+    memcpy(lane, &v, sizeof v);
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lane[i] += lane[i + width];
+    return lane[0];
+}
+
+/* LANES sums at once: lane i is the sum of rows[i]'s lanes. Transposing while adding costs about three
+ * instructions a sum where v_sum costs ten. */
+INLINE vec v_sums(const vec rows[LANES])
+{
+#if LEVEL == ISTHMUS_LEVEL_AVX512
+    __m512 pair[8], quad[4], oct[2];
+    for (int i = 0; i < 8; i++)
+        pair[i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]) + _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+    for (int i = 0; i < 4; i++) {
+        const __m512d a = _mm512_castps_pd(pair[2 * i]), b = _mm512_castps_pd(pair[2 * i + 1]);
+        quad[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b)) + _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    }
+    for (int i = 0; i < 2; i++)
+        oct[i] = _mm512_shuffle_f32x4(quad[2 * i], quad[2 * i + 1], 0x44) +
+                 _mm512_shuffle_f32x4(quad[2 * i], quad[2 * i + 1], 0xee);
+    return _mm512_shuffle_f32x4(oct[0], oct[1], 0x88) + _mm512_shuffle_f32x4(oct[0], oct[1], 0xdd);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    __m256 pair[4], quad[2];
+    for (int i = 0; i < 4; i++)
+        pair[i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]) + _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+    for (int i = 0; i < 2; i++) {
+        const __m256d a = _mm256_castps_pd(pair[2 * i]), b = _mm256_castps_pd(pair[2 * i + 1]);
+        quad[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b)) + _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+    }
+    return _mm256_permute2f128_ps(quad[0], quad[1], 0x20) + _mm256_permute2f128_ps(quad[0], quad[1], 0x31);
+#elif LEVEL == ISTHMUS_LEVEL_NEON
+    const float32x4_t a = vpaddq_f32((float32x4_t)rows[0], (float32x4_t)rows[1]);
+    const float32x4_t b = vpaddq_f32((float32x4_t)rows[2], (float32x4_t)rows[3]);
+    return (vec)vpaddq_f32(a, b);
+#else
+    vec sums;
+    for (int i = 0; i < LANES; i++)
+        sums[i] = v_sum(rows[i]);
+    return sums;
+#endif
+}
+
+/* The largest lane; lanes that are not numbers may be passed over. */
+INLINE float v_largest(vec v)
+{
+    float lane[LANES];
+    memcpy(lane, &v, sizeof v);
+    for (int width = LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
+    return lane[0];
+}
+
+/*
+ * e^x to about one unit in the last place, denormal results included; 0 at -inf, inf above 88.73, NaN for NaN.
+ * x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series, whose first omitted term r^8 / 8! is below a
+ * tenth of a unit; 2^n in two factors, so that n may lie beyond the exponents of normal numbers. ln 2 is split as
+ * in Cephes' expf: the high part has nine bits, so that n times it is exact without FMA too.
+ */
+INLINE vec v_exp(vec x)
+{
+    const float round_to_int = 12582912.0f; /* 1.5 * 2^23: adding it leaves the integer in the low bits */
+
+    x = v_select(x < -104.0f, v_set(-104.0f), x);
+    x = v_select(x > 89.0f, v_set(89.0f), x);
+
+    const vec shifted = v_fma(x, v_set(1.44269504f), v_set(round_to_int));
+    const vec n = shifted - round_to_int;
+    vec r = v_fma(n, v_set(-0.693359375f), x);
+    r = v_fma(n, v_set(2.12194440e-4f), r);
+
+    vec q = v_set(1.0f / 5040);
+    q = v_fma(q, r, v_set(1.0f / 720));
+    q = v_fma(q, r, v_set(1.0f / 120));
+    q = v_fma(q, r, v_set(1.0f / 24));
+    q = v_fma(q, r, v_set(1.0f / 6));
+    q = v_fma(q, r, v_set(0.5f));
+    const vec e = v_fma(r * r, q, r) + 1.0f;
+
+    /* Twice the exponents' bias of 127, then halved: the two factors' biased exponents, both positive. */
+    const vbits biased = (vbits)shifted - (vbits)v_set(round_to_int) + 254u;
+    const vbits first = biased >> 1;
+    const vbits second = biased - first;
+    return e * (vec)(first << 23) * (vec)(second << 23);
+}
+
+/* ---- double, for sums and functions whose rounding must not show in a float ---- */
+
+INLINE dvec d_set(double x)
+{
+    return x - (dvec){0};
+}
+
+/* DLANES floats, widened. */
+INLINE dvec d_load(const f32 *p)
+{
+    half_vec v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, dvec);
+}
+
+/* As v_load_part: the first n floats, 0 < n < DLANES, the other lanes zero. */
+INLINE dvec d_load_part(const f32 *p, int64_t n)
+{
+    half_vec v = {0};
+    memcpy(&v, p, (size_t)n * sizeof(float));
+    return __builtin_convertvector(v, dvec);
+}
+
+/* Rounds to DLANES floats. */
+INLINE void d_store(f32 *p, dvec v)
+{
+    const half_vec h = __builtin_convertvector(v, half_vec);
+    memcpy(p, &h, sizeof h);
+}
+
+INLINE void d_store_part(f32 *p, dvec v, int64_t n)
+{
+    const half_vec h = __builtin_convertvector(v, half_vec);
+    memcpy(p, &h, (size_t)n * sizeof(float));
+}
+
+INLINE dvec d_fma(dvec a, dvec b, dvec c)
+{
+#if LEVEL == ISTHMUS_LEVEL_AVX512
+    return _mm512_fmadd_pd(a, b, c);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    return _mm256_fmadd_pd(a, b, c);
+#elif LEVEL == ISTHMUS_LEVEL_NEON
+    return (dvec)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+INLINE dvec d_select(dmask m, dvec yes, dvec no)
+{
+    return (dvec)((m & (dmask)yes) | (~m & (dmask)no));
+}
+
+INLINE double d_sum(dvec v)
+{
+    double lane[DLANES];
+    memcpy(lane, &v, sizeof v);
+    for (int width = DLANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lane[i] += lane[i + width];
+    return lane[0];
+}
+
+/* e^x to a relative 1e-11: far below a float's rounding. 0 below -709, inf above 709.4, NaN for NaN. As v_exp, with
+ * the Taylor series to r^9 / 9! and one factor 2^n, whose exponent field becomes 0's or infinity's at the ends. */
+INLINE dvec d_exp(dvec x)
+{
+    const double round_to_int = 6755399441055744.0; /* 1.5 * 2^52 */
+    const double ln2_hi = 0x1.62e42feep-1, ln2_lo = 0x1.a39ef35793c76p-33;
+
+    x = d_select(x < -1023 * ln2_hi, d_set(-1023 * ln2_hi), x);
+    x = d_select(x > 1024 * ln2_hi, d_set(1024 * ln2_hi), x);
+
+    const dvec shifted = d_fma(x, d_set(1.4426950408889634), d_set(round_to_int));
+    const dvec n = shifted - round_to_int;
+    dvec r = d_fma(n, d_set(-ln2_hi), x);
+    r = d_fma(n, d_set(-ln2_lo), r);
+
+    dvec e = d_set(1.0 / 362880);
+    e = d_fma(e, r, d_set(1.0 / 40320));
+    e = d_fma(e, r, d_set(1.0 / 5040));
+    e = d_fma(e, r, d_set(1.0 / 720));
+    e = d_fma(e, r, d_set(1.0 / 120));
+    e = d_fma(e, r, d_set(1.0 / 24));
+    e = d_fma(e, r, d_set(1.0 / 6));
+    e = d_fma(e, r, d_set(0.5));
+    e = d_fma(e, r, d_set(1.0));
+    e = d_fma(e, r, d_set(1.0));
+
+    const dbits biased = (dbits)shifted - (dbits)d_set(round_to_int) + 1023u;
+    return e * (dvec)(biased << 52);
+}
+
+#endif
