@@ -89,7 +89,7 @@ final class LibrarySearch {
         try {
             Path path = Path.of(value);
             if (Files.isRegularFile(path)) {
-                load(Origin.NAMED, place, List.of(path.toAbsolutePath()));
+                load(Origin.NAMED, place, withSiblings(path.toAbsolutePath()));
             } else if (path.getNameCount() == 1 && !path.isAbsolute() && !Files.exists(path)) {
                 loadByName(Origin.NAMED, place, value);
             } else {
@@ -100,7 +100,25 @@ final class LibrarySearch {
         }
     }
 
+    /** A named file after those beside it that it may depend on, as where an OpenBLAS was unpacked from a jar. */
+    private List<Path> withSiblings(Path file) {
+        List<Path> files = new ArrayList<>();
+        List<String> bundled = library.bundledFiles(platform);
+        for (String dependency : bundled.subList(0, bundled.size() - 1)) {
+            Path sibling = file.resolveSibling(dependency);
+            if (Files.isRegularFile(sibling) && !sibling.equals(file)) {
+                files.add(sibling);
+            }
+        }
+        files.add(file);
+        return files;
+    }
+
     private boolean searchBundled() {
+        if (!platform.isKnown()) {
+            fail("class path", "no " + library.title() + " is made for this platform, " + platform);
+            return false;
+        }
         String folder = library.resourceFolder(platform);
         List<BundledResource> resources = new ArrayList<>();
         List<Path> files = new ArrayList<>();
@@ -180,7 +198,8 @@ final class LibrarySearch {
             accept(origin, place, files.getLast().toString(), last);
             return true;
         } catch (LoadFailure failure) {
-            fail(place, failure.getMessage());
+            boolean musl = origin == Origin.BUNDLED && Platform.libc() == Platform.Libc.MUSL;
+            fail(place, failure.getMessage() + (musl ? " (it needs glibc, and this JVM runs on musl)" : ""));
             return false;
         }
     }

@@ -75,6 +75,11 @@ public record Platform(Os os, Arch arch) {
         return new Platform(os, arch);
     }
 
+    /** Whether libraries are made for the platform at all. */
+    boolean isKnown() {
+        return os != Os.OTHER && arch != Arch.OTHER;
+    }
+
     /** Our own name of the platform: {@code linux-x86_64}, {@code macos-arm64}, … */
     public String name() {
         return os.label + "-" + arch.label;

@@ -1,0 +1,50 @@
+package dev.isthmus.bindings;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.isthmus.bindings.isthmus.Isthmus;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** libisthmus as this build made it. */
+class IsthmusTest {
+    @BeforeEach
+    void needsABuiltLibrary() {
+        Platform platform = Platform.current();
+        String resource = NativeLibrary.ISTHMUS.resourceFolder(platform) + "/"
+                + NativeLibrary.ISTHMUS.bundledFiles(platform).getLast();
+        assumeTrue(IsthmusTest.class.getClassLoader().getResource(resource) != null,
+                "SKIPPED: no " + resource + " on the class path; native-src builds it where there is a C compiler");
+        LibraryStatus status = NativeLibraries.status(NativeLibrary.ISTHMUS);
+        assertTrue(status.available(), status::report);
+    }
+
+    @Test
+    void itSaysItsAbiAndALevelThatItSupports() {
+        var details = NativeLibraries.status(NativeLibrary.ISTHMUS).loaded().orElseThrow().details();
+        assertEquals(Integer.toString(Isthmus.ISTHMUS_ABI_VERSION()), details.get("abi"));
+        assertTrue((" " + details.get("levels") + " ").contains(" " + details.get("level") + " "), details::toString);
+    }
+
+    @Test
+    void aBindingCallsItsFunction() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2, 3, 4, 5, 6);
+            MemorySegment y = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 10, 20, 30, 40, 50, 60);
+            assertEquals(Isthmus.ISTHMUS_OK(),
+                    Isthmus.isthmus_residual_add(Isthmus.isthmus_best_level(), x, y, 3, 1, 2));
+            assertArrayEquals(new float[] {1, 2, 3, 44, 55, 66}, x.toArray(ValueLayout.JAVA_FLOAT));
+        }
+    }
+
+    @Test
+    void anImpossibleLevelIsRefusedByStatus() {
+        assertEquals(0, Isthmus.isthmus_level_supported(99));
+    }
+}
