@@ -1,1 +1,64 @@
-package dev.isthmus.tools; /** Placeholder. */ public final class Main { private Main() {} }
+package dev.isthmus.tools;
+
+import dev.isthmus.tools.parity.ParityCommand;
+import picocli.CommandLine;
+import picocli.CommandLine.IParameterExceptionHandler;
+import picocli.CommandLine.ParameterException;
+
+/** The entry point of the {@code isthmus} command. */
+public final class Main {
+
+    private Main() {}
+
+    /** Runs the command line and ends the process with its exit code. */
+    public static void main(String[] args) {
+        System.exit(run(Console.ofProcess(), args));
+    }
+
+    /**
+     * Runs a command line.
+     *
+     * @param console where it reads and writes
+     * @param args the arguments, the command's name first
+     * @return 0 if it went well, 1 if it failed, 2 if the arguments make no sense
+     */
+    public static int run(Console console, String... args) {
+        CommandLine commandLine = commandLine(console);
+        int code;
+        try {
+            code = commandLine.execute(args);
+        } catch (Error error) {
+            code = Failures.report(console, error, java.util.Arrays.asList(args).contains("--verbose"));
+        }
+        return console.finish() ? code : Math.max(code, CommandLine.ExitCode.SOFTWARE);
+    }
+
+    private static CommandLine commandLine(Console console) {
+        CommandLine commandLine = new CommandLine(new IsthmusCommand())
+                .addSubcommand(new GenerateCommand(console))
+                .addSubcommand(new LogitsCommand(console))
+                .addSubcommand(new TokenizeCommand(console))
+                .addSubcommand(new ScoreCommand(console))
+                .addSubcommand(new InspectCommand(console))
+                .addSubcommand(new ParityCommand(console))
+                .addSubcommand(new InfoCommand(console));
+        return commandLine
+                .setOut(console.out())
+                .setErr(console.err())
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setParameterExceptionHandler(usageErrors())
+                .setExecutionExceptionHandler((exception, command, parsed) ->
+                        Failures.report(console, exception, parsed.hasMatchedOption("--verbose")));
+    }
+
+    /** picocli's own handler prints the whole help after the message, which then scrolls away. */
+    private static IParameterExceptionHandler usageErrors() {
+        return (ParameterException exception, String[] args) -> {
+            CommandLine command = exception.getCommandLine();
+            command.getErr().println("isthmus: error: " + exception.getMessage());
+            CommandLine.UnmatchedArgumentException.printSuggestions(exception, command.getErr());
+            command.getErr().println("Try '" + command.getCommandSpec().qualifiedName() + " --help'.");
+            return command.getCommandSpec().exitCodeOnInvalidInput();
+        };
+    }
+}

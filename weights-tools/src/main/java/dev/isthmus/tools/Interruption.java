@@ -1,0 +1,44 @@
+package dev.isthmus.tools;
+
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Work that ends in order when the process is asked to end (Ctrl-C, SIGTERM): it is told, and the process waits for
+ * it. Close it when the work is over.
+ */
+final class Interruption implements AutoCloseable {
+
+    private static final int PATIENCE_SECONDS = 5;
+
+    private final CountDownLatch over = new CountDownLatch(1);
+    private final Thread hook;
+
+    private Interruption(Runnable stop) {
+        hook = new Thread(() -> {
+            stop.run();
+            try {
+                over.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }, "isthmus-interruption");
+    }
+
+    /** Begins to watch; {@code stop} runs on another thread. */
+    static Interruption watch(Runnable stop) {
+        Interruption interruption = new Interruption(stop);
+        Runtime.getRuntime().addShutdownHook(interruption.hook);
+        return interruption;
+    }
+
+    @Override
+    public void close() {
+        over.countDown();
+        try {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException e) {
+            // The process is ending, and the hook has just been let go on.
+        }
+    }
+}

@@ -1,0 +1,37 @@
+package dev.isthmus.tools;
+
+import dev.isthmus.engine.api.BackendChoice;
+import dev.isthmus.engine.api.ModelOptions;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Which model a command runs, and how. */
+public final class ModelFlags {
+
+    @Spec(Spec.Target.MIXEE)
+    private CommandSpec spec;
+
+    @Option(names = {"-m", "--model"}, paramLabel = "DIR|NAME",
+            description = "A model directory in the Hugging Face layout, or the name of a model in the local"
+                    + " Hugging Face cache, such as gpt2. Default: the small embedded model.")
+    String model;
+
+    @Option(names = "--threads", paramLabel = "N",
+            description = "Worker threads. Default: one for each core. Results do not depend on it.")
+    private int threads;
+
+    @Option(names = "--backend", paramLabel = "auto|cpu|reference", defaultValue = "auto",
+            description = "The kernels: cpu (OpenBLAS and C), reference (plain Java, float64, slow), or auto, the"
+                    + " fastest that works here. Default: ${DEFAULT-VALUE}.")
+    private BackendChoice backend;
+
+    ModelOptions options() {
+        if (threads < 0) {
+            throw new ParameterException(spec.commandLine(), "--threads must be >= 0 (0: one for each core), found "
+                    + threads);
+        }
+        return ModelOptions.DEFAULT.withBackend(backend).withThreads(threads);
+    }
+}

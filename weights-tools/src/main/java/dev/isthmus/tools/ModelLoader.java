@@ -1,0 +1,54 @@
+package dev.isthmus.tools;
+
+import dev.isthmus.engine.api.Model;
+import java.nio.file.Path;
+
+/** Finds and opens the model that the flags ask for. */
+public final class ModelLoader {
+
+    private final Console console;
+
+    /** Makes one that shows its progress there. */
+    public ModelLoader(Console console) {
+        this.console = console;
+    }
+
+    /**
+     * A model, and how long it took to open.
+     *
+     * @param model the model; the caller closes it
+     * @param seconds from the start of the search to the open model
+     */
+    record Loaded(Model model, double seconds) implements AutoCloseable {
+
+        @Override
+        public void close() {
+            model.close();
+        }
+    }
+
+    /** The directory that the flags name. */
+    ModelDirectory locate(ModelFlags flags) {
+        if (flags.model == null) {
+            console.say("no --model given: this is the small embedded demo model; for GPT-2, use --model with a"
+                    + " directory, or 'hf download openai-community/gpt2' and --model gpt2");
+            return ModelDirectory.demo();
+        }
+        return ModelDirectory.of(locator(console).locate(flags.model));
+    }
+
+    /** A locator for this console's environment. */
+    public static ModelLocator locator(Console console) {
+        String home = console.environment().getOrDefault("HOME", System.getProperty("user.home"));
+        return new ModelLocator(console.environment(), Path.of(home));
+    }
+
+    Loaded open(ModelFlags flags) {
+        long begun = System.nanoTime();
+        try (ModelDirectory directory = locate(flags);
+                Progress progress = new Progress(console, "loading the model", "MB", 1_000_000)) {
+            Model model = Model.open(directory.path(), flags.options().withLoadProgress(progress::update));
+            return new Loaded(model, (System.nanoTime() - begun) / 1e9);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+package dev.isthmus.tools;
+
+import java.io.PrintWriter;
+import java.util.Locale;
+import me.tongfei.progressbar.DelegatingProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+/**
+ * Shows on standard error how far a task has come: a bar on a terminal, else a line now and then. A task that is done
+ * within a second shows nothing. Any thread may tell it.
+ */
+public final class Progress implements AutoCloseable {
+
+    private static final long SILENCE_NANOS = 1_000_000_000L;
+    private static final long LINE_NANOS = 5_000_000_000L;
+    private static final int BAR_COLUMNS = 78;
+
+    private final Console console;
+    private final String task;
+    private final String unit;
+    private final long unitSize;
+    private final long begun = System.nanoTime();
+    private long nextLine = begun + SILENCE_NANOS;
+    private ProgressBar bar;
+
+    /**
+     * Begins a task.
+     *
+     * @param task what is being done
+     * @param unit what is counted
+     * @param unitSize how many counts make one unit
+     */
+    public Progress(Console console, String task, String unit, long unitSize) {
+        this.console = console;
+        this.task = task;
+        this.unit = unit;
+        this.unitSize = unitSize;
+    }
+
+    /** Tells how much of how much is done. */
+    public synchronized void update(long done, long total) {
+        if (bar != null) {
+            bar.stepTo(done);
+            return;
+        }
+        long now = System.nanoTime();
+        if (now < nextLine) {
+            return;
+        }
+        nextLine = now + LINE_NANOS;
+        if (console.terminal()) {
+            bar = newBar(done, total);
+        } else {
+            console.say(String.format(Locale.ROOT, "%s: %,d of %,d %s", task, done / unitSize, total / unitSize,
+                    unit));
+        }
+    }
+
+    private ProgressBar newBar(long done, long total) {
+        PrintWriter err = console.err();
+        ProgressBar made = new ProgressBarBuilder()
+                .setTaskName(task)
+                .setInitialMax(total)
+                .setUnit(" " + unit, unitSize)
+                .setStyle(ProgressBarStyle.ASCII)
+                .setUpdateIntervalMillis(200)
+                .setConsumer(new DelegatingProgressBarConsumer(line -> draw(err, line), BAR_COLUMNS))
+                .build();
+        made.stepTo(done);
+        return made;
+    }
+
+    private static void draw(PrintWriter err, String line) {
+        err.print("\r" + line);
+        err.flush();
+    }
+
+    @Override
+    public synchronized void close() {
+        if (bar != null) {
+            bar.close();
+            bar = null;
+            draw(console.err(), " ".repeat(BAR_COLUMNS) + "\r");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+package dev.isthmus.tools;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.CharsetDecoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Reads texts: from an argument, a file, or standard input where the argument or the file is {@code -}. */
+final class Texts {
+
+    private static final String STANDARD_INPUT = "-";
+
+    private Texts() {}
+
+    /** The argument itself, or standard input. */
+    static String ofArgument(Console console, String argument) {
+        return argument.equals(STANDARD_INPUT) ? decode(read(console.in()), "standard input") : argument;
+    }
+
+    /** What a file holds, or standard input. */
+    static String ofFile(Console console, String file) {
+        if (file.equals(STANDARD_INPUT)) {
+            return decode(read(console.in()), "standard input");
+        }
+        Path path = Path.of(file);
+        if (Files.isDirectory(path)) {
+            throw new CommandException(path + ": expected a text file, found a directory");
+        }
+        try {
+            return decode(Files.readAllBytes(path), path.toString());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The text less one line end at its end, which editors and echo add and no prompt means. */
+    static String withoutFinalNewline(String text) {
+        if (text.endsWith("\r\n")) {
+            return text.substring(0, text.length() - 2);
+        }
+        return text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
+    }
+
+    private static byte[] read(InputStream in) {
+        try {
+            return in.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static String decode(byte[] bytes, String source) {
+        CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
+        ByteBuffer buffer = ByteBuffer.wrap(bytes);
+        try {
+            return decoder.decode(buffer).toString();
+        } catch (CharacterCodingException e) {
+            throw new CommandException(source + ": expected text in UTF-8, found another byte sequence at byte "
+                    + buffer.position() + "; convert it first, for instance with iconv -t UTF-8", e);
+        }
+    }
+}
