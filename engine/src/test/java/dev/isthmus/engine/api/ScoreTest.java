@@ -1,0 +1,89 @@
+package dev.isthmus.engine.api;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.isthmus.engine.errors.InvalidInputException;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ScoreTest {
+
+    private Model model;
+
+    @BeforeEach
+    void open(@TempDir Path directory) throws IOException {
+        model = Model.open(TinyModel.write(directory));
+    }
+
+    @AfterEach
+    void close() {
+        model.close();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"2,10", "40,40", "41,20", "41,40", "100,1", "100,17", "100,40", "121,40"})
+    void eachTokenIsScoredInTheFirstWindowThatReachesIt(int length, int stride) {
+        int[] ids = ids(length);
+        double[] expected = expected(ids, stride);
+        Score score = model.score(ids, stride);
+        assertEquals(length, score.tokens());
+        assertArrayEquals(expected, score.tokenLogprobs(), 1e-4);
+        assertEquals(-Arrays.stream(expected).average().orElseThrow(), score.nll(), 1e-5);
+        assertEquals(Math.exp(score.nll()), score.perplexity());
+    }
+
+    /** Hugging Face's loop, one window's logits at a time. */
+    private double[] expected(int[] ids, int stride) {
+        var logprobs = new ArrayList<Double>();
+        int previousEnd = 0;
+        for (int begin = 0; begin < ids.length; begin += stride) {
+            int end = Math.min(begin + TinyModel.CONTEXT, ids.length);
+            int targets = end - previousEnd;
+            int from = begin;
+            try (Session session = model.newSession()) {
+                session.append(Arrays.copyOfRange(ids, begin, end), (LogitsVisitor) (position, logits) -> {
+                    int target = from + position + 1;
+                    if (target < end && target >= end - targets) {
+                        double sum = 0;
+                        for (float logit : logits) {
+                            sum += Math.exp(logit);
+                        }
+                        logprobs.add(logits[ids[target]] - Math.log(sum));
+                    }
+                });
+            }
+            previousEnd = end;
+            if (end == ids.length) {
+                break;
+            }
+        }
+        return logprobs.stream().mapToDouble(Double::doubleValue).toArray();
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, -1, 41})
+    void aStrideOutsideTheContextIsRefused(int stride) {
+        assertThrows(InvalidInputException.class, () -> model.score(ids(50), stride));
+    }
+
+    @Test
+    void oneTokenHasNothingToPredict() {
+        assertThrows(InvalidInputException.class, () -> model.score(new int[] {1}, 10));
+    }
+
+    private static int[] ids(int length) {
+        return IntStream.range(0, length).map(i -> (i * i * 13 + i) % TinyModel.VOCABULARY).toArray();
+    }
+}

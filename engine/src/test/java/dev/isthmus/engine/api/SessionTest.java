@@ -1,0 +1,363 @@
+package dev.isthmus.engine.api;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isthmus.engine.errors.ClosedException;
+import dev.isthmus.engine.errors.ConcurrentUseException;
+import dev.isthmus.engine.errors.ContextFullException;
+import dev.isthmus.engine.errors.InvalidInputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Sessions, as an application uses them, on both backends. */
+@Timeout(60)
+@ParameterizedClass
+@EnumSource(value = BackendChoice.class, names = {"CPU", "REFERENCE"})
+class SessionTest {
+
+    private static final int CHANCES = 30;
+
+    @Parameter
+    BackendChoice backend;
+
+    @TempDir
+    static Path directory;
+
+    private Model model;
+    private Session session;
+
+    @BeforeEach
+    void open() throws IOException {
+        if (Files.notExists(directory.resolve("config.json"))) {
+            TinyModel.write(directory);
+        }
+        model = Model.open(directory, ModelOptions.DEFAULT.withBackend(backend).withThreads(2));
+        session = model.newSession();
+    }
+
+    @AfterEach
+    void close() {
+        session.close();
+        model.close();
+    }
+
+    @Test
+    void textIsReadAsItsTokens() {
+        session.append("hello");
+        assertArrayEquals(new int[] {257, 'l', 'o'}, session.tokens());
+        assertEquals(3, session.length());
+    }
+
+    @Test
+    void logitsAreTheSameHoweverTheTextWasAppended() {
+        session.append(1, 2, 3, 4, 5);
+        try (Session other = model.newSession()) {
+            other.append(1, 2);
+            other.logits();
+            other.append(3);
+            other.append(4, 5);
+            assertClose(session.logits(), other.logits());
+        }
+    }
+
+    @Test
+    void logitsOfAllPositionsEndWithThoseOfTheLast() {
+        List<float[]> rows = new ArrayList<>();
+        session.append(new int[] {9, 8, 7, 6}, (LogitsVisitor) (position, logits) -> {
+            assertEquals(rows.size(), position);
+            rows.add(logits.clone());
+        });
+        assertEquals(4, rows.size());
+        assertArrayEquals(rows.get(3), session.logits());
+        session.rewind(2);
+        assertClose(rows.get(1), session.logits());
+    }
+
+    @Test
+    void probabilitiesAreTheSoftmaxOfTheLogits() {
+        session.append(1, 2, 3);
+        float[] logits = session.logits();
+        double sum = 0;
+        for (float logit : logits) {
+            sum += Math.exp(logit);
+        }
+        float[] probabilities = session.probabilities();
+        for (int i = 0; i < logits.length; i++) {
+            assertEquals(Math.exp(logits[i]) / sum, probabilities[i], 1e-6);
+        }
+    }
+
+    @Test
+    void rewindingAndReadingAgainGivesTheSameLogits() {
+        session.append(1, 2, 3, 4, 5);
+        float[] logits = session.logits();
+        session.rewind(1);
+        session.append(50, 60);
+        session.rewind(1);
+        session.append(2, 3, 4, 5);
+        assertClose(logits, session.logits());
+        session.rewind(0);
+        assertThrows(InvalidInputException.class, session::logits);
+        assertThrows(InvalidInputException.class, () -> session.rewind(1));
+    }
+
+    @Test
+    void generatedTokensBecomePartOfTheSession() {
+        session.append(1, 2, 3);
+        List<Integer> ids = ids(session.generate(greedy(5)));
+        assertEquals(8, session.length());
+        assertEquals(ids, Arrays.stream(session.tokens()).skip(3).boxed().toList());
+        float[] after = session.logits();
+        try (Session other = model.newSession()) {
+            other.append(session.tokens());
+            assertClose(after, other.logits());
+        }
+    }
+
+    @Test
+    void theLikeliestTokenIsTakenAtTemperatureZero() {
+        session.append(1, 2, 3);
+        float[] logits = session.logits();
+        int chosen = ids(session.generate(greedy(1))).getFirst();
+        for (float logit : logits) {
+            assertTrue(logit <= logits[chosen]);
+        }
+    }
+
+    @Test
+    void theSameSeedGivesTheSameTextForAnyNumberOfThreads() throws IOException {
+        GenerationOptions options = GenerationOptions.DEFAULT.withTemperature(1.5).withMaxTokens(20)
+                .withStopAtEndOfText(false);
+        session.append(1);
+        List<Integer> first = ids(session.generate(options.withSeed(7)));
+        session.rewind(1);
+        assertFalse(first.equals(ids(session.generate(options.withSeed(8)))), "another seed, another text");
+        for (int threads : new int[] {1, 3}) {
+            try (Model other = Model.open(directory, ModelOptions.DEFAULT.withBackend(backend).withThreads(threads));
+                    Session same = other.newSession()) {
+                same.append(1);
+                assertEquals(first, ids(same.generate(options.withSeed(7))));
+            }
+        }
+    }
+
+    @Test
+    void streamedTextIsTheTextOfTheTokens() {
+        session.append("hello");
+        StringBuilder streamed = new StringBuilder();
+        Generation generation = session.generate(GenerationOptions.DEFAULT.withTemperature(3).withMaxTokens(30)
+                .withStopAtEndOfText(false));
+        for (Token token : generation) {
+            streamed.append(token.text());
+        }
+        assertEquals(FinishReason.MAX_TOKENS, generation.finishReason().orElseThrow());
+        int[] generated = Arrays.copyOfRange(session.tokens(), 3, session.length());
+        assertEquals(model.tokenizer().orElseThrow().decode(generated), streamed.toString());
+    }
+
+    @Test
+    void aStopStringEndsTheTextBeforeIt() {
+        session.append(1, 2, 3);
+        GenerationOptions options = GenerationOptions.DEFAULT.withTemperature(3).withSeed(3).withMaxTokens(30)
+                .withStopAtEndOfText(false);
+        String whole = text(session.generate(options));
+        String stop = whole.substring(10, 13);
+        session.rewind(3);
+        Generation stopped = session.generate(options.withStop("never there", stop));
+        assertEquals(whole.substring(0, whole.indexOf(stop)), text(stopped));
+        assertEquals(FinishReason.STOP, stopped.finishReason().orElseThrow());
+    }
+
+    @Test
+    void theEndOfTextTokenEndsTheGenerationUnlessItIsToldNotTo() {
+        session.append(1);
+        GenerationOptions hot = GenerationOptions.DEFAULT.withTemperature(1e6).withMaxTokens(CHANCES);
+        boolean seen = false;
+        for (int seed = 0; seed < 200 && !seen; seed++) {
+            session.rewind(1);
+            Generation generation = session.generate(hot.withSeed(seed));
+            List<Integer> ids = ids(generation);
+            seen = generation.finishReason().orElseThrow() == FinishReason.END_OF_TEXT;
+            assertEquals(seen, ids.getLast() == TinyModel.END_OF_TEXT);
+            if (seen && ids.size() < CHANCES) {
+                session.rewind(1);
+                assertEquals(CHANCES, ids(session.generate(hot.withSeed(seed).withStopAtEndOfText(false))).size());
+            }
+        }
+        assertTrue(seen, "30 of 259 equally likely tokens, 200 times, hold the end-of-text token");
+    }
+
+    @Test
+    void aFullContextIsAnErrorAfterTheLastTokenThatFits() {
+        session.append(new int[TinyModel.CONTEXT - 2]);
+        List<Token> taken = new ArrayList<>();
+        Generation generation = session.generate(greedy(10).withStopAtEndOfText(false));
+        ContextFullException full = assertThrows(ContextFullException.class, () -> generation.forEach(taken::add));
+        assertEquals(TinyModel.CONTEXT, full.limit());
+        assertEquals(3, taken.size(), "the last token is chosen from the last position's logits and never read");
+    }
+
+    @Test
+    void whatDoesNotFitOrIsNoTokenIsRefusedAndLeavesTheSessionAsItWas() {
+        session.append(1, 2, 3);
+        float[] logits = session.logits();
+        assertThrows(ContextFullException.class, () -> session.append(new int[TinyModel.CONTEXT - 2]));
+        assertThrows(InvalidInputException.class, () -> session.append(4, TinyModel.VOCABULARY));
+        assertThrows(InvalidInputException.class, () -> session.append(4, -1));
+        assertThrows(InvalidInputException.class, () -> session.append(new int[0]));
+        assertThrows(InvalidInputException.class, () -> session.append(""));
+        assertThrows(IllegalStateException.class, () -> session.append(new int[] {4, 5, 6},
+                (LogitsVisitor) (position, row) -> {
+                    throw new IllegalStateException("the visitor's own");
+                }));
+        assertEquals(3, session.length());
+        assertClose(logits, session.logits());
+    }
+
+    @Test
+    void anEmptySessionHasNothingToContinue() {
+        assertThrows(InvalidInputException.class, () -> session.generate(greedy(1)));
+        assertThrows(InvalidInputException.class, session::logits);
+    }
+
+    @Test
+    void leavingTheLoopOrCancellingEndsTheGeneration() {
+        session.append(1);
+        Generation generation = session.generate(greedy(30));
+        int count = 0;
+        for (Token token : generation) {
+            assertEquals(session.tokens()[session.length() - 1], token.id());
+            if (++count == 3) {
+                generation.cancel();
+            }
+        }
+        assertEquals(3, count);
+        assertEquals(FinishReason.CANCELLED, generation.finishReason().orElseThrow());
+        session.append(5);
+        assertEquals(5, session.length());
+    }
+
+    @Test
+    void aGenerationNoticesThatItsSessionWasChanged() {
+        session.append(1);
+        var tokens = session.generate(greedy(30)).iterator();
+        tokens.next();
+        session.append(5);
+        assertThrows(ConcurrentUseException.class, tokens::next);
+    }
+
+    @Test
+    void aSecondCallerAtTheSameTimeIsRefused() throws InterruptedException {
+        CountDownLatch inside = new CountDownLatch(1);
+        CountDownLatch refused = new CountDownLatch(1);
+        Thread other = Thread.ofVirtual().start(() -> session.append(new int[] {1, 2},
+                (LogitsVisitor) (position, row) -> {
+                    inside.countDown();
+                    await(refused);
+                }));
+        inside.await();
+        assertThrows(ConcurrentUseException.class, () -> session.append(3));
+        assertThrows(ConcurrentUseException.class, session::length);
+        refused.countDown();
+        other.join();
+        assertEquals(2, session.length());
+    }
+
+    @Test
+    void callsFromInsideACallAreRefused() {
+        session.append(new int[] {1}, (LogitsVisitor) (position, row) -> {
+            assertThrows(ConcurrentUseException.class, () -> session.append(3));
+            assertThrows(ConcurrentUseException.class, session::close);
+            assertThrows(ConcurrentUseException.class, model::close);
+        });
+        assertEquals(1, session.length());
+    }
+
+    @Test
+    void useAfterCloseIsATypedErrorAndClosingTwiceIsNone() {
+        session.append(1);
+        Generation generation = session.generate(greedy(5));
+        session.close();
+        session.close();
+        assertThrows(ClosedException.class, session::logits);
+        assertThrows(ClosedException.class, () -> generation.iterator().next());
+        Session second = model.newSession();
+        second.append(1);
+        model.close();
+        model.close();
+        assertThrows(ClosedException.class, () -> second.append(2));
+        assertThrows(ClosedException.class, model::newSession);
+        second.close();
+    }
+
+    @Test
+    void anObserverSeesEveryBoundaryAndAttentionThatAddsUpToOne() {
+        List<String> seen = new ArrayList<>();
+        session.append(new int[] {4, 5, 6}, new ForwardObserver() {
+            @Override
+            public void hiddenState(int boundary, int position, double[] values) {
+                assertEquals(24, values.length);
+                seen.add("h" + boundary + "@" + position);
+            }
+
+            @Override
+            public boolean wantsAttention(int layer) {
+                return layer == 1;
+            }
+
+            @Override
+            public void attention(int layer, int head, int position, double[] probabilities) {
+                assertEquals(position + 1, probabilities.length);
+                assertEquals(1, Arrays.stream(probabilities).sum(), 1e-9);
+                seen.add("a" + layer + "." + head + "@" + position);
+            }
+        });
+        assertEquals(4 * 3 + 3 * 3, seen.size());
+        assertTrue(seen.containsAll(List.of("h0@0", "h2@1", "h3@2", "a1.2@2")));
+    }
+
+    private static GenerationOptions greedy(int maxTokens) {
+        return GenerationOptions.DEFAULT.greedy().withMaxTokens(maxTokens);
+    }
+
+    private static List<Integer> ids(Generation generation) {
+        List<Integer> ids = new ArrayList<>();
+        generation.forEach(token -> ids.add(token.id()));
+        return ids;
+    }
+
+    private static String text(Generation generation) {
+        StringBuilder text = new StringBuilder();
+        generation.forEach(token -> text.append(token.text()));
+        return text.toString();
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException interrupted) {
+            throw new IllegalStateException(interrupted);
+        }
+    }
+
+    private static void assertClose(float[] expected, float[] found) {
+        assertArrayEquals(expected, found, 1e-4f);
+    }
+}
