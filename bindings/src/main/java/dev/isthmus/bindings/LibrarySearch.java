@@ -156,13 +156,23 @@ final class LibrarySearch {
             fail("extraction to " + cache.root(), reason(unwritable));
             return false;
         }
-        return load(Origin.BUNDLED, files.getLast().toString(), files);
+        boolean success = load(Origin.BUNDLED, files.getLast().toString(), files);
+        if (success && cache.perProcess()) {
+            warn("Unpacked {0} for this process alone, which costs time at each start: {1}. To keep it, name a"
+                    + " directory that can be written and executed from with -D{2} or {3}.",
+                    library.title(), attempts.getFirst(), NativeCache.PROPERTY, NativeCache.VARIABLE);
+        }
+        return success;
+    }
+
+    private static void warn(String format, Object... values) {
+        System.getLogger("dev.isthmus.bindings").log(System.Logger.Level.WARNING, format, values);
     }
 
     private String missingResource() {
         return switch (library) {
             case OPENBLAS -> "not found; it comes with the jar org.bytedeco:openblas, classifier "
-                    + platform.bytedecoClassifier();
+                    + platform.bytedecoClassifier() + ", which belongs on the class path";
             case ISTHMUS -> "not found; it comes with isthmus-native where a C compiler was there to build it";
         };
     }
@@ -178,8 +188,7 @@ final class LibrarySearch {
 
     private void warnAboutSystemLibrary() {
         Map<String, String> details = loaded.details();
-        System.getLogger("dev.isthmus.bindings").log(System.Logger.Level.WARNING,
-                "Using the system''s OpenBLAS {0} ({1}), whose openblas_get_corename says {2}. Such builds often pick"
+        warn("Using the system''s OpenBLAS {0} ({1}), whose openblas_get_corename says {2}. Such builds often pick"
                         + " kernels several times slower than the processor allows; the jar org.bytedeco:openblas,"
                         + " classifier {3}, has a better one.",
                 details.get("version"), loaded.path(), details.get("core"), platform.bytedecoClassifier());
@@ -236,7 +245,10 @@ final class LibrarySearch {
             System.load(file.toAbsolutePath().toString());
             return "it could not be opened at first";
         } catch (UnsatisfiedLinkError refused) {
-            return refused.getMessage();
+            // The file's name stands twice before most of the system's own words.
+            String prefix = file.toAbsolutePath() + ": ";
+            String message = refused.getMessage();
+            return message.startsWith(prefix + prefix) ? message.substring(prefix.length()) : message;
         }
     }
 

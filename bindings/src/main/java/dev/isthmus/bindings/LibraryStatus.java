@@ -22,7 +22,7 @@ public record LibraryStatus(NativeLibrary library, Optional<Loaded> loaded, List
     public enum Origin {
         /** A system property or an environment variable names it. */
         NAMED("named explicitly"),
-        /** A resource on the class path or module path. */
+        /** A resource on the class path. */
         BUNDLED("bundled"),
         /** The operating system's own search path. */
         SYSTEM("the system's");

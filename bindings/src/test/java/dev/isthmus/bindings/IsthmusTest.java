@@ -9,18 +9,28 @@ import dev.isthmus.bindings.isthmus.Isthmus;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** libisthmus as this build made it. */
 class IsthmusTest {
-    @BeforeEach
-    void needsABuiltLibrary() {
+    private static String missing = "";
+
+    @BeforeAll
+    static void looksForABuiltLibrary() {
         Platform platform = Platform.current();
         String resource = NativeLibrary.ISTHMUS.resourceFolder(platform) + "/"
                 + NativeLibrary.ISTHMUS.bundledFiles(platform).getLast();
-        assumeTrue(IsthmusTest.class.getClassLoader().getResource(resource) != null,
-                "SKIPPED: no " + resource + " on the class path; native-src builds it where there is a C compiler");
+        if (IsthmusTest.class.getClassLoader().getResource(resource) == null) {
+            missing = "SKIPPED: no " + resource + " on the class path; native-src builds it where a C compiler is";
+            System.err.println(missing);
+        }
+    }
+
+    @BeforeEach
+    void needsABuiltLibrary() {
+        assumeTrue(missing.isEmpty(), missing);
         LibraryStatus status = NativeLibraries.status(NativeLibrary.ISTHMUS);
         assertTrue(status.available(), status::report);
     }
