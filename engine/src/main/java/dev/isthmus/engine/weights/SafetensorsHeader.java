@@ -78,10 +78,8 @@ public record SafetensorsHeader(List<TensorInfo> tensors, Map<String, String> me
         try {
             json = HeaderJson.parse(text);
         } catch (StrictJson.Fault e) {
-            CheckpointException refusal = refuse(Reason.INVALID_HEADER_DESERIALIZATION, file,
-                    "the header is not the JSON of a safetensors file: " + e.getMessage());
-            refusal.initCause(e);
-            throw refusal;
+            throw new CheckpointException(Reason.INVALID_HEADER_DESERIALIZATION, file,
+                    "the header is not the JSON of a safetensors file: " + e.getMessage() + DAMAGED, e);
         }
         if (json.duplicate() != null) {
             throw refuse(Reason.DUPLICATE_KEY, file, "tensor " + Quote.of(json.duplicate())
