@@ -1,9 +1,14 @@
 package dev.isthmus.engine.weights;
 
+import java.util.Set;
+
 /** How text from a file appears in messages: on one line, without control characters, and not at any length. */
 final class Quote {
 
     private static final int LIMIT = 200;
+
+    private static final Set<Integer> HIDDEN = Set.of((int) Character.FORMAT, (int) Character.SURROGATE,
+            (int) Character.LINE_SEPARATOR, (int) Character.PARAGRAPH_SEPARATOR);
 
     private Quote() {}
 
@@ -16,7 +21,7 @@ final class Quote {
     static String clean(String text) {
         StringBuilder clean = new StringBuilder();
         text.codePoints().limit(LIMIT).forEach(c -> {
-            if (Character.isISOControl(c) || Character.getType(c) == Character.FORMAT) {
+            if (Character.isISOControl(c) || HIDDEN.contains(Character.getType(c))) {
                 clean.append(String.format("\\u%04x", c));
             } else {
                 clean.appendCodePoint(c);
