@@ -63,7 +63,9 @@ final class ConfigJson {
             }
             return values;
         } catch (JacksonException e) {
-            throw malformed(file, e.getOriginalMessage() + ", at line " + e.getLocation().getLineNr(), e);
+            // Exceptions about too deep nesting or too long numbers have no location.
+            String line = e.getLocation() == null ? "" : ", at line " + e.getLocation().getLineNr();
+            throw malformed(file, e.getOriginalMessage().replaceAll("\\p{Cntrl}", "?") + line, e);
         } catch (IOException e) {
             throw malformed(file, e.getMessage(), e);
         }

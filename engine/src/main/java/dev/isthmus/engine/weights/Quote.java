@@ -1,25 +1,32 @@
 package dev.isthmus.engine.weights;
 
+import java.util.Set;
+
 /** How text from a file appears in messages: on one line, without control characters, and not at any length. */
 final class Quote {
 
-    private static final int LIMIT = 120;
+    private static final int LIMIT = 200;
+
+    private static final Set<Integer> HIDDEN = Set.of((int) Character.FORMAT, (int) Character.SURROGATE,
+            (int) Character.LINE_SEPARATOR, (int) Character.PARAGRAPH_SEPARATOR);
 
     private Quote() {}
 
     /** {@code text} in quotation marks. */
     static String of(String text) {
-        StringBuilder quoted = new StringBuilder("\"");
+        return '"' + clean(text) + '"';
+    }
+
+    /** {@code text} with escapes for characters that do not show, cut off if it is long. */
+    static String clean(String text) {
+        StringBuilder clean = new StringBuilder();
         text.codePoints().limit(LIMIT).forEach(c -> {
-            if (Character.isISOControl(c) || Character.getType(c) == Character.FORMAT) {
-                quoted.append(String.format("\\u%04x", c));
+            if (Character.isISOControl(c) || HIDDEN.contains(Character.getType(c))) {
+                clean.append(String.format("\\u%04x", c));
             } else {
-                quoted.appendCodePoint(c);
+                clean.appendCodePoint(c);
             }
         });
-        if (text.codePointCount(0, text.length()) > LIMIT) {
-            quoted.append("…");
-        }
-        return quoted.append('"').toString();
+        return clean.append(text.codePointCount(0, text.length()) > LIMIT ? "…" : "").toString();
     }
 }

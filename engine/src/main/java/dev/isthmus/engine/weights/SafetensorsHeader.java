@@ -26,8 +26,8 @@ import java.util.Map;
  *
  * <p>The checks, their order and their kinds of error are those of {@code SafeTensors::read_metadata} and
  * {@code Metadata::validate} in the Rust library's {@code tensor.rs} (0.8). What differs on purpose: a tensor name
- * that appears twice is refused; so is a dimension above 2^63 - 1, which only an empty tensor could have; and sums
- * that wrap around 64 bits never do here.
+ * that appears twice is refused; so is an empty tensor with dimensions whose product, before the zero, is above
+ * 2^63 - 1; and a sum of sizes that wraps around 64 bits is never taken for a small one.
  *
  * @param tensors the tensors, in the order of their places
  * @param metadata the file's {@code __metadata__}; empty if it has none
@@ -78,10 +78,8 @@ public record SafetensorsHeader(List<TensorInfo> tensors, Map<String, String> me
         try {
             json = HeaderJson.parse(text);
         } catch (StrictJson.Fault e) {
-            CheckpointException refusal = refuse(Reason.INVALID_HEADER_DESERIALIZATION, file,
-                    "the header is not the JSON of a safetensors file: " + e.getMessage());
-            refusal.initCause(e);
-            throw refusal;
+            throw new CheckpointException(Reason.INVALID_HEADER_DESERIALIZATION, file,
+                    "the header is not the JSON of a safetensors file: " + e.getMessage() + DAMAGED, e);
         }
         if (json.duplicate() != null) {
             throw refuse(Reason.DUPLICATE_KEY, file, "tensor " + Quote.of(json.duplicate())
@@ -170,7 +168,7 @@ public record SafetensorsHeader(List<TensorInfo> tensors, Map<String, String> me
         try {
             return new Shape(entry.dims());
         } catch (IllegalArgumentException | ArithmeticException e) {
-            throw refuse(Reason.VALIDATION_OVERFLOW, file, about(entry) + ": a dimension is beyond 2^63 - 1");
+            throw refuse(Reason.VALIDATION_OVERFLOW, file, about(entry) + ": the product of its dimensions is beyond 2^63 - 1");
         }
     }
 

@@ -7,10 +7,12 @@ import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.tensor.Shape;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -136,7 +138,7 @@ public final class SafetensorsWriter {
             if (!metadata.isEmpty()) {
                 json.writeObjectFieldStart("__metadata__");
                 for (Map.Entry<String, String> each : metadata.entrySet()) {
-                    json.writeStringField(each.getKey(), each.getValue());
+                    json.writeStringField(unicode(each.getKey()), unicode(each.getValue()));
                 }
                 json.writeEndObject();
             }
@@ -146,7 +148,7 @@ public final class SafetensorsWriter {
                     throw new IllegalArgumentException("tensor " + Quote.of(entry.name()) + " is given twice");
                 }
                 long end = Math.addExact(offset, entry.data().byteSize());
-                json.writeObjectFieldStart(entry.name());
+                json.writeObjectFieldStart(unicode(entry.name()));
                 json.writeStringField("dtype", entry.type().name());
                 json.writeFieldName("shape");
                 json.writeArray(entry.shape().dims(), 0, entry.shape().rank());
@@ -157,7 +159,7 @@ public final class SafetensorsWriter {
             }
             json.writeEndObject();
         } catch (IOException e) {
-            throw new IllegalArgumentException("a name or a metadata text is not valid Unicode", e);
+            throw new UncheckedIOException("writing to memory", e);
         }
         while (bytes.size() % 8 != 0) {
             bytes.write(' ');
@@ -167,5 +169,12 @@ public final class SafetensorsWriter {
                     + SafetensorsHeader.MAX_HEADER_BYTES + " that readers accept");
         }
         return bytes.toByteArray();
+    }
+
+    private static String unicode(String text) {
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+            throw new IllegalArgumentException("an unpaired surrogate in " + Quote.of(text));
+        }
+        return text;
     }
 }

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.weights;
 
+import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
@@ -75,17 +76,16 @@ final class StrictJson implements AutoCloseable {
             }
             return token;
         } catch (IOException e) {
-            // Not e's own message: it may quote the text at any length.
             throw new Fault("JSON error at character " + parser.currentLocation().getCharOffset() + ": "
-                    + firstLine(e), e);
+                    + reason(e), e);
         }
     }
 
-    private static String firstLine(IOException e) {
-        String message = e instanceof com.fasterxml.jackson.core.JacksonException j ? j.getOriginalMessage()
-                : e.getMessage();
-        return message == null ? e.getClass().getSimpleName()
-                : message.substring(0, Math.min(message.length(), 200)).lines().findFirst().orElse("");
+    /** Jackson's words without its description of the source, which for a Reader says nothing. */
+    private static String reason(IOException e) {
+        String message = e instanceof JacksonException known ? known.getOriginalMessage() : e.toString();
+        int marker = message.indexOf(" (start marker");
+        return Quote.clean(marker < 0 ? message : message.substring(0, marker));
     }
 
     private void checkSurrogates(String text) throws Fault {
@@ -111,7 +111,7 @@ final class StrictJson implements AutoCloseable {
         try {
             return parser.getText();
         } catch (IOException e) {
-            throw new Fault(firstLine(e), e);
+            throw new Fault(reason(e), e);
         }
     }
 
