@@ -61,7 +61,7 @@ final class Candidates {
         }
         size = 0;
         for (int id = 0; id < logits.length; id++) {
-            if (logits[id] >= threshold) {
+            if (logits[id] >= threshold && logits[id] > Float.NEGATIVE_INFINITY) {
                 ids[size] = id;
                 // The difference first: the quotient alone may overflow at a small temperature.
                 weights[size++] = StrictMath.exp(((double) logits[id] - max) / temperature);

@@ -1,0 +1,48 @@
+package dev.isthmus.engine.tokenizer;
+
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/** The tokenizer tests' resources. */
+final class Fixtures {
+
+    private static Tokenizer gpt2;
+
+    private Fixtures() {}
+
+    static Path path(String resource) {
+        try {
+            return Path.of(Fixtures.class.getResource(resource).toURI());
+        } catch (URISyntaxException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** GPT-2's own tokenizer. */
+    static synchronized Tokenizer gpt2() {
+        if (gpt2 == null) {
+            gpt2 = Tokenizer.open(path("/gpt2")).orElseThrow();
+        }
+        return gpt2;
+    }
+
+    /** The objects of a JSON list. */
+    @SuppressWarnings("unchecked")
+    static List<Map<String, Object>> records(String resource) {
+        Path file = path(resource);
+        try (JsonFile json = new JsonFile(file, Files.readAllBytes(file))) {
+            return (List<Map<String, Object>>) json.nextValue();
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** A list of whole numbers of a record. */
+    static int[] ints(Map<String, Object> fields, String name) {
+        return ((List<?>) fields.get(name)).stream().mapToInt(each -> (Integer) each).toArray();
+    }
+}
