@@ -12,6 +12,11 @@ import java.util.stream.Stream;
  */
 public record TestBackend(String name, IntFunction<Kernels> opener) {
 
+    /** Whether it computes in float64. */
+    public boolean isReference() {
+        return name.equals("reference");
+    }
+
     /** Opens it on so many threads. */
     public Kernels open(int threads) {
         return opener.apply(threads);

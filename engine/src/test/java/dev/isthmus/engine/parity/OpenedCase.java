@@ -1,0 +1,110 @@
+package dev.isthmus.engine.parity;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.TestTensors;
+import dev.isthmus.engine.model.Gpt2Forward;
+import dev.isthmus.engine.model.Gpt2Loader;
+import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.model.LayerProbe;
+import dev.isthmus.engine.model.Scratch;
+import dev.isthmus.engine.tensor.Shape;
+import dev.isthmus.engine.tensor.Tensor;
+import dev.isthmus.engine.weights.Checkpoint;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** A fixture's checkpoint on disk and in memory, for passes on any kernels. */
+final class OpenedCase implements AutoCloseable {
+
+    /** Takes the logits of one position of one sequence, in double whatever the kernels compute in. */
+    @FunctionalInterface
+    interface Rows {
+        void row(int sequence, int position, double[] logits);
+    }
+
+    private final SyntheticCheckpoint checkpoint;
+    private final Path directory;
+    private final Arena arena = Arena.ofShared();
+    private final Gpt2Config config;
+    private final Gpt2Weights weights;
+
+    OpenedCase(SyntheticCheckpoint checkpoint) throws IOException {
+        this.checkpoint = checkpoint;
+        directory = Files.createTempDirectory("isthmus-parity");
+        checkpoint.write(directory);
+        config = Gpt2Config.read(directory);
+        try (Checkpoint files = Checkpoint.open(directory)) {
+            weights = Gpt2Loader.load(files, config, arena, 2, (done, total) -> {});
+        }
+    }
+
+    SyntheticCheckpoint checkpoint() {
+        return checkpoint;
+    }
+
+    Path directory() {
+        return directory;
+    }
+
+    /** Reads a text in chunks of so many rows, with all its logits. */
+    void read(Kernels kernels, int[] ids, int chunk, Rows rows) {
+        List<int[]> steps = new ArrayList<>();
+        for (int end = chunk; end < ids.length; end += chunk) {
+            steps.add(new int[] {end});
+        }
+        steps.add(new int[] {ids.length});
+        readTogether(kernels, List.of(ids), steps, rows);
+    }
+
+    /**
+     * Reads several sequences together.
+     *
+     * @param steps one for each pass: up to where each sequence is read in it
+     */
+    void readTogether(Kernels kernels, List<int[]> sequences, List<int[]> steps, Rows rows) {
+        Gpt2Forward forward = new Gpt2Forward(config, weights, kernels);
+        try (Arena temporary = Arena.ofShared(); Scratch scratch = forward.newScratch()) {
+            RowBatch batch = new RowBatch(temporary);
+            List<KvCache> caches = sequences.stream().map(ids -> forward.newCache(temporary)).toList();
+            for (int[] step : steps) {
+                batch.clear();
+                for (int s = 0; s < step.length; s++) {
+                    batch.add(caches.get(s), sequences.get(s), caches.get(s).length(), step[s]);
+                }
+                Tensor logits = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
+                for (int t = 0; t < batch.rows(); t++) {
+                    rows.row(batch.sequence(t), batch.position(t), row(logits, t));
+                }
+            }
+        }
+    }
+
+    private static double[] row(Tensor tensor, int index) {
+        long width = tensor.dim(1);
+        int bytes = tensor.dtype().bytes();
+        return TestTensors.doubles(new Tensor(tensor.data().asSlice(index * width * bytes, width * bytes),
+                tensor.dtype(), new Shape(width)));
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+        try (Stream<Path> files = Files.walk(directory)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
