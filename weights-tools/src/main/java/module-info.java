@@ -7,4 +7,5 @@ module dev.isthmus.tools {
     requires me.tongfei.progressbar;
 
     opens dev.isthmus.tools to info.picocli;
+    opens dev.isthmus.tools.parity to info.picocli;
 }

@@ -57,11 +57,13 @@ public final class Console {
         return in;
     }
 
-    PrintWriter out() {
+    /** Takes the results. */
+    public PrintWriter out() {
         return out;
     }
 
-    PrintWriter err() {
+    /** Takes messages. */
+    public PrintWriter err() {
         return err;
     }
 
@@ -74,7 +76,7 @@ public final class Console {
     }
 
     /** Prints a line of the command's own to standard error. */
-    void say(String message) {
+    public void say(String message) {
         err.println("isthmus: " + message);
     }
 

@@ -17,17 +17,17 @@ import java.nio.file.Path;
  * @param name what to call it in messages
  * @param fileSystem the jar; null for an ordinary directory
  */
-record ModelDirectory(Path path, String name, FileSystem fileSystem) implements AutoCloseable {
+public record ModelDirectory(Path path, String name, FileSystem fileSystem) implements AutoCloseable {
 
     private static final String DEMO = "demo/config.json";
 
     /** An ordinary directory. */
-    static ModelDirectory of(Path path) {
+    public static ModelDirectory of(Path path) {
         return new ModelDirectory(path, path.toString(), null);
     }
 
     /** The embedded demo model. */
-    static ModelDirectory demo() {
+    public static ModelDirectory demo() {
         URL resource = ModelDirectory.class.getResource(DEMO);
         if (resource == null) {
             throw new CommandException("this build has no embedded demo model; name a model with --model");

@@ -27,7 +27,8 @@ public final class ModelFlags {
                     + " fastest that works here. Default: ${DEFAULT-VALUE}.")
     private BackendChoice backend;
 
-    ModelOptions options() {
+    /** The options for opening the model. */
+    public ModelOptions options() {
         if (threads < 0) {
             throw new ParameterException(spec.commandLine(), "--threads must be >= 0 (0: one for each core), found "
                     + threads);

@@ -28,7 +28,7 @@ public final class ModelLoader {
     }
 
     /** The directory that the flags name. */
-    ModelDirectory locate(ModelFlags flags) {
+    public ModelDirectory locate(ModelFlags flags) {
         if (flags.model == null) {
             console.say("no --model given: this is the small embedded demo model; for GPT-2, use --model with a"
                     + " directory, or 'hf download openai-community/gpt2' and --model gpt2");

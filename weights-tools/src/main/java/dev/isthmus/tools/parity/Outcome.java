@@ -1,0 +1,27 @@
+package dev.isthmus.tools.parity;
+
+/**
+ * How a check ended.
+ *
+ * @param status passed, failed or not applicable
+ * @param detail the largest difference, the first fault, or why it does not apply
+ */
+record Outcome(Status status, String detail) {
+
+    /** The three ends. */
+    enum Status {
+        PASSED, FAILED, NOT_APPLICABLE
+    }
+
+    static Outcome passed(String detail) {
+        return new Outcome(Status.PASSED, detail);
+    }
+
+    static Outcome failed(String detail) {
+        return new Outcome(Status.FAILED, detail);
+    }
+
+    static Outcome notApplicable(String reason) {
+        return new Outcome(Status.NOT_APPLICABLE, reason);
+    }
+}

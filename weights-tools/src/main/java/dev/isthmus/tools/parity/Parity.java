@@ -1,0 +1,136 @@
+package dev.isthmus.tools.parity;
+
+import dev.isthmus.engine.api.ModelOptions;
+import dev.isthmus.engine.errors.EngineException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.BiConsumer;
+
+/** Runs every published check that applies to a model. */
+public final class Parity {
+
+    private final Path directory;
+    private final ModelOptions options;
+    private final BiConsumer<Integer, Integer> progress;
+
+    /**
+     * Makes one.
+     *
+     * @param directory the model
+     * @param options how to open it
+     * @param progress told (checks done, checks in all)
+     */
+    Parity(Path directory, ModelOptions options, BiConsumer<Integer, Integer> progress) {
+        this.directory = directory;
+        this.options = options;
+        this.progress = progress;
+    }
+
+    /**
+     * The end of one published check.
+     *
+     * @param id its name
+     * @param kind its kind
+     * @param outcome how it ended
+     */
+    record Result(String id, String kind, Outcome outcome) {}
+
+    /**
+     * The ends of all checks.
+     *
+     * @param model which published model it is by its shape; empty if none
+     * @param results one for each published check, in the order of publication
+     */
+    record Report(Optional<PublishedModel> model, List<Result> results) {
+
+        /** How many checks ended so. */
+        long count(Outcome.Status status) {
+            return results.stream().filter(result -> result.outcome().status() == status).count();
+        }
+    }
+
+    /** A check that waits for its model. */
+    private record Waiting(String id, String kind, Check check) {}
+
+    /** Runs them. The model is open only as long as this takes. */
+    Report run() {
+        List<PublishedEntry> entries = PublishedNumbers.entries();
+        Map<String, Result> results = new LinkedHashMap<>();
+        List<Waiting> gelu = new ArrayList<>();
+        List<Waiting> plain = new ArrayList<>();
+        Optional<PublishedModel> model;
+        try (Subject subject = Subject.open(directory, options)) {
+            model = PublishedModel.of(subject.model().config());
+            for (PublishedEntry entry : entries) {
+                results.put(entry.id(), new Result(entry.id(), entry.kind(), null));
+                Optional<String> reason = whyNot(entry, model);
+                switch (Plan.of(entry)) {
+                    case Plan.Skip skip -> put(results, entry.id(), entry.kind(),
+                            Outcome.notApplicable(skip.reason()));
+                    case Plan _ when reason.isPresent() -> put(results, entry.id(), entry.kind(),
+                            Outcome.notApplicable(reason.get()));
+                    case Plan.Run run -> plain.add(new Waiting(entry.id(), entry.kind(), run.check()));
+                    case Plan.RunWithGelu run -> gelu.add(new Waiting(entry.id(), entry.kind(), run.check()));
+                }
+            }
+            if (!gelu.isEmpty()) {
+                gelu.addAll(wholeExamples());
+            }
+            run(subject, plain, 0, plain.size() + gelu.size(), results);
+        }
+        if (!gelu.isEmpty()) {
+            try (GeluOverlay overlay = GeluOverlay.of(directory);
+                    Subject subject = Subject.open(overlay.directory(), options)) {
+                run(subject, gelu, plain.size(), plain.size() + gelu.size(), results);
+            }
+        }
+        return new Report(model, List.copyOf(results.values()));
+    }
+
+    private static List<Waiting> wholeExamples() {
+        List<Tree> examples = PublishedNumbers.explainerExamples();
+        List<Waiting> waiting = new ArrayList<>();
+        for (int i = 0; i < examples.size(); i++) {
+            waiting.add(new Waiting("explainer-ex" + i + "-whole", "logits", ExplainerChecks.whole(examples.get(i))));
+        }
+        return waiting;
+    }
+
+    /** Why an entry does not apply to a model; empty if it does. All sizes of GPT-2 have the same tokenizer. */
+    static Optional<String> whyNot(PublishedEntry entry, Optional<PublishedModel> model) {
+        if (model.isEmpty()) {
+            return Optional.of("it is about " + entry.model() + ", and this model has another shape");
+        }
+        boolean applies = switch (entry.kind()) {
+            case "tokenizer", "pretokenizer" -> true;
+            default -> entry.model().equals(model.get().title()) || entry.model().equals("several");
+        };
+        return applies ? Optional.empty()
+                : Optional.of("it is about " + entry.model() + ", and this is " + model.get().title());
+    }
+
+    private void run(Subject subject, List<Waiting> checks, int done, int total, Map<String, Result> results) {
+        for (int i = 0; i < checks.size(); i++) {
+            progress.accept(done + i, total);
+            Waiting waiting = checks.get(i);
+            put(results, waiting.id(), waiting.kind(), outcome(subject, waiting.check()));
+        }
+    }
+
+    /** A check that the engine refuses has failed; the others still run. */
+    static Outcome outcome(Subject subject, Check check) {
+        try {
+            return check.run(subject);
+        } catch (EngineException e) {
+            return Outcome.failed(e.getMessage());
+        }
+    }
+
+    private static void put(Map<String, Result> results, String id, String kind, Outcome outcome) {
+        results.put(id, new Result(id, kind, outcome));
+    }
+}

@@ -1,0 +1,48 @@
+package dev.isthmus.tools.parity;
+
+import dev.isthmus.engine.config.Gpt2Config;
+import java.util.Arrays;
+import java.util.Optional;
+
+/** The models that numbers are published of, told apart by their shapes. */
+enum PublishedModel {
+    GPT2("gpt2", 12, 12, 768),
+    DISTILGPT2("distilgpt2", 6, 12, 768),
+    GPT2_MEDIUM("gpt2-medium", 24, 16, 1024),
+    GPT2_LARGE("gpt2-large", 36, 20, 1280),
+    GPT2_XL("gpt2-xl", 48, 25, 1600);
+
+    /** V, the same for all. */
+    static final int VOCABULARY = 50257;
+
+    /** The end-of-text token's id. */
+    static final int END_OF_TEXT = 50256;
+
+    private static final int CONTEXT = 1024;
+
+    private final String title;
+    private final int layers;
+    private final int heads;
+    private final int channels;
+
+    PublishedModel(String title, int layers, int heads, int channels) {
+        this.title = title;
+        this.layers = layers;
+        this.heads = heads;
+        this.channels = channels;
+    }
+
+    /** The name in the published entries. */
+    String title() {
+        return title;
+    }
+
+    /** The published model of this shape. */
+    static Optional<PublishedModel> of(Gpt2Config config) {
+        return Arrays.stream(values())
+                .filter(model -> model.layers == config.layers() && model.heads == config.heads()
+                        && model.channels == config.channels() && config.vocabulary() == VOCABULARY
+                        && config.context() == CONTEXT)
+                .findFirst();
+    }
+}
