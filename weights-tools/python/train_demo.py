@@ -32,7 +32,7 @@ FINAL_LEARNING_RATE = 5e-5
 WARM_UP_STEPS = 100
 WEIGHT_DECAY = 0.1
 DROPOUT = 0.2
-EVALUATE_EVERY = 100
+EVALUATE_EVERY = 150
 
 
 def split(text):
@@ -165,7 +165,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--text", type=Path, required=True, help="the text to learn, UTF-8")
     arguments.add_argument("--out", type=Path, required=True, help="directory to write")
-    arguments.add_argument("--steps", type=int, default=2000)
+    arguments.add_argument("--steps", type=int, default=1200)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--threads", type=int, default=1)
     options = arguments.parse_args()

@@ -27,6 +27,11 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
         return name;
     }
 
+    /** The CPU's kernels as a user gets them. */
+    public static TestBackend usual() {
+        return new TestBackend("cpu", Backends::cpu);
+    }
+
     public static Stream<TestBackend> all() {
         return Stream.concat(Stream.of(new TestBackend("reference", threads -> Backends.reference())),
                 cpu().stream());

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.parity;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 /** How far log-probabilities are from a fixture's, over everything that the fixture records of them. */
 final class Deviation {
@@ -41,6 +42,11 @@ final class Deviation {
             where = "log-probability of token " + id + " after position " + position + ": expected " + wanted
                     + ", found " + found;
         }
+    }
+
+    /** Fails unless every position was seen and every error is at most {@code bound}; NaN never is. */
+    void assertWithin(double bound) {
+        assertTrue(worst() <= bound, () -> "expected within " + bound + ", found " + worst + " in the " + where);
     }
 
     /** The largest error. Fails unless every position was seen. */

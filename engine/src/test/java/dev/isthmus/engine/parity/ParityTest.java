@@ -1,31 +1,34 @@
 package dev.isthmus.engine.parity;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.isthmus.engine.api.BackendChoice;
-import dev.isthmus.engine.api.ForwardObserver;
-import dev.isthmus.engine.api.Generation;
 import dev.isthmus.engine.api.GenerationOptions;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.engine.api.Session;
 import dev.isthmus.engine.api.Token;
+import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.TestBackend;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
 import org.junit.jupiter.params.ParameterizedClass;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The engine against Hugging Face transformers in float64, on every fixture. */
@@ -41,6 +44,12 @@ record ParityTest(ParityCase expected) {
      * many times less exact than transformers in float32. At the shape of GPT-2 124M it may not be less exact at all.
      */
     private static final double SMALL_MODEL_FACTOR = 4;
+
+    /** Relative to the largest magnitude of the residual stream; one rounding to float32 is 6e-8. */
+    private static final double FLOAT32_STATE_BOUND = 1e-5;
+
+    /** Attention weights are at most 1; scores of some dozens come from sums of float32 products. */
+    private static final double FLOAT32_ATTENTION_BOUND = 1e-4;
 
     private static OpenedCase opened;
 
@@ -66,29 +75,144 @@ record ParityTest(ParityCase expected) {
         assertEquals(expected.checksums().members(), opened.checkpoint().checksums());
     }
 
-    static Stream<TestBackend> backends() {
-        return TestBackend.all();
-    }
-
-    @ParameterizedTest
-    @MethodSource("backends")
-    void logProbabilitiesAreThoseOfTransformersHoweverThePromptIsCut(TestBackend backend) {
-        try (Kernels kernels = backend.open(2)) {
-            for (int chunk : chunks(backend)) {
-                long t0 = System.nanoTime();
+    @TestFactory
+    Stream<DynamicTest> logProbabilitiesAreThoseOfTransformersHoweverThePromptIsCut() {
+        return runs().map(run -> DynamicTest.dynamicTest(run.toString(), () -> {
+            try (Kernels kernels = run.backend.open(2)) {
                 Deviation deviation = new Deviation(expected);
-                opened.read(kernels, expected.prompt(), chunk, (s, position, logits) ->
-                        deviation.accept(position, logits));
-                System.out.printf("%-26s %-30s %4d %.3g of %.3g  %d ms%n", expected, backend, chunk, deviation.worst(), expected.float32Error(), (System.nanoTime() - t0) / 1000000);
+                opened.read(kernels, expected.prompt(), run.rows,
+                        (sequence, position, logits) -> deviation.accept(position, logits));
+                deviation.assertWithin(bound(run.backend));
             }
+        }));
+    }
+
+    private record Run(TestBackend backend, int rows) {
+
+        static Stream<Run> of(Stream<TestBackend> backends, int... rows) {
+            return backends.flatMap(backend -> IntStream.of(rows).mapToObj(count -> new Run(backend, count)));
+        }
+
+        @Override
+        public String toString() {
+            return backend + ", " + rows + " rows at a time";
         }
     }
 
-    private int[] chunks(TestBackend backend) {
+    /** The full-size models take seconds, so they get only what differs at their size. */
+    private Stream<Run> runs() {
         int all = expected.prompt().length;
-        if (backend.isReference() || expected.fullSize()) {
-            return new int[] {all, 1};
+        if (!expected.fullSize()) {
+            return Run.of(TestBackend.all(), all, 1, 2, 3, 7, 16);
         }
-        return new int[] {all, 1, 2, 3, 7, 16};
+        Stream<Run> usual = Run.of(Stream.of(TestBackend.usual()), all, 16, 7, 1);
+        return expected.positions().length > 0 ? Stream.concat(usual, Run.of(TestBackend.all(), all)) : usual.limit(1);
+    }
+
+    private double bound(TestBackend backend) {
+        if (backend.isReference()) {
+            return REFERENCE_BOUND;
+        }
+        return expected.fullSize() ? expected.float32Error() : SMALL_MODEL_FACTOR * expected.float32Error();
+    }
+
+    @TestFactory
+    Stream<DynamicTest> sequencesReadTogetherGiveWhatEachGivesAlone() {
+        int[] prompt = expected.prompt();
+        int[] reversed = IntStream.range(0, prompt.length).map(i -> prompt[prompt.length - 1 - i]).toArray();
+        List<int[]> sequences = List.of(Arrays.copyOf(prompt, 2), prompt, reversed);
+        List<int[]> steps = List.of(new int[] {1, prompt.length - 1, prompt.length / 2},
+                new int[] {2, prompt.length, prompt.length / 2 + 1});
+        return together().map(backend -> DynamicTest.dynamicTest(backend.toString(), () -> {
+            try (Kernels kernels = backend.open(2)) {
+                Deviation deviation = new Deviation(expected);
+                Map<Integer, double[]> starts = new HashMap<>();
+                opened.readTogether(kernels, sequences, steps, (sequence, position, logits) -> {
+                    if (sequence == 1) {
+                        deviation.accept(position, logits);
+                    } else if (sequence == 2) {
+                        starts.put(position, logits);
+                    }
+                });
+                deviation.assertWithin(bound(backend));
+                opened.read(kernels, Arrays.copyOf(reversed, prompt.length / 2 + 1), prompt.length,
+                        (sequence, position, logits) ->
+                                assertAgree(logits, starts.get(position), position, bound(backend)));
+            }
+        }));
+    }
+
+    private Stream<TestBackend> together() {
+        return expected.fullSize() ? Stream.of(TestBackend.usual()) : TestBackend.all();
+    }
+
+    private static void assertAgree(double[] alone, double[] together, int position, double bound) {
+        double a = Deviation.logSumExp(alone);
+        double b = Deviation.logSumExp(together);
+        for (int id = 0; id < alone.length; id++) {
+            assertEquals(alone[id] - a, together[id] - b, bound, "token " + id + " after position " + position);
+        }
+    }
+
+    @Test
+    void theUsualKernelsGiveTheSameBitsForAnyNumberOfThreads() {
+        long single = fingerprint(1);
+        assertEquals(single, fingerprint(2), "2 threads");
+        assertEquals(single, fingerprint(3), "3 threads");
+    }
+
+    private long fingerprint(int threads) {
+        try (Kernels kernels = Backends.cpu(threads)) {
+            CRC32 crc = new CRC32();
+            int length = expected.prompt().length;
+            opened.readTogether(kernels, List.of(expected.prompt()), List.of(new int[] {length - 1},
+                    new int[] {length}), (sequence, position, logits) -> {
+                        ByteBuffer bytes = ByteBuffer.allocate(Double.BYTES * logits.length);
+                        bytes.asDoubleBuffer().put(logits);
+                        crc.update(bytes);
+                    });
+            return crc.getValue();
+        }
+    }
+
+    @TestFactory
+    Stream<DynamicTest> anObserverSeesTheResidualStreamAndTheAttentionOfTransformers() {
+        return choices().map(choice -> DynamicTest.dynamicTest(choice.toString(), () -> {
+            boolean exact = choice == BackendChoice.REFERENCE;
+            try (Model model = open(choice); Session session = model.newSession()) {
+                Observed observed = new Observed(expected);
+                session.append(expected.prompt(), observed);
+                observed.assertStates(exact ? REFERENCE_BOUND : FLOAT32_STATE_BOUND);
+                observed.assertAttention(exact ? REFERENCE_BOUND : FLOAT32_ATTENTION_BOUND);
+            }
+        }));
+    }
+
+    @TestFactory
+    Stream<DynamicTest> theLikeliestContinuationIsThatOfTransformers() {
+        return choices().map(choice -> DynamicTest.dynamicTest(choice.toString(), () -> {
+            try (Model model = open(choice); Session session = model.newSession()) {
+                session.append(expected.prompt());
+                GenerationOptions options = GenerationOptions.DEFAULT.greedy().withStopAtEndOfText(false);
+                if (expected.greedy().length == 0) {
+                    assertThrows(ContextFullException.class, () -> session.append(0), "the prompt fills the context");
+                    return;
+                }
+                List<Integer> ids = new ArrayList<>();
+                for (Token token : session.generate(options.withMaxTokens(expected.greedy().length))) {
+                    ids.add(token.id());
+                }
+                assertEquals(IntStream.of(expected.greedy()).boxed().toList(), ids);
+            }
+        }));
+    }
+
+    private Stream<BackendChoice> choices() {
+        return expected.fullSize() && expected.positions().length == 0 ? Stream.of(BackendChoice.CPU)
+                : Stream.of(BackendChoice.REFERENCE, BackendChoice.CPU);
+    }
+
+    private static Model open(BackendChoice choice) {
+        return Model.open(opened.directory(), ModelOptions.DEFAULT.withBackend(choice).withThreads(2));
     }
 }
