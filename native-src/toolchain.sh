@@ -63,7 +63,8 @@ level_flags() {
 level_probe() {
     case $1 in
     avx2) echo '#include <immintrin.h>
-        __m256 f(__m256 a) { return _mm256_fmadd_ps(a, a, a); } int g(void) { return __builtin_cpu_supports("avx2"); }' ;;
+        __m256 f(__m256 a) { return _mm256_fmadd_ps(a, a, a); }
+        int g(void) { return __builtin_cpu_supports("avx2"); }' ;;
     avx512) echo '#include <immintrin.h>
         __m512 f(__m512 a) { return _mm512_maskz_loadu_ps(1, &a); }
         int g(void) { return __builtin_cpu_supports("avx512vl"); }' ;;

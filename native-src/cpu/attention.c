@@ -12,13 +12,14 @@
 #include "kernels.h"
 
 enum {
-    TILE = 64,     /* positions; a multiple of LANES at every level */
-    GROUP = 8,     /* rows */
+    TILE = 64,      /* positions; a multiple of LANES at every level */
+    GROUP = 8,      /* rows */
     SCORE_ROWS = 4, /* keys scored side by side, to hide the latency of FMA */
-    VALUE_VECTORS = 4,
+    WIDE = 8,       /* vectors of values summed side by side, for the same reason, */
+    NARROW = 4,     /* or where the head is too small for that */
 };
 
-/* One tile of one head's past. Behind the last position, keys repeats it up to a multiple of LANES. */
+/* One tile of one head's past. Behind the last position, it is repeated up to a multiple of LANES. */
 struct tile {
     const f32 *keys[TILE];
     const f32 *values[TILE];
@@ -45,13 +46,16 @@ static void find_tile(struct tile *tile, const struct kv_cache *cache, int64_t s
             tile->values[i] = key + value_offset(cache);
         }
     }
-    for (; i % LANES != 0; i++)
+    for (; i % LANES != 0; i++) {
         tile->keys[i] = tile->keys[count - 1];
+        tile->values[i] = tile->values[count - 1];
+    }
 }
 
 /* scores[i] = scale * q . keys[i] for i in [0, count), and -inf behind them up to a multiple of LANES; returns the
- * largest. */
-INLINE float score(float *scores, const struct tile *tile, const f32 *q, int64_t D, int64_t count, float scale)
+ * largest. With fetch, the values are fetched meanwhile, which will be needed next. */
+INLINE float score(float *scores, const struct tile *tile, const f32 *q, int64_t D, int64_t count, float scale,
+                   int fetch)
 {
     vec largest = v_set(-INFINITY);
     for (int64_t i = 0; i < count; i += LANES) {
@@ -62,6 +66,9 @@ INLINE float score(float *scores, const struct tile *tile, const f32 *q, int64_t
             int64_t d = 0;
             for (; d + LANES <= D; d += LANES) {
                 const vec query = v_load(q + d);
+                if (fetch)
+                    for (int r = 0; r < SCORE_ROWS; r++)
+                        __builtin_prefetch((const char *)(tile->values[i + j + r] + d), 0, 2);
                 for (int r = 0; r < SCORE_ROWS; r++)
                     sum[r] = v_fma(query, v_load(keys[r] + d), sum[r]);
             }
@@ -86,7 +93,7 @@ INLINE float score(float *scores, const struct tile *tile, const f32 *q, int64_t
 INLINE void add_values(f32 *out, const struct tile *tile, const float *weights, int64_t count, float decay, int64_t d,
                        int vectors, int64_t part)
 {
-    vec sum[VALUE_VECTORS] = {{0}};
+    vec sum[WIDE] = {{0}};
     for (int64_t i = 0; i < count; i++) {
         const vec weight = v_set(weights[i]);
         const f32 *value = tile->values[i] + d;
@@ -103,12 +110,13 @@ INLINE void add_values(f32 *out, const struct tile *tile, const float *weights, 
 }
 
 /* Takes one row through one tile of count positions. out holds the sum of the values so far, weighted relative to
- * the running maximum. */
+ * the running maximum. fetch: whether the row is the first to use the tile. */
 static void attend(f32 *out, struct running *running, const struct tile *tile, const f32 *q, int64_t D, int64_t count,
-                   float scale)
+                   float scale, int fetch)
 {
     float weights[TILE];
-    const float largest = score(weights, tile, q, D, count, scale);
+    const float largest = fetch ? score(weights, tile, q, D, count, scale, 1)
+                                : score(weights, tile, q, D, count, scale, 0);
     const float maximum = largest > running->maximum ? largest : running->maximum;
     /* While every score is -inf, -inf - -inf would turn weights of zero into NaN. */
     const float shift = maximum == -INFINITY ? 0.0f : maximum;
@@ -123,8 +131,10 @@ static void attend(f32 *out, struct running *running, const struct tile *tile, c
     running->maximum = maximum;
 
     int64_t d = 0;
-    for (; d + VALUE_VECTORS * LANES <= D; d += VALUE_VECTORS * LANES)
-        add_values(out, tile, weights, count, decay, d, VALUE_VECTORS, 0);
+    for (; d + WIDE * LANES <= D; d += WIDE * LANES)
+        add_values(out, tile, weights, count, decay, d, WIDE, 0);
+    for (; d + NARROW * LANES <= D; d += NARROW * LANES)
+        add_values(out, tile, weights, count, decay, d, NARROW, 0);
     for (; d + LANES <= D; d += LANES)
         add_values(out, tile, weights, count, decay, d, 1, 0);
     if (d < D)
@@ -160,7 +170,7 @@ static void group(const f32 *q, f32 *out, const i32 *positions, int64_t sequence
         for (int64_t r = 0; r < rows; r++) {
             const int64_t count = positions[r] + 1 - p0;
             if (count > 0)
-                attend(out + r * C, &running[r], &tile, q + r * 3 * C, D, count < TILE ? count : TILE, scale);
+                attend(out + r * C, &running[r], &tile, q + r * 3 * C, D, count < TILE ? count : TILE, scale, r == 0);
         }
     }
 

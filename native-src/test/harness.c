@@ -81,7 +81,8 @@ struct tensor tensor_new(int64_t size, int shift)
         perror("mmap");
         exit(2);
     }
-    struct tensor t = {(float *)(void *)(mapping + used - (size_t)size * 4 - (size_t)shift), size, mapping, used + page};
+    float *data = (float *)(void *)(mapping + used - (size_t)size * 4 - (size_t)shift);
+    struct tensor t = {data, size, mapping, used + page};
     for (int64_t i = -GUARD_FLOATS; i < size; i++)
         write_at(t.data, i, GUARD);
     return t;

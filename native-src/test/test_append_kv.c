@@ -10,10 +10,9 @@ static void appends(int32_t level, int64_t H, int64_t D, int64_t block_positions
     struct cache cache;
     cache_new(&cache, 3, 10, block_positions, 3, H, D);
     struct tensor qkv = tensor_random(T * 3 * C, shift);
-    isthmus_append_kv(level, qkv.data, positions, sequences, cache.blocks, cache.block_start, block_positions, 3, H, D, 1,
-                      4);
-    isthmus_append_kv(level, qkv.data, positions, sequences, cache.blocks, cache.block_start, block_positions, 3, H, D, 4,
-                      T);
+    for (int64_t t0 = 1, t1 = 4; t0 < T; t0 = t1, t1 = T)
+        isthmus_append_kv(level, qkv.data, positions, sequences, cache.blocks, cache.block_start, block_positions, 3, H,
+                          D, t0, t1);
 
     int right = 1;
     int64_t written = 0, i;

@@ -49,7 +49,8 @@ static int32_t attend(const struct batch *b, int32_t level, struct tensor *out, 
                       int64_t h1)
 {
     return isthmus_attention(level, b->qkv.data, out->data, b->positions, b->sequences, b->cache.blocks,
-                             b->cache.block_start, b->block_positions, LAYER_OFFSET, b->H, b->D, b->scale, t0, t1, h0, h1);
+                             b->cache.block_start, b->block_positions, LAYER_OFFSET, b->H, b->D, b->scale, t0, t1,
+                             h0, h1);
 }
 
 /* One element in double: softmax(scale q . K) . V. */

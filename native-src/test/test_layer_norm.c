@@ -22,7 +22,8 @@ static void normalises(int32_t level, int64_t C, int shift, float outlier)
         for (int64_t c = 0; c < C; c++)
             variance += pow((double)get(&x, t * C + c) - mean, 2) / (double)C;
         for (int64_t c = 0; c < C; c++) {
-            const double scaled = ((double)get(&x, t * C + c) - mean) / sqrt(variance + EPSILON) * (double)get(&weight, c);
+            const double normal = ((double)get(&x, t * C + c) - mean) / sqrt(variance + EPSILON);
+            const double scaled = normal * (double)get(&weight, c);
             const double want = scaled + (double)get(&bias, c);
             /* Half a unit for the final rounding, and double's own errors in terms that may cancel. */
             const double error = fabs((double)get(&out, t * C + c) - want) - 1e-12 * (fabs(scaled) + 1);

@@ -52,8 +52,8 @@ static void multiplies(int32_t level, int32_t layout, int64_t T, int64_t K, int6
     for (int64_t t = 0; t < T; t++)
         isthmus_matmul(level, (float *)(void *)((char *)x.data + t * K * 4), w.data,
                        (float *)(void *)((char *)rows.data + t * N * 4), layout, 1, K, N, 0, N);
-    check(same_bits(&out, &rows), "%s, layout %d, T = %d, K = %d, N = %d: row by row differs", level_name(level), layout,
-          (int)T, (int)K, (int)N);
+    check(same_bits(&out, &rows), "%s, layout %d, T = %d, K = %d, N = %d: row by row differs", level_name(level),
+          layout, (int)T, (int)K, (int)N);
     tensor_free(&x), tensor_free(&w), tensor_free(&out), tensor_free(&rows);
 }
 
