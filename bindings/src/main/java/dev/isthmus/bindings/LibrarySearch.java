@@ -141,28 +141,39 @@ final class LibrarySearch {
             return load(Origin.BUNDLED, files.getLast().toString(), files);
         }
         for (NativeCache cache : NativeCache.places(settings, platform)) {
-            if (extractAndLoad(cache, resources)) {
-                return true;
+            List<Path> extracted = extract(cache, resources);
+            if (extracted.isEmpty()) {
+                continue;
+            }
+            String place = extracted.getLast().toString();
+            Optional<SymbolLookup> opened = open(place, extracted);
+            if (opened.isPresent()) {
+                // One that opens and is refused would be refused from anywhere else too.
+                boolean accepted = accept(Origin.BUNDLED, place, place, opened.get());
+                if (accepted && cache.perProcess()) {
+                    warnAboutUnpackingAtEachStart();
+                }
+                return accepted;
             }
         }
         return false;
     }
 
-    private boolean extractAndLoad(NativeCache cache, List<BundledResource> resources) {
-        List<Path> files;
+    /** The extracted files; none where the cache cannot take them. */
+    private List<Path> extract(NativeCache cache, List<BundledResource> resources) {
         try {
-            files = cache.extract(library.baseName() + "-" + platform.name(), resources);
+            return cache.extract(library.baseName() + "-" + platform.name(), resources);
         } catch (IOException unwritable) {
             fail("extraction to " + cache.root(), reason(unwritable));
-            return false;
+            return List.of();
         }
-        boolean success = load(Origin.BUNDLED, files.getLast().toString(), files);
-        if (success && cache.perProcess()) {
-            warn("Unpacked {0} for this process alone, which costs time at each start: {1}. To keep it, name a"
-                    + " directory that can be written and executed from with -D{2} or {3}.",
-                    library.title(), attempts.getFirst(), NativeCache.PROPERTY, NativeCache.VARIABLE);
-        }
-        return success;
+    }
+
+    private void warnAboutUnpackingAtEachStart() {
+        String reason = attempts.size() > 1 ? attempts.getFirst().toString() : "this user has no home directory";
+        warn("Unpacked {0} for this process alone, which costs time at each start: {1}. To keep it, name a"
+                + " directory that can be written and executed from with -D{2} or {3}.",
+                library.title(), reason, NativeCache.PROPERTY, NativeCache.VARIABLE);
     }
 
     private static void warn(String format, Object... values) {
@@ -194,8 +205,22 @@ final class LibrarySearch {
                 details.get("version"), loaded.path(), details.get("core"), platform.bytedecoClassifier());
     }
 
-    /** Loads files in order, the library itself last. */
     private boolean load(Origin origin, String place, List<Path> files) {
+        Optional<SymbolLookup> opened = open(place, files);
+        return opened.isPresent() && accept(origin, place, files.getLast().toString(), opened.get());
+    }
+
+    private boolean loadByName(Origin origin, String place, String name) {
+        try {
+            return accept(origin, place, name, SymbolLookup.libraryLookup(name, Arena.ofAuto()));
+        } catch (IllegalArgumentException notFound) {
+            fail(place, "the system's loader does not find it");
+            return false;
+        }
+    }
+
+    /** Opens files in order, the library itself last; gives that one's symbols, or none where one does not open. */
+    private Optional<SymbolLookup> open(String place, List<Path> files) {
         // An automatic arena: a library that is refused goes away by itself, and calls into the one that is kept
         // need not count their users, as they would with a shared arena.
         Arena arena = Arena.ofAuto();
@@ -204,31 +229,25 @@ final class LibrarySearch {
             for (Path file : files) {
                 last = open(file, arena);
             }
-            accept(origin, place, files.getLast().toString(), last);
-            return true;
+            return Optional.ofNullable(last);
         } catch (LoadFailure failure) {
-            boolean musl = origin == Origin.BUNDLED && Platform.libc() == Platform.Libc.MUSL;
-            fail(place, failure.getMessage() + (musl ? " (it needs glibc, and this JVM runs on musl)" : ""));
+            boolean musl = library == NativeLibrary.OPENBLAS && Platform.libc() == Platform.Libc.MUSL;
+            fail(place, failure.getMessage() + (musl ? " (this JVM runs on musl; the bundled one needs glibc)" : ""));
+            return Optional.empty();
+        }
+    }
+
+    /** Keeps an opened library if it is what it should be. */
+    private boolean accept(Origin origin, String place, String path, SymbolLookup opened) {
+        try {
+            loaded = new Loaded(origin, path, LibraryCheck.details(library, opened));
+            symbols = opened;
+            attempts.add(Attempt.succeeded(place));
+            return true;
+        } catch (LoadFailure refused) {
+            fail(place, refused.getMessage());
             return false;
         }
-    }
-
-    private boolean loadByName(Origin origin, String place, String name) {
-        try {
-            accept(origin, place, name, SymbolLookup.libraryLookup(name, Arena.ofAuto()));
-            return true;
-        } catch (IllegalArgumentException notFound) {
-            fail(place, "the system's loader does not find it");
-        } catch (LoadFailure failure) {
-            fail(place, failure.getMessage());
-        }
-        return false;
-    }
-
-    private void accept(Origin origin, String place, String path, SymbolLookup opened) throws LoadFailure {
-        loaded = new Loaded(origin, path, LibraryCheck.details(library, opened));
-        symbols = opened;
-        attempts.add(Attempt.succeeded(place));
     }
 
     private static SymbolLookup open(Path file, Arena arena) throws LoadFailure {

@@ -49,7 +49,7 @@ record NativeCache(Path root, boolean perProcess) {
             named = settings.variable(VARIABLE);
         }
         if (named != null) {
-            return Path.of(named);
+            return Path.of(named).toAbsolutePath();
         }
         String base = settings.variable(platform.os() == Platform.Os.WINDOWS ? "LOCALAPPDATA" : "XDG_CACHE_HOME");
         if (base != null && Path.of(base).isAbsolute()) {

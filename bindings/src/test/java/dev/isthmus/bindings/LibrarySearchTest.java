@@ -81,12 +81,6 @@ class LibrarySearchTest {
     }
 
     @Test
-    void aNamedLibraryIsLoadedWithTheLibrariesBesideIt() {
-        LibraryStatus status = searchNamed(bundled().toString());
-        assertEquals(Origin.NAMED, status.loaded().map(Loaded::origin).orElse(null), status::report);
-    }
-
-    @Test
     void withoutTheJarTheReportSaysWhichJarAndGoesOnToTheSystem() {
         LibraryStatus status = LibrarySearch.run(NativeLibrary.OPENBLAS, settings(Map.of(), Map.of()),
                 Platform.current(), WITHOUT_JARS).status();

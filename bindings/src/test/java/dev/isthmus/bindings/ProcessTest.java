@@ -45,6 +45,14 @@ class ProcessTest {
     }
 
     @Test
+    void aNamedLibraryIsLoadedWithTheLibrariesBesideIt() throws Exception {
+        String bundled = NativeLibraries.status(NativeLibrary.OPENBLAS).loaded().orElseThrow().path();
+        ChildJvm.Outcome outcome = ChildJvm.start(
+                List.of(NATIVE_ACCESS, "-Disthmus.openblas.path=" + bundled), "report").await();
+        assertTrue(outcome.output().contains("OpenBLAS: named explicitly, " + bundled), outcome::output);
+    }
+
+    @Test
     void aJvmWithoutNativeAccessReportsTheFlagToAdd() throws Exception {
         ChildJvm.Outcome outcome = ChildJvm.start(
                 List.of("--illegal-native-access=deny", "-Disthmus.cache=" + dir), "report").await();
