@@ -24,10 +24,13 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
         List<Integer> endOfText) {
 
     /**
-     * Reads the config.json of a model directory.
+     * Reads the config.json of a model directory as {@code GPT2Config} of transformers 5.18 does: missing keys take
+     * its defaults, {@code hidden_size} and the other aliases win over {@code n_embd}, of a repeated key the last value
+     * counts. Keys that change no result are ignored; ids of {@code eos_token_id} outside the vocabulary are left out.
      *
      * @throws dev.isthmus.engine.errors.CheckpointException if there is none or it is not a JSON object
-     * @throws dev.isthmus.engine.errors.UnsupportedModelException if it asks for something that is not computed
+     * @throws dev.isthmus.engine.errors.UnsupportedModelException if a key has a value that is not computed with; the
+     *     message names key, value and what is supported
      */
     public static Gpt2Config read(Path directory) {
         return Gpt2ConfigReader.read(directory.resolve("config.json"));

@@ -15,8 +15,6 @@ final class ParallelRead {
     /** Small enough that the threads end together and progress is smooth, large enough that a read is efficient. */
     private static final long PIECE_ELEMENTS = 1 << 22;
 
-    private record Piece(TensorInfo tensor, long first, MemorySegment into) {}
-
     private final Checkpoint checkpoint;
     private final int threads;
     private final BiConsumer<Long, Long> progress;
@@ -48,42 +46,54 @@ final class ParallelRead {
      * may free the memory.
      */
     void run(List<Target> targets) {
-        List<Piece> pieces = new ArrayList<>();
+        List<Runnable> pieces = new ArrayList<>();
         for (Target target : targets) {
             long elements = target.tensor().shape().elements();
             for (long first = 0; first < elements; first += PIECE_ELEMENTS) {
+                long start = first;
                 long count = Math.min(PIECE_ELEMENTS, elements - first);
-                pieces.add(new Piece(target.tensor(), first,
-                        target.into().asSlice(first * Float.BYTES, count * Float.BYTES)));
+                pieces.add(() -> read(target, start, count));
             }
         }
+        runAll(pieces, threads);
+    }
+
+    private void read(Target target, long first, long count) {
+        checkpoint.readF32(target.tensor(), first, target.into().asSlice(first * Float.BYTES, count * Float.BYTES));
+        advance(count * target.tensor().type().bits() / 8);
+    }
+
+    /**
+     * Does all tasks on at most {@code threads} threads, the caller's included, in about the order of the list. After
+     * a failure no further one begins; it is thrown when every thread has ended.
+     */
+    static void runAll(List<? extends Runnable> tasks, int threads) {
         AtomicInteger next = new AtomicInteger();
         AtomicReference<Throwable> failure = new AtomicReference<>();
-        Runnable work = () -> readPieces(pieces, next, failure);
+        Runnable work = () -> {
+            try {
+                int i;
+                while (failure.get() == null && (i = next.getAndIncrement()) < tasks.size()) {
+                    tasks.get(i).run();
+                }
+            } catch (RuntimeException | Error e) {
+                failure.compareAndSet(null, e);
+            }
+        };
         List<Thread> helpers = new ArrayList<>();
-        for (int i = 1; i < Math.min(threads, pieces.size()); i++) {
-            helpers.add(Thread.ofPlatform().name("isthmus-load-" + i).daemon().start(work));
+        try {
+            for (int i = 1; i < Math.min(threads, tasks.size()); i++) {
+                helpers.add(Thread.ofPlatform().name("isthmus-load-" + i).daemon().start(work));
+            }
+            work.run();
+        } finally {
+            joinAll(helpers);
         }
-        work.run();
-        joinAll(helpers);
         switch (failure.get()) {
             case null -> { }
             case RuntimeException e -> throw e;
             case Error e -> throw e;
             case Throwable e -> throw new AssertionError(e);
-        }
-    }
-
-    private void readPieces(List<Piece> pieces, AtomicInteger next, AtomicReference<Throwable> failure) {
-        try {
-            int i;
-            while (failure.get() == null && (i = next.getAndIncrement()) < pieces.size()) {
-                Piece piece = pieces.get(i);
-                checkpoint.readF32(piece.tensor(), piece.first(), piece.into());
-                advance(piece.into().byteSize() / Float.BYTES * piece.tensor().type().bits() / 8);
-            }
-        } catch (RuntimeException | Error e) {
-            failure.compareAndSet(null, e);
         }
     }
 

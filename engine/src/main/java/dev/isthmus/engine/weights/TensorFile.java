@@ -27,7 +27,6 @@ final class TensorFile implements AutoCloseable {
     private final Path path;
     private final SeekableByteChannel channel;
     private final SafetensorsHeader header;
-    private volatile boolean closed;
 
     private TensorFile(Path path, SeekableByteChannel channel, SafetensorsHeader header) {
         this.path = path;
@@ -115,9 +114,6 @@ final class TensorFile implements AutoCloseable {
     }
 
     private int read(long position, ByteBuffer buffer) throws IOException {
-        if (closed) {
-            throw new ClosedChannelException();
-        }
         if (channel instanceof FileChannel positional) {
             return positional.read(buffer, position);
         }
@@ -129,7 +125,6 @@ final class TensorFile implements AutoCloseable {
 
     @Override
     public void close() {
-        closed = true;
         closeQuietly(channel);
     }
 
