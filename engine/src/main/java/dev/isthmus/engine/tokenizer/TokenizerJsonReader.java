@@ -19,7 +19,7 @@ final class TokenizerJsonReader {
     private final Path file;
     private final Vocabulary vocabulary;
     private final AddedTokenCollector added;
-    private final MergeList merges;
+    private MergeList merges;
     private final Set<String> seen = new HashSet<>();
     private List<?> addedTokens = List.of();
     private String unknownToken;
@@ -29,11 +29,11 @@ final class TokenizerJsonReader {
         this.file = file;
         this.vocabulary = vocabulary;
         this.added = added;
-        merges = MergeList.empty(file);
     }
 
     /** Reads the file into the vocabulary and the added tokens; returns the tables for encoding. */
     BytePairModel read(byte[] content) {
+        merges = MergeList.empty(file, content.length / 2);
         try (JsonFile json = new JsonFile(file, content)) {
             json.nextObject("the tokenizer");
             for (String name = json.nextName(); name != null; name = json.nextName()) {
