@@ -32,7 +32,7 @@ final class AddedTokenCollector {
         return new AddedTokens(tokens.values());
     }
 
-    /** Reads an added_tokens.json, {@code {"token": id, …}}; they are text, not special, unless another file says so. */
+    /** Reads an added_tokens.json, {@code {"token": id, …}}; not special unless another file says so. */
     void readAddedTokens(Path file, byte[] content) {
         try (JsonFile json = new JsonFile(file, content)) {
             json.nextObject("the file");

@@ -111,12 +111,12 @@ final class TokenizerJsonReader {
 
     /** ByteLevel only moves offsets, and so does a template without special tokens; others add or remove ids. */
     private void checkPostProcessor(Object value) {
-        boolean plain = value == null || type(value).equals("ByteLevel")
-                || type(value).equals("TemplateProcessing") && ((Map<?, ?>) value).get("single") instanceof List<?> single
-                        && single.stream().allMatch(each -> each instanceof Map<?, ?> m && m.containsKey("Sequence"));
-        if (!plain) {
-            throw refused("the post_processor " + type(value) + (type(value).equals("TemplateProcessing")
-                    ? " with special tokens" : "") + " is not supported; GPT-2's is ByteLevel");
+        boolean template = type(value).equals("TemplateProcessing");
+        boolean plain = template && ((Map<?, ?>) value).get("single") instanceof List<?> single
+                && single.stream().allMatch(each -> each instanceof Map<?, ?> item && item.containsKey("Sequence"));
+        if (value != null && !type(value).equals("ByteLevel") && !plain) {
+            throw refused("the post_processor " + type(value) + (template ? " with special tokens" : "")
+                    + " is not supported; GPT-2's is ByteLevel");
         }
     }
 

@@ -106,8 +106,8 @@ class TokenizerFilesTest {
 
     @Test
     void theModelsMergesMayComeBeforeItsVocabulary() throws IOException {
-        write("tokenizer.json", ("{'model':{'merges':['#version: 0.2','a b'],'vocab':{'a':0,'b':1,'ab':2}}," + PARTS + "}")
-                .replace('\'', '"'));
+        write("tokenizer.json", ("{'model':{'merges':['#version: 0.2','a b'],'vocab':{'a':0,'b':1,'ab':2}}," + PARTS
+                + "}").replace('\'', '"'));
         assertArrayEquals(new int[] {2, 0}, open().encode("aba"));
     }
 
@@ -193,9 +193,10 @@ class TokenizerFilesTest {
 
     @ParameterizedTest
     @CsvSource(ignoreLeadingAndTrailingWhitespace = false, delimiter = '|', value = {
-        "a|line 1 must be two tokens", "a b c|line 1 must be two tokens", "#version: 0.2\\n\\na b|line 2 must be two tokens",
-        "a b\\nb c|line 2 (\"b\" \"c\") needs the token \"c\"", "c b|needs the token \"c\"", "b a|needs the token \"ba\"",
-        "a |needs the token \"\"", "a b\\n#x y|needs the token \"#x\"", "a\\tb|line 1 must be two tokens"})
+        "a|line 1 must be two tokens", "a b c|line 1 must be two tokens",
+        "#version: 0.2\\n\\na b|line 2 must be two tokens", "a b\\nb c|line 2 (\"b\" \"c\") needs the token \"c\"",
+        "c b|needs the token \"c\"", "b a|needs the token \"ba\"", "a |needs the token \"\"",
+        "a b\\n#x y|needs the token \"#x\"", "a\\tb|line 1 must be two tokens"})
     void malformedMergesAreRefused(String merges, String message) throws IOException {
         writeVocabulary("{'a':0,'b':1,'ab':2}", merges.replace("\\n", "\n").replace("\\t", "\t"));
         assertRefused("merges.txt", message);
@@ -245,7 +246,7 @@ class TokenizerFilesTest {
         "{'type':'ByteLevel','add_prefix_space':false}|null|the pre_tokenizer null",
         "'model'|'normalizer':{'type':'NFC'},'model'|the normalizer NFC",
         "'model'|'post_processor':{'type':'BertProcessing'},'model'|the post_processor BertProcessing",
-        "'model'|'post_processor':{'type':'TemplateProcessing','single':[{'SpecialToken':{'id':'a'}}]},'model'|with special",
+        "'model'|'post_processor':{'type':'TemplateProcessing','single':[{'SpecialToken':{}}]},'model'|with special",
         "'model'|'version':'2.0','model'|version must be \"1.0\", found \"2.0\"",
         "'model'|'added_tokens':7,'model'|added_tokens must be a list",
         "'model'|'added_tokens':[7],'model'|the id of token \"7\"",
@@ -331,7 +332,7 @@ class TokenizerFilesTest {
     @Test
     void anyTruncationGivesATokenizerOrATypedError() throws IOException {
         byte[] content = Files.readAllBytes(SMALL.resolve("tokenizer.json"));
-        for (int length = 0; length < content.length - 1; length += 3) {
+        for (int length = 0; length < content.length - 1; length += 29) {
             Files.write(directory.resolve("tokenizer.json"), Arrays.copyOf(content, length));
             assertThrows(CheckpointException.class, this::open);
         }
@@ -347,7 +348,7 @@ class TokenizerFilesTest {
             if (name.equals("vocab.json")) {
                 Files.copy(SMALL.resolve("merges.txt"), directory.resolve("merges.txt"));
             }
-            for (int round = 0; round < 1_500; round++) {
+            for (int round = 0; round < 500; round++) {
                 byte[] changed = content.clone();
                 changed[random.nextInt(changed.length)] = (byte) random.nextInt(256);
                 Files.write(directory.resolve(name), changed);
