@@ -58,8 +58,14 @@ def warp(logits, temperature, top_k, top_p):
         # Which side of the border a sum falls on may only depend on rounding where it is exact.
         assert distance > 1e-9 or distance == 0, (temperature, top_k, top_p, distance)
         scores = TopPLogitsWarper(top_p)(None, scores)
-    kept = torch.nonzero(scores[0] > -torch.inf)[:, 0]
-    return kept.tolist(), scores[0].softmax(-1)[kept].tolist()
+    kept = torch.nonzero(scores[0] > -torch.inf)[:, 0].tolist()
+    probabilities = scores[0].softmax(-1)[kept].tolist()
+    # Which of several equal logits top-p removes is up to torch's unstable sort; ours are the higher ids.
+    ordered = sorted(range(len(logits)), key=lambda i: (logits[i].item(), -i))[-len(kept):]
+    assert sorted(logits[ordered].tolist()) == sorted(logits[kept].tolist())
+    by_logit = {logits[i].item(): p for i, p in zip(kept, probabilities)}
+    kept = sorted(ordered)
+    return kept, [by_logit[logits[i].item()] for i in kept]
 
 
 def draws(kept, probabilities, seed, count):

@@ -116,7 +116,8 @@ final class Candidates {
 
     /**
      * Removes, in ascending order of logits, the candidates whose cumulative probability is at most 1 - p, but never
-     * the last. Among equal logits the lower id goes first, as with transformers on a CPU.
+     * the last. Among equal logits the higher id goes first (transformers leaves that to an unstable sort), so that a
+     * small p means greedy.
      */
     private void keepTopP(float[] logits) {
         double removable = (1 - topP) * total;
@@ -131,13 +132,13 @@ final class Candidates {
             if (weights[i] < certain) {
                 cumulative += weights[i];
             } else {
-                order[uncertain++] = (long) ascendingBits(logits[ids[i]]) << 32 | i;
+                order[uncertain++] = (long) ascendingBits(logits[ids[i]]) << 32 | size - 1 - i;
             }
         }
         Arrays.sort(order, 0, uncertain);
         int first = 0;
         while (first < uncertain - 1) {
-            cumulative += weights[(int) order[first]];
+            cumulative += weights[size - 1 - (int) order[first]];
             if (cumulative > removable) {
                 break;
             }
@@ -145,7 +146,7 @@ final class Candidates {
         }
         int kept = uncertain - first;
         for (int i = 0; i < kept; i++) {
-            order[i] = (int) order[first + i];
+            order[i] = size - 1 - (int) order[first + i];
         }
         Arrays.sort(order, 0, kept);
         for (int i = 0; i < kept; i++) {

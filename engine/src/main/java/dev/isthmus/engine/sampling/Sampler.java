@@ -5,8 +5,8 @@ import dev.isthmus.engine.errors.InvalidInputException;
 /**
  * Takes a token id from logits. At temperature 0 the largest logit wins, the lowest id on a tie. Otherwise the logits
  * are divided by the temperature, tokens below the k-th largest logit are removed (ties with it stay), then the least
- * likely tokens that together have at most 1 - p of the probability, and one of the rest is drawn: what Hugging Face
- * transformers does, in double instead of float32.
+ * likely tokens that together have at most 1 - p of the probability (of equal ones the higher ids first), and one of
+ * the rest is drawn: what Hugging Face transformers does, in double instead of float32.
  *
  * <p>Draws come from SplitMix64 started at the seed: one 64-bit number for each token drawn, of which the upper 53 bits
  * are u in [0, 1); drawn is the first token, in ascending order of ids, at which the cumulative probability exceeds u.

@@ -16,7 +16,9 @@ public final class StopStrings {
     private final int[][] fallbacks;
     /** For each string, the length of its longest prefix that the text so far ends with (Knuth, Morris, Pratt). */
     private final int[] matched;
-    private final StringBuilder held = new StringBuilder();
+    /** What is held back is a prefix of one of the strings: which, and of what length. */
+    private int held = -1;
+    private int heldLength;
     private boolean stopped;
 
     /**
@@ -47,27 +49,36 @@ public final class StopStrings {
         if (stopped) {
             return "";
         }
-        if (strings.length == 0) {
-            return piece;
-        }
         for (int i = 0; i < piece.length(); i++) {
-            char c = piece.charAt(i);
-            held.append(c);
-            int match = advance(c);
+            int match = advance(piece.charAt(i));
             if (match > 0) {
                 stopped = true;
-                String shown = held.substring(0, held.length() - match);
-                held.setLength(0);
-                return shown;
+                return release(piece, heldLength + i + 1 - match, -1);
             }
         }
-        int keep = 0;
-        for (int length : matched) {
-            keep = Math.max(keep, length);
+        int longest = -1;
+        for (int s = 0; s < matched.length; s++) {
+            if (matched[s] > (longest < 0 ? 0 : matched[longest])) {
+                longest = s;
+            }
         }
-        String shown = held.substring(0, held.length() - keep);
-        held.delete(0, held.length() - keep);
+        return release(piece, heldLength + piece.length() - (longest < 0 ? 0 : matched[longest]), longest);
+    }
+
+    /**
+     * The first characters of what is held back and the piece after it; from then on, what a string has matched is
+     * held back.
+     */
+    private String release(String piece, int length, int nextHeld) {
+        String shown = length <= heldLength ? heldText(length)
+                : heldText(heldLength) + piece.substring(0, length - heldLength);
+        held = nextHeld;
+        heldLength = nextHeld < 0 ? 0 : matched[nextHeld];
         return shown;
+    }
+
+    private String heldText(int length) {
+        return length == 0 ? "" : strings[held].substring(0, length);
     }
 
     /** Whether a stop string has appeared. */
@@ -77,10 +88,8 @@ public final class StopStrings {
 
     /** The end of the text when no more comes: what was held back, empty once stopped. */
     public String flush() {
-        String rest = held.toString();
-        held.setLength(0);
         Arrays.fill(matched, 0);
-        return rest;
+        return release("", heldLength, -1);
     }
 
     /** Advances all strings by a character; returns the length of the longest that it completes, else 0. */

@@ -32,7 +32,7 @@ final class AddedTokenCollector {
         return new AddedTokens(tokens.values());
     }
 
-    /** Reads an added_tokens.json, {@code {"token": id, …}}; they are text, not special, unless another file says so. */
+    /** Reads an added_tokens.json, {@code {"token": id, …}}; not special unless another file says so. */
     void readAddedTokens(Path file, byte[] content) {
         try (JsonFile json = new JsonFile(file, content)) {
             json.nextObject("the file");
@@ -130,12 +130,9 @@ final class AddedTokenCollector {
         }
         int known = vocabulary.id(content);
         if (known < 0) {
-            switch (vocabulary.add(content, token.id())) {
-                case SAME_ID -> throw json.malformed("the added token " + JsonFile.quoted(content) + " has the id "
-                        + token.id() + ", which is that of " + JsonFile.quoted(vocabulary.text(token.id())));
-                case NOT_UNICODE -> throw json.malformed("the added token with id " + token.id()
-                        + " has an unpaired surrogate");
-                case NEW, SAME_TEXT -> { }
+            if (vocabulary.add(content, token.id()) != Vocabulary.Added.NEW) {
+                throw json.malformed("the added token " + JsonFile.quoted(content) + " has the id " + token.id()
+                        + ", which is that of " + JsonFile.quoted(vocabulary.text(token.id())));
             }
         } else if (known != token.id()) {
             throw json.malformed("the added token " + JsonFile.quoted(content) + " has the id " + token.id()

@@ -7,7 +7,10 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -27,10 +30,18 @@ final class JsonFile implements AutoCloseable {
     private final Path file;
     private final JsonParser parser;
 
+    /**
+     * Starts before the first token.
+     *
+     * @param file the file, for messages
+     * @param content what it holds, valid UTF-8
+     */
     JsonFile(Path file, byte[] content) {
         this.file = file;
         try {
-            parser = FACTORY.createParser(content);
+            // A Reader, because on bytes Jackson would guess at UTF-16 and UTF-32 and skip a byte order mark.
+            parser = FACTORY.createParser(
+                    new InputStreamReader(new ByteArrayInputStream(content), StandardCharsets.UTF_8));
         } catch (IOException e) {
             throw new CheckpointException(Reason.UNREADABLE, file, "cannot be read as JSON: " + e.getMessage(), e);
         }
@@ -45,11 +56,8 @@ final class JsonFile implements AutoCloseable {
     JsonToken next() {
         try {
             return parser.nextToken();
-        } catch (JsonProcessingException e) {
-            throw new CheckpointException(Reason.MALFORMED, file,
-                    "is not valid JSON" + place(e.getLocation()) + ": " + e.getOriginalMessage(), e);
         } catch (IOException e) {
-            throw new CheckpointException(Reason.MALFORMED, file, "is not valid JSON: " + e.getMessage(), e);
+            throw notJson(e);
         }
     }
 
@@ -74,13 +82,20 @@ final class JsonFile implements AutoCloseable {
         }
     }
 
-    /** The text of the name or string at hand. */
+    /** The text of the name or string at hand; it has no unpaired surrogates. */
     String text() {
+        String text;
         try {
-            return parser.getText();
+            text = parser.getText();
         } catch (IOException e) {
-            throw malformed(e.getMessage());
+            throw notJson(e);
         }
+        for (int i = 0; i < text.length(); i++) {
+            if (Character.isSurrogate(text.charAt(i)) && !Character.isSupplementaryCodePoint(text.codePointAt(i++))) {
+                throw malformed("a string has an unpaired surrogate");
+            }
+        }
+        return text;
     }
 
     /** Goes on to the next token, which must be a token id. */
@@ -135,7 +150,7 @@ final class JsonFile implements AutoCloseable {
         try {
             return parser.getNumberValue();
         } catch (IOException e) {
-            throw malformed("holds a number that cannot be read: " + e.getMessage());
+            throw notJson(e);
         }
     }
 
@@ -149,6 +164,13 @@ final class JsonFile implements AutoCloseable {
             }
             depth += token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
         } while (depth > 0);
+    }
+
+    /** Without the exception's own text on the place, which may quote the file at any length. */
+    private CheckpointException notJson(IOException e) {
+        String message = e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.getMessage();
+        return new CheckpointException(Reason.MALFORMED, file, "is not valid JSON" + place(parser.currentLocation())
+                + ": " + (message.length() > 200 ? message.substring(0, 200) + "…" : message), e);
     }
 
     /** The exception for a fault at the token at hand. */

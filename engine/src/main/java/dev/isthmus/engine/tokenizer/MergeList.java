@@ -15,18 +15,20 @@ final class MergeList {
     private byte[] source;
     private int sourceEnd;
     // Four indices into the source for each merge: the left token's start and end, and the right one's.
-    private int[] bounds = new int[4 << 16];
+    private int[] bounds;
     private int[] lines;
     private int count;
 
     private MergeList(Path file, byte[] source) {
         this.file = file;
         this.source = source;
+        // A merge of GPT-2's takes nine bytes of its file on average.
+        bounds = new int[4 * (source.length / 8 + 16)];
     }
 
-    /** An empty one, for the merges in a {@code tokenizer.json}. */
-    static MergeList empty(Path file) {
-        return new MergeList(file, new byte[1 << 19]);
+    /** An empty one, for the merges in a {@code tokenizer.json}, with room for about so many bytes of them. */
+    static MergeList empty(Path file, int expected) {
+        return new MergeList(file, new byte[expected]);
     }
 
     /**
@@ -35,7 +37,7 @@ final class MergeList {
      */
     static MergeList parse(Path file, byte[] content) {
         MergeList list = new MergeList(file, content);
-        list.lines = new int[1 << 16];
+        list.lines = new int[list.bounds.length / 4];
         int line = 0;
         int start = 0;
         while (start < content.length) {

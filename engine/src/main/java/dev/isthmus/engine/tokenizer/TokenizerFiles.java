@@ -2,37 +2,29 @@ package dev.isthmus.engine.tokenizer;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
-import java.io.IOException;
-import java.io.InputStream;
+import dev.isthmus.engine.weights.TextFile;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
 
 /** Finds the tokenizer files of a model directory and puts a tokenizer together from them. */
 final class TokenizerFiles {
 
-    /** The most bytes of one file: over ten times the largest tokenizer file known. */
-    private static final int MAX_BYTES = 1 << 28;
+    /** How many bytes of JSON a vocabulary has for each token, in GPT-2's. */
+    private static final int JSON_BYTES_PER_TOKEN = 20;
 
-    private final Path directory;
-    private final Vocabulary vocabulary = new Vocabulary();
-    private final AddedTokenCollector added = new AddedTokenCollector(vocabulary);
-
-    private TokenizerFiles(Path directory) {
-        this.directory = directory;
-    }
+    private TokenizerFiles() {}
 
     /** As {@link Tokenizer#open}. */
     static Optional<Tokenizer> open(Path directory) {
-        return new TokenizerFiles(directory).open();
-    }
-
-    private Optional<Tokenizer> open() {
         Path tokenizerFile = directory.resolve("tokenizer.json");
         byte[] tokenizerJson = read(tokenizerFile);
+        Vocabulary vocabulary;
+        AddedTokenCollector added;
         BytePairModel model;
         if (tokenizerJson != null) {
+            vocabulary = new Vocabulary(tokenizerJson.length / JSON_BYTES_PER_TOKEN);
+            added = new AddedTokenCollector(vocabulary);
             model = new TokenizerJsonReader(tokenizerFile, vocabulary, added).read(tokenizerJson);
         } else {
             Path vocabularyFile = directory.resolve("vocab.json");
@@ -44,6 +36,8 @@ final class TokenizerFiles {
             }
             requireBoth(vocabularyFile, vocabularyJson, mergesFile);
             requireBoth(mergesFile, merges, vocabularyFile);
+            vocabulary = new Vocabulary(vocabularyJson.length / JSON_BYTES_PER_TOKEN);
+            added = new AddedTokenCollector(vocabulary);
             try (JsonFile json = new JsonFile(vocabularyFile, vocabularyJson)) {
                 json.nextObject("the vocabulary");
                 readVocabulary(json, vocabulary);
@@ -52,7 +46,7 @@ final class TokenizerFiles {
             vocabulary.endOfModelTokens();
             model = new BytePairModel(vocabulary, MergeList.parse(mergesFile, merges).resolve(vocabulary), -1, false);
         }
-        readSideFiles();
+        readSideFiles(directory, added);
         return Optional.of(new Tokenizer(vocabulary, model, added.finish()));
     }
 
@@ -63,7 +57,7 @@ final class TokenizerFiles {
         }
     }
 
-    private void readSideFiles() {
+    private static void readSideFiles(Path directory, AddedTokenCollector added) {
         Path addedFile = directory.resolve("added_tokens.json");
         byte[] addedJson = read(addedFile);
         if (addedJson != null) {
@@ -90,7 +84,6 @@ final class TokenizerFiles {
                 case SAME_TEXT -> throw json.malformed("the token " + JsonFile.quoted(text) + " appears twice");
                 case SAME_ID -> throw json.malformed("the tokens " + JsonFile.quoted(vocabulary.text(id)) + " and "
                         + JsonFile.quoted(text) + " have the same id " + id);
-                case NOT_UNICODE -> throw json.malformed("the token with id " + id + " has an unpaired surrogate");
             }
         }
         if (vocabulary.limit() == 0) {
@@ -99,17 +92,14 @@ final class TokenizerFiles {
     }
 
     private static byte[] read(Path file) {
-        try (InputStream in = Files.newInputStream(file)) {
-            byte[] content = in.readNBytes(MAX_BYTES + 1);
-            if (content.length > MAX_BYTES) {
-                throw new CheckpointException(Reason.MALFORMED, file, "is longer than " + MAX_BYTES
-                        + " bytes, too long for a tokenizer file");
+        try {
+            return TextFile.read(file);
+        } catch (CheckpointException e) {
+            // A link that leads nowhere is a download that was not finished, not a file that the model lacks.
+            if (e.reason() == Reason.MISSING_FILE && !Files.isSymbolicLink(file)) {
+                return null;
             }
-            return content;
-        } catch (NoSuchFileException e) {
-            return null;
-        } catch (IOException e) {
-            throw new CheckpointException(Reason.UNREADABLE, file, "cannot be read: " + e, e);
+            throw e;
         }
     }
 }

@@ -19,7 +19,7 @@ final class TokenizerJsonReader {
     private final Path file;
     private final Vocabulary vocabulary;
     private final AddedTokenCollector added;
-    private final MergeList merges;
+    private MergeList merges;
     private final Set<String> seen = new HashSet<>();
     private List<?> addedTokens = List.of();
     private String unknownToken;
@@ -29,11 +29,11 @@ final class TokenizerJsonReader {
         this.file = file;
         this.vocabulary = vocabulary;
         this.added = added;
-        merges = MergeList.empty(file);
     }
 
     /** Reads the file into the vocabulary and the added tokens; returns the tables for encoding. */
     BytePairModel read(byte[] content) {
+        merges = MergeList.empty(file, content.length / 2);
         try (JsonFile json = new JsonFile(file, content)) {
             json.nextObject("the tokenizer");
             for (String name = json.nextName(); name != null; name = json.nextName()) {
@@ -111,12 +111,12 @@ final class TokenizerJsonReader {
 
     /** ByteLevel only moves offsets, and so does a template without special tokens; others add or remove ids. */
     private void checkPostProcessor(Object value) {
-        boolean plain = value == null || type(value).equals("ByteLevel")
-                || type(value).equals("TemplateProcessing") && ((Map<?, ?>) value).get("single") instanceof List<?> single
-                        && single.stream().allMatch(each -> each instanceof Map<?, ?> m && m.containsKey("Sequence"));
-        if (!plain) {
-            throw refused("the post_processor " + type(value) + (type(value).equals("TemplateProcessing")
-                    ? " with special tokens" : "") + " is not supported; GPT-2's is ByteLevel");
+        boolean template = type(value).equals("TemplateProcessing");
+        boolean plain = template && ((Map<?, ?>) value).get("single") instanceof List<?> single
+                && single.stream().allMatch(each -> each instanceof Map<?, ?> item && item.containsKey("Sequence"));
+        if (value != null && !type(value).equals("ByteLevel") && !plain) {
+            throw refused("the post_processor " + type(value) + (template ? " with special tokens" : "")
+                    + " is not supported; GPT-2's is ByteLevel");
         }
     }
 

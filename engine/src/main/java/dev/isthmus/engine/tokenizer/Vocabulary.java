@@ -13,31 +13,37 @@ final class Vocabulary {
     /** The most ids: over ten times the largest vocabulary known, and small enough for tables by id. */
     static final int MAX_IDS = 1 << 22;
 
-    private byte[] texts = new byte[1 << 19];
-    private int[] ends = new int[1 << 16];
-    private int[] ids = new int[1 << 16];
-    private int[] table = new int[1 << 17];
-    private int[] entryOfId = new int[1 << 16];
+    private byte[] texts;
+    private int[] ends;
+    private int[] ids;
+    private int[] table;
+    private int[] entryOfId;
     private int entries;
     private int modelEntries;
     private int limit;
 
+    /** Makes an empty one, with room for about so many tokens before it grows. */
+    Vocabulary(int expected) {
+        int capacity = Math.max(expected, 64);
+        texts = new byte[8 * capacity];
+        ends = new int[capacity];
+        ids = new int[capacity];
+        table = new int[4 * Integer.highestOneBit(capacity)];
+        entryOfId = new int[capacity];
+    }
+
     /** What {@link #add} found. */
-    enum Added { NEW, SAME_TEXT, SAME_ID, NOT_UNICODE }
+    enum Added { NEW, SAME_TEXT, SAME_ID }
 
     /**
-     * Adds a token, unless its text or id is taken or its text has an unpaired surrogate.
+     * Adds a token, unless its text or id is taken.
      *
-     * @param text the token's text
+     * @param text the token's text, without unpaired surrogates
      * @param id its id, in [0, {@link #MAX_IDS})
      */
     Added add(String text, int id) {
-        int start = start(entries);
-        int end = appendUtf8(text, start);
-        if (end < 0) {
-            return Added.NOT_UNICODE;
-        }
-        int slot = slot(hash(0, texts, start, end), texts, start, end, end, end);
+        byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
+        int slot = slot(hash(0, utf8, 0, utf8.length), utf8, 0, utf8.length, 0, 0);
         if (table[slot] != 0) {
             return Added.SAME_TEXT;
         }
@@ -48,11 +54,17 @@ final class Vocabulary {
             ends = Arrays.copyOf(ends, entries * 2);
             ids = Arrays.copyOf(ids, entries * 2);
         }
+        int start = start(entries);
+        int end = Math.addExact(start, utf8.length);
+        if (end > texts.length) {
+            texts = Arrays.copyOf(texts, Math.max(2 * texts.length, end));
+        }
+        System.arraycopy(utf8, 0, texts, start, utf8.length);
         ends[entries] = end;
         ids[entries++] = id;
         table[slot] = entries;
         if (id >= entryOfId.length) {
-            entryOfId = Arrays.copyOf(entryOfId, Math.max(id + 1, entryOfId.length * 2));
+            entryOfId = Arrays.copyOf(entryOfId, Math.max(id + 1, 2 * entryOfId.length));
         }
         entryOfId[id] = entries;
         limit = Math.max(limit, id + 1);
@@ -147,37 +159,6 @@ final class Vocabulary {
 
     private int entryOfId(int id) {
         return id < entryOfId.length ? entryOfId[id] : 0;
-    }
-
-    private int appendUtf8(String text, int start) {
-        int length = text.length();
-        if (texts.length - start < 3L * length) {
-            texts = Arrays.copyOf(texts, Math.max(texts.length * 2, Math.addExact(start, Math.multiplyExact(3, length))));
-        }
-        int at = start;
-        for (int i = 0; i < length; i++) {
-            int c = text.charAt(i);
-            if (c < 0x80) {
-                texts[at++] = (byte) c;
-            } else if (c < 0x800) {
-                texts[at++] = (byte) (0xC0 | c >> 6);
-                texts[at++] = (byte) (0x80 | c & 0x3F);
-            } else {
-                if (Character.isSurrogate((char) c)) {
-                    if (i + 1 == length || !Character.isSurrogatePair((char) c, text.charAt(i + 1))) {
-                        return -1;
-                    }
-                    c = text.codePointAt(i++);
-                    texts[at++] = (byte) (0xF0 | c >> 18);
-                    texts[at++] = (byte) (0x80 | c >> 12 & 0x3F);
-                } else {
-                    texts[at++] = (byte) (0xE0 | c >> 12);
-                }
-                texts[at++] = (byte) (0x80 | c >> 6 & 0x3F);
-                texts[at++] = (byte) (0x80 | c & 0x3F);
-            }
-        }
-        return at;
     }
 
     /** The slot that holds the text, or the free one where it belongs. */

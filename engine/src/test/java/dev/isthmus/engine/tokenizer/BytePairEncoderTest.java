@@ -41,7 +41,7 @@ class BytePairEncoderTest {
     }
 
     private static BytePairModel model(Vocabulary vocabulary, List<String> merges, int unknown, boolean fuses) {
-        MergeList list = MergeList.empty(Path.of("merges"));
+        MergeList list = MergeList.empty(Path.of("merges"), 0);
         for (String merge : merges) {
             list.add(merge.substring(0, merge.indexOf(' ')), merge.substring(merge.indexOf(' ') + 1));
         }
@@ -58,7 +58,7 @@ class BytePairEncoderTest {
     void randomMergesApplyAsDefined() {
         Random random = new Random(5);
         for (int round = 0; round < 2_000; round++) {
-            Vocabulary vocabulary = new Vocabulary();
+            Vocabulary vocabulary = new Vocabulary(0);
             List<String> tokens = new ArrayList<>(List.of("a", "b", "c"));
             List<String> merges = new ArrayList<>();
             for (int i = random.nextInt(40); i > 0; i--) {
@@ -85,7 +85,7 @@ class BytePairEncoderTest {
 
     @Test
     void aMergeListedTwiceHasTheLaterRank() {
-        Vocabulary vocabulary = new Vocabulary();
+        Vocabulary vocabulary = new Vocabulary(0);
         List<String> tokens = List.of("a", "b", "c", "ab", "bc");
         tokens.forEach(token -> vocabulary.add(token, tokens.indexOf(token)));
         assertArrayEquals(new int[] {3, 2}, encode(model(vocabulary, List.of("a b", "b c"), -1, false), "abc"));
@@ -94,7 +94,7 @@ class BytePairEncoderTest {
 
     @Test
     void aByteWithoutATokenIsRefusedByName() {
-        Vocabulary vocabulary = new Vocabulary();
+        Vocabulary vocabulary = new Vocabulary(0);
         vocabulary.add("a", 0);
         BytePairModel model = model(vocabulary, List.of(), -1, false);
         String message = assertThrows(InvalidInputException.class, () -> encode(model, "aaé")).getMessage();
@@ -103,7 +103,7 @@ class BytePairEncoderTest {
 
     @Test
     void bytesWithoutATokenBecomeTheUnknownTokenWhereThereIsOne() {
-        Vocabulary vocabulary = new Vocabulary();
+        Vocabulary vocabulary = new Vocabulary(0);
         vocabulary.add("a", 0);
         vocabulary.add("<unk>", 7);
         assertArrayEquals(new int[] {0, 7, 7, 0, 7}, encode(model(vocabulary, List.of(), 7, false), "abbac"));

@@ -63,10 +63,10 @@ class StreamDecoderTest {
 
     /** Expected: what Python's {@code bytes.fromhex(…).decode("utf-8", "replace")} gives, ? for U+FFFD. */
     @ParameterizedTest
-    @CsvSource({"80, ?", "bfbf, ??", "c080, ??", "c1bf, ??", "c2, ?", "c2a9, ©", "c241, ?A", "e08080, ???", "e0a080, \u0800",
-        "e080, ??", "e18041, ?A", "eda080, ???", "edbfbf, ???", "ed9fbf, \uD7FF", "ee8080, \uE000", "f0808080, ????",
-        "f0908080, \uD800\uDC00", "f18080, ?", "f1808041, ?A", "f180e282ac, ?€", "f48fbfbf, \uDBFF\uDFFF", "f4908080, ????",
-        "f5808080, ????", "ff41, ?A", "e3e3819f, ?た", "efbfbd, ?", "efbfbf, \uFFFF"})
+    @CsvSource({"80, ?", "bfbf, ??", "c080, ??", "c1bf, ??", "c2, ?", "c2a9, ©", "c241, ?A", "e08080, ???",
+        "e0a080, \u0800", "e080, ??", "e18041, ?A", "eda080, ???", "edbfbf, ???", "ed9fbf, \uD7FF", "ee8080, \uE000",
+        "f0808080, ????", "f0908080, \uD800\uDC00", "f18080, ?", "f1808041, ?A", "f180e282ac, ?€", "f48fbfbf, \uDBFF\uDFFF",
+        "f4908080, ????", "f5808080, ????", "ff41, ?A", "e3e3819f, ?た", "efbfbd, ?", "efbfbf, \uFFFF"})
     void malformedUtf8IsReplacedAsInPythonAndRust(String hex, String expected) {
         int[] ids = byteIds(HexFormat.of().parseHex(hex));
         assertEquals(expected.replace('?', '\uFFFD'), gpt2.decode(ids));

@@ -70,8 +70,8 @@ class TokenizerTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"a", " ", "\n", "\r\n", "ab", "a ", "!", "!?", "1", "'", "'s", "é", "日", "😀", "\0", "\uD800",
-        "<|endoftext|>"})
+    @ValueSource(strings = {"a", " ", "\n", "\r\n", "ab", "a ", "!", "!?", "1", "'", "'s", "é", "日", "😀", "\0",
+        "\uD800", "<|endoftext|>"})
     @Timeout(value = 10, unit = TimeUnit.SECONDS, threadMode = ThreadMode.SEPARATE_THREAD)
     void aMillionCharactersOfOneKindEncodeInGoodTime(String part) {
         String text = part.repeat(1_000_000 / part.length());

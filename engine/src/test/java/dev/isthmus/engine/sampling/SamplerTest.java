@@ -1,0 +1,181 @@
+package dev.isthmus.engine.sampling;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isthmus.engine.errors.InvalidInputException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class SamplerTest {
+
+    private static final float INFINITY = Float.POSITIVE_INFINITY;
+
+    static List<WarperFixture> warped() {
+        return WarperFixture.all();
+    }
+
+    static List<WarperFixture> drawn() {
+        return WarperFixture.all().stream().filter(each -> each.has("draws")).toList();
+    }
+
+    private static Candidates select(WarperFixture fixture) {
+        Candidates candidates = new Candidates(fixture.temperature(), fixture.topK(), fixture.topP());
+        // The memory of a call before must not show.
+        candidates.select(new float[] {3, 1, 2, 9, 4});
+        candidates.select(fixture.logits());
+        return candidates;
+    }
+
+    @ParameterizedTest
+    @MethodSource("warped")
+    void theTokensThatTransformersKeepsAreKeptWithTheirProbabilities(WarperFixture fixture) {
+        Candidates candidates = select(fixture);
+        int[] kept = IntStream.range(0, candidates.size()).map(candidates::id).toArray();
+        double[] probabilities = IntStream.range(0, kept.length)
+                .mapToDouble(i -> candidates.weight(i) / candidates.total()).toArray();
+        if (fixture.has("summary")) {
+            double[] summary = fixture.doubles("summary", 1);
+            assertEquals(summary[0], kept.length);
+            assertEquals(summary[1], IntStream.of(kept).asLongStream().sum());
+            assertEquals(summary[2], Arrays.stream(probabilities).max().orElseThrow(), 1e-13);
+            assertEquals(summary[3], Arrays.stream(probabilities).min().orElseThrow(), 1e-13);
+        } else {
+            assertArrayEquals(fixture.ints("kept", 1), kept);
+            assertArrayEquals(fixture.doubles("probabilities", 1), probabilities, 1e-12);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("drawn")
+    void theSameSeedDrawsTheSameTokensEverywhere(WarperFixture fixture) {
+        Sampler sampler = new Sampler(fixture.temperature(), fixture.topK(), fixture.topP(), fixture.seed());
+        float[] logits = fixture.logits().clone();
+        int[] expected = fixture.ints("draws", 2);
+        assertArrayEquals(expected, IntStream.range(0, expected.length).map(i -> sampler.sample(logits)).toArray());
+        assertArrayEquals(fixture.logits(), logits);
+    }
+
+    @Test
+    void theGeneratorIsSplitMix64() {
+        SplitMix64 random = new SplitMix64(1234567);
+        assertArrayEquals(new long[] {6457827717110365317L, 3203168211198807973L, -8629252141511181193L,
+            4593380528125082431L, -2037821214251327795L}, LongStream.generate(random::nextLong).limit(5).toArray());
+    }
+
+    @Test
+    void tokensAreDrawnAsOftenAsTheirProbabilitySays() {
+        float[] logits = {0, 1, 2, -INFINITY, 0.5f};
+        int draws = 100_000;
+        Sampler sampler = new Sampler(1, 0, 1, 42);
+        int[] counts = new int[logits.length];
+        for (int i = 0; i < draws; i++) {
+            counts[sampler.sample(logits)]++;
+        }
+        double sum = 0;
+        for (float logit : logits) {
+            sum += Math.exp(logit);
+        }
+        for (int id = 0; id < logits.length; id++) {
+            double p = Math.exp(logits[id]) / sum;
+            assertEquals(p * draws, counts[id], 4 * Math.sqrt(draws * p * (1 - p)));
+        }
+    }
+
+    @Test
+    void temperatureZeroTakesTheLargestLogitAndTheLowestIdOfEquals() {
+        assertEquals(1, new Sampler(0, 0, 1, 0).sample(new float[] {-3, 5, 5, 4}));
+        assertEquals(0, new Sampler(0, 1, 0.1, 0).sample(new float[] {-0f, 0f}));
+        assertEquals(2, new Sampler(0, 0, 1, 0).sample(new float[] {-INFINITY, -INFINITY, -Float.MAX_VALUE}));
+        assertEquals(0, new Sampler(0, 0, 1, 0).sample(new float[] {7}));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"4.9e-324", "1e-300", "1e-30", "1", "1e30", "1.7976931348623157e308"})
+    void theLargestFloatsAndExtremeTemperaturesAreSampledWithoutOverflow(double temperature) {
+        float[] logits = {-Float.MAX_VALUE, Float.MAX_VALUE, Float.MIN_VALUE, -INFINITY, 0};
+        for (int topK : new int[] {0, 2, 100}) {
+            for (double topP : new double[] {Double.MIN_VALUE, 0.5, Math.nextDown(1.0), 1}) {
+                int id = new Sampler(temperature, topK, topP, 1).sample(logits);
+                assertTrue(id != 3 && (temperature > 1e35 || id == 1), () -> "drew " + id);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"-1, 0, 1, temperature", "NaN, 0, 1, temperature", "Infinity, 0, 1, temperature", "1, -1, 1, top-k",
+        "1, 0, 0, top-p", "1, 0, 1.1, top-p", "1, 0, NaN, top-p", "0, 0, -1, top-p"})
+    void settingsOutOfRangeAreRefusedByName(double temperature, int topK, double topP, String name) {
+        String message = assertThrows(InvalidInputException.class, () -> new Sampler(temperature, topK, topP, 0))
+                .getMessage();
+        assertTrue(message.contains(name), message);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0", "1"})
+    void logitsThatAreNoNumbersAreRefused(double temperature) {
+        Sampler sampler = new Sampler(temperature, 0, 1, 0);
+        assertRefused(sampler, "the logit of token 2 is NaN", 0, 1, Float.NaN);
+        assertRefused(sampler, "the logit of token 0 is NaN", Float.NaN, 1, 2);
+        assertRefused(sampler, "the logit of token 1 is Infinity", 0, INFINITY, 2);
+        assertRefused(sampler, "all 2 logits are -Infinity", -INFINITY, -INFINITY);
+        assertRefused(sampler, "there are no logits");
+    }
+
+    private static void assertRefused(Sampler sampler, String expected, float... logits) {
+        String message = assertThrows(InvalidInputException.class, () -> sampler.sample(logits)).getMessage();
+        assertTrue(message.contains(expected), message);
+    }
+
+    @Test
+    void topKKeepsWhatAFullSortKeeps() {
+        Random random = new Random(7);
+        for (int round = 0; round < 2_000; round++) {
+            float[] logits = new float[1 + random.nextInt(60)];
+            for (int i = 0; i < logits.length; i++) {
+                logits[i] = random.nextInt(20) - 10;
+            }
+            int topK = 1 + random.nextInt(70);
+            Candidates candidates = new Candidates(1, topK, 1);
+            candidates.select(logits);
+            float[] sorted = logits.clone();
+            Arrays.sort(sorted);
+            float least = sorted[Math.max(0, sorted.length - topK)];
+            assertArrayEquals(IntStream.range(0, logits.length).filter(id -> logits[id] >= least).toArray(),
+                    IntStream.range(0, candidates.size()).map(candidates::id).toArray());
+        }
+    }
+
+    @Test
+    void topPKeepsTheFewestTokensThatReachP() {
+        Random random = new Random(8);
+        for (int round = 0; round < 2_000; round++) {
+            float[] logits = new float[1 + random.nextInt(60)];
+            for (int i = 0; i < logits.length; i++) {
+                logits[i] = (float) random.nextGaussian() * 5;
+            }
+            double topP = 0.01 + 0.98 * random.nextDouble();
+            Candidates all = new Candidates(1, 0, 1);
+            all.select(logits);
+            Candidates kept = new Candidates(1, 0, topP);
+            kept.select(logits);
+            double mass = 0;
+            double smallest = Double.MAX_VALUE;
+            for (int i = 0; i < kept.size(); i++) {
+                double p = all.weight(kept.id(i)) / all.total();
+                mass += p;
+                smallest = Math.min(smallest, p);
+            }
+            assertTrue(mass >= topP - 1e-12 && mass - smallest < topP + 1e-12, mass + " for " + topP);
+        }
+    }
+}
