@@ -1,6 +1,7 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.api.Model;
+import dev.isthmus.engine.api.ModelOptions;
 import java.nio.file.Path;
 
 /** Finds and opens the model that the flags ask for. */
@@ -45,9 +46,10 @@ public final class ModelLoader {
 
     Loaded open(ModelFlags flags) {
         long begun = System.nanoTime();
+        ModelOptions options = flags.options();
         try (ModelDirectory directory = locate(flags);
                 Progress progress = new Progress(console, "loading the model", "MB", 1_000_000)) {
-            Model model = Model.open(directory.path(), flags.options().withLoadProgress(progress::update));
+            Model model = Model.open(directory.path(), options.withLoadProgress(progress::update));
             return new Loaded(model, (System.nanoTime() - begun) / 1e9);
         }
     }

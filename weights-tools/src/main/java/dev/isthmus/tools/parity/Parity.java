@@ -4,9 +4,7 @@ import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.engine.errors.EngineException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 
@@ -53,32 +51,30 @@ public final class Parity {
         }
     }
 
-    /** A check that waits for its model. */
-    private record Waiting(String id, String kind, Check check) {}
+    /** A check that waits for its model, and the place of its result. */
+    private record Waiting(int place, String id, String kind, Check check) {}
 
     /** Runs them. The model is open only as long as this takes. */
     Report run() {
-        List<PublishedEntry> entries = PublishedNumbers.entries();
-        Map<String, Result> results = new LinkedHashMap<>();
-        List<Waiting> gelu = new ArrayList<>();
+        List<Result> results = new ArrayList<>();
         List<Waiting> plain = new ArrayList<>();
+        List<Waiting> gelu = new ArrayList<>();
         Optional<PublishedModel> model;
         try (Subject subject = Subject.open(directory, options)) {
             model = PublishedModel.of(subject.model().config());
-            for (PublishedEntry entry : entries) {
-                results.put(entry.id(), new Result(entry.id(), entry.kind(), null));
-                Optional<String> reason = whyNot(entry, model);
-                switch (Plan.of(entry)) {
-                    case Plan.Skip skip -> put(results, entry.id(), entry.kind(),
-                            Outcome.notApplicable(skip.reason()));
-                    case Plan _ when reason.isPresent() -> put(results, entry.id(), entry.kind(),
-                            Outcome.notApplicable(reason.get()));
-                    case Plan.Run run -> plain.add(new Waiting(entry.id(), entry.kind(), run.check()));
-                    case Plan.RunWithGelu run -> gelu.add(new Waiting(entry.id(), entry.kind(), run.check()));
+            for (PublishedEntry entry : PublishedNumbers.entries()) {
+                Plan plan = Plan.of(entry);
+                Optional<String> reason = plan instanceof Plan.Skip skip ? Optional.of(skip.reason())
+                        : whyNot(entry, model);
+                results.add(new Result(entry.id(), entry.kind(), Outcome.notApplicable(reason.orElse(""))));
+                if (reason.isEmpty() && plan instanceof Plan.Run run) {
+                    plain.add(new Waiting(results.size() - 1, entry.id(), entry.kind(), run.check()));
+                } else if (reason.isEmpty() && plan instanceof Plan.RunWithGelu run) {
+                    gelu.add(new Waiting(results.size() - 1, entry.id(), entry.kind(), run.check()));
                 }
             }
             if (!gelu.isEmpty()) {
-                gelu.addAll(wholeExamples());
+                addWholeExamples(gelu, results);
             }
             run(subject, plain, 0, plain.size() + gelu.size(), results);
         }
@@ -88,16 +84,16 @@ public final class Parity {
                 run(subject, gelu, plain.size(), plain.size() + gelu.size(), results);
             }
         }
-        return new Report(model, List.copyOf(results.values()));
+        return new Report(model, List.copyOf(results));
     }
 
-    private static List<Waiting> wholeExamples() {
-        List<Tree> examples = PublishedNumbers.explainerExamples();
-        List<Waiting> waiting = new ArrayList<>();
-        for (int i = 0; i < examples.size(); i++) {
-            waiting.add(new Waiting("explainer-ex" + i + "-whole", "logits", ExplainerChecks.whole(examples.get(i))));
+    /** Adds the examples of transformer-explainer with all their numbers, of which the entries have a summary. */
+    private static void addWholeExamples(List<Waiting> waiting, List<Result> results) {
+        for (Tree example : PublishedNumbers.explainerExamples()) {
+            String id = "explainer-whole: " + example.get("prompt").text();
+            waiting.add(new Waiting(results.size(), id, "logits", ExplainerChecks.whole(example)));
+            results.add(new Result(id, "logits", Outcome.notApplicable("")));
         }
-        return waiting;
     }
 
     /** Why an entry does not apply to a model; empty if it does. All sizes of GPT-2 have the same tokenizer. */
@@ -113,11 +109,11 @@ public final class Parity {
                 : Optional.of("it is about " + entry.model() + ", and this is " + model.get().title());
     }
 
-    private void run(Subject subject, List<Waiting> checks, int done, int total, Map<String, Result> results) {
+    private void run(Subject subject, List<Waiting> checks, int done, int total, List<Result> results) {
         for (int i = 0; i < checks.size(); i++) {
             progress.accept(done + i, total);
             Waiting waiting = checks.get(i);
-            put(results, waiting.id(), waiting.kind(), outcome(subject, waiting.check()));
+            results.set(waiting.place(), new Result(waiting.id(), waiting.kind(), outcome(subject, waiting.check())));
         }
     }
 
@@ -128,9 +124,5 @@ public final class Parity {
         } catch (EngineException e) {
             return Outcome.failed(e.getMessage());
         }
-    }
-
-    private static void put(Map<String, Result> results, String id, String kind, Outcome outcome) {
-        results.put(id, new Result(id, kind, outcome));
     }
 }

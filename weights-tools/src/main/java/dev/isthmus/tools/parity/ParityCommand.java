@@ -1,5 +1,6 @@
 package dev.isthmus.tools.parity;
 
+import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.tools.CommandException;
 import dev.isthmus.tools.Console;
 import dev.isthmus.tools.Json;
@@ -46,9 +47,10 @@ public final class ParityCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Parity.Report report;
+        ModelOptions options = modelFlags.options();
         try (ModelDirectory directory = new ModelLoader(console).locate(modelFlags);
                 Progress progress = new Progress(console, "parity", "checks", 1)) {
-            report = new Parity(directory.path(), modelFlags.options(), progress::update).run();
+            report = new Parity(directory.path(), options, progress::update).run();
         }
         if (output.json) {
             writeJson(report);
