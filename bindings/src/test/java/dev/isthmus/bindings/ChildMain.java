@@ -1,6 +1,9 @@
 package dev.isthmus.bindings;
 
 import dev.isthmus.bindings.openblas.OpenBlas;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.Set;
@@ -11,13 +14,19 @@ final class ChildMain {
     private ChildMain() {
     }
 
-    public static void main(String[] arguments) throws InterruptedException {
+    public static void main(String[] arguments) throws Exception {
         switch (arguments[0]) {
             case "report" -> System.out.println(NativeLibraries.status(NativeLibrary.OPENBLAS).report());
+            case "maps" -> printMappedFiles();
             case "threads" -> askFromManyThreads();
             case "call" -> callWithoutAsking();
             default -> throw new IllegalArgumentException(arguments[0]);
         }
+    }
+
+    private static void printMappedFiles() throws IOException {
+        System.out.println(NativeLibraries.status(NativeLibrary.OPENBLAS).report());
+        Files.readAllLines(Path.of("/proc/self/maps")).forEach(System.out::println);
     }
 
     private static void askFromManyThreads() throws InterruptedException {

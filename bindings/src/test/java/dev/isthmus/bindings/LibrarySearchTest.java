@@ -9,12 +9,16 @@ import dev.isthmus.bindings.LibraryStatus.Attempt;
 import dev.isthmus.bindings.LibraryStatus.Loaded;
 import dev.isthmus.bindings.LibraryStatus.Origin;
 import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
 import java.util.Map;
+import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -124,6 +128,26 @@ class LibrarySearchTest {
                 .startsWith("extraction to " + file.resolve("natives") + ": "), status::report);
         Loaded loaded = status.loaded().orElseThrow(() -> new AssertionError(status.report()));
         assertTrue(Path.of(loaded.path()).startsWith(dir), loaded::path);
+    }
+
+    @Test
+    void aBundledLibraryThatOpensAndIsRefusedIsNotUnpackedASecondTime() throws IOException {
+        String resource = NativeLibrary.ISTHMUS.resourceFolder(Platform.current()) + "/"
+                + NativeLibrary.ISTHMUS.bundledFiles(Platform.current()).getLast();
+        Path jar = dir.resolve("natives.jar");
+        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
+            out.putNextEntry(new ZipEntry(resource));
+            Files.copy(bundled(), out);
+        }
+        Settings settings = settings(Map.of("isthmus.cache", dir.toString(), "java.io.tmpdir", dir.toString()),
+                Map.of());
+        try (URLClassLoader withOpenBlasForLibisthmus = new URLClassLoader(new URL[] {jar.toUri().toURL()}, null)) {
+            LibraryStatus status = LibrarySearch.run(NativeLibrary.ISTHMUS, settings, Platform.current(),
+                    withOpenBlasForLibisthmus).status();
+            assertEquals(1, status.attempts().size(), status::report);
+            assertEquals("it has no function isthmus_abi_version",
+                    status.attempts().getFirst().failure().orElseThrow());
+        }
     }
 
     @Test

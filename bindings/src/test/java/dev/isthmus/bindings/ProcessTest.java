@@ -2,6 +2,7 @@ package dev.isthmus.bindings;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -46,10 +47,14 @@ class ProcessTest {
 
     @Test
     void aNamedLibraryIsLoadedWithTheLibrariesBesideIt() throws Exception {
-        String bundled = NativeLibraries.status(NativeLibrary.OPENBLAS).loaded().orElseThrow().path();
+        assumeTrue(Files.exists(Path.of("/proc/self/maps")), "SKIPPED: needs Linux, to see what a process has mapped");
+        Path bundled = Path.of(NativeLibraries.status(NativeLibrary.OPENBLAS).loaded().orElseThrow().path());
         ChildJvm.Outcome outcome = ChildJvm.start(
-                List.of(NATIVE_ACCESS, "-Disthmus.openblas.path=" + bundled), "report").await();
+                List.of(NATIVE_ACCESS, "-Disthmus.openblas.path=" + bundled), "maps").await();
         assertTrue(outcome.output().contains("OpenBLAS: named explicitly, " + bundled), outcome::output);
+        for (String file : NativeLibrary.OPENBLAS.bundledFiles(Platform.current())) {
+            assertTrue(outcome.output().contains(" " + bundled.resolveSibling(file)), file);
+        }
     }
 
     @Test

@@ -1,6 +1,7 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.tools.parity.ParityCommand;
+import java.util.Arrays;
 import picocli.CommandLine;
 import picocli.CommandLine.IParameterExceptionHandler;
 import picocli.CommandLine.ParameterException;
@@ -28,7 +29,7 @@ public final class Main {
         try {
             code = commandLine.execute(args);
         } catch (Error error) {
-            code = Failures.report(console, error, java.util.Arrays.asList(args).contains("--verbose"));
+            code = Failures.report(console, error, Arrays.asList(args).contains("--verbose"));
         }
         return console.finish() ? code : Math.max(code, CommandLine.ExitCode.SOFTWARE);
     }
@@ -48,7 +49,8 @@ public final class Main {
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setParameterExceptionHandler(usageErrors())
                 .setExecutionExceptionHandler((exception, command, parsed) ->
-                        Failures.report(console, exception, parsed.hasMatchedOption("--verbose")));
+                        Failures.report(console, exception, parsed.asCommandLineList().stream()
+                                .anyMatch(each -> each.getParseResult().hasMatchedOption("--verbose"))));
     }
 
     /** picocli's own handler prints the whole help after the message, which then scrolls away. */

@@ -20,6 +20,10 @@ final class Scorer {
             throw new InvalidInputException("score: the stride must be in 1.." + context
                     + ", the model's context; found " + stride);
         }
+        // The last token of a window is predicted and never read, so the forward pass does not check it.
+        for (int i = 0; i < ids.length; i++) {
+            model.forward().checkToken(ids[i], i);
+        }
         LayerProbe probe = new LayerProbe() {
             @Override
             public boolean cancelled() {

@@ -20,8 +20,8 @@ final class GreedyChecks {
     static Check of(PublishedEntry entry) {
         Tree expected = entry.expected();
         int[] ids = entry.inputIds();
-        String text = expected.get("new_text").text();
         if (expected.has("stop")) {
+            String text = expected.get("new_text").text();
             return untilStop(ids, text, expected.get("stop").list().stream().map(Tree::text).toArray(String[]::new),
                     expected.get("n_new").integer());
         }
@@ -34,6 +34,7 @@ final class GreedyChecks {
                 return comparison.outcome();
             };
         }
+        String text = expected.get("new_text").text();
         int count = expected.get("n_new").integer();
         int[] retokenised = expected.get("new_ids_if_retokenised").integers();
         return subject -> {
@@ -59,7 +60,7 @@ final class GreedyChecks {
             session.append(ids);
             if (rules.none()) {
                 return generated(session, GenerationOptions.DEFAULT.greedy().withMaxTokens(count)
-                        .withStopAtEndOfText(false)).mapToInt(Token::id).toArray();
+                        .withStopAtEndOfText(false));
             }
             List<Integer> text = new ArrayList<>(Arrays.stream(ids).boxed().toList());
             for (int i = 0; i < count; i++) {
@@ -73,12 +74,12 @@ final class GreedyChecks {
         }
     }
 
-    private static java.util.stream.Stream<Token> generated(Session session, GenerationOptions options) {
+    private static int[] generated(Session session, GenerationOptions options) {
         List<Token> tokens = new ArrayList<>();
         try (Generation generation = session.generate(options)) {
             generation.forEach(tokens::add);
         }
-        return tokens.stream();
+        return tokens.stream().mapToInt(Token::id).toArray();
     }
 
     private static Check untilStop(int[] ids, String text, String[] stop, int count) {
