@@ -33,7 +33,7 @@ public final class Tokenizer {
      * added_tokens.json}, {@code special_tokens_map.json} and {@code tokenizer_config.json} add special tokens.
      *
      * @param directory a directory of any file system; nothing is kept open
-     * @return the tokenizer, or empty if there is neither of the three files
+     * @return the tokenizer, or empty if there is none of the three files
      * @throws CheckpointException if only one of {@code vocab.json} and {@code merges.txt} is there, or a file cannot
      *     be read, is malformed, or asks for what GPT-2's tokenizer does not do; the message says where and what
      */

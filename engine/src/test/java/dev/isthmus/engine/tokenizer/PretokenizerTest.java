@@ -66,8 +66,9 @@ class PretokenizerTest {
     @Test
     void everyCodePointSplitsAsThePatternSays() {
         for (int c = 0; c <= Character.MAX_CODE_POINT; c++) {
-            String text = "a" + Character.toString(c) + "1" + Character.toString(c);
-            assertEquals(piecesOfPattern(text), pieces(text), () -> "between U+%04X".formatted(text.codePointAt(1)));
+            String character = Character.toString(c);
+            String text = "!" + character + "a" + character + "1" + character + " " + character;
+            assertEquals(piecesOfPattern(text), pieces(text), () -> "with U+%04X".formatted(text.codePointAt(1)));
         }
     }
 
