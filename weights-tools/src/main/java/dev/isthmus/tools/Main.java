@@ -2,12 +2,17 @@ package dev.isthmus.tools;
 
 import dev.isthmus.tools.parity.ParityCommand;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.IParameterExceptionHandler;
 import picocli.CommandLine.ParameterException;
 
 /** The entry point of the {@code isthmus} command. */
 public final class Main {
+
+    private static final Map<String, Function<Console, Object>> COMMANDS = commands();
 
     private Main() {}
 
@@ -24,7 +29,7 @@ public final class Main {
      * @return 0 if it went well, 1 if it failed, 2 if the arguments make no sense
      */
     public static int run(Console console, String... args) {
-        CommandLine commandLine = commandLine(console);
+        CommandLine commandLine = commandLine(console, args);
         int code;
         try {
             code = commandLine.execute(args);
@@ -34,15 +39,26 @@ public final class Main {
         return console.finish() ? code : Math.max(code, CommandLine.ExitCode.SOFTWARE);
     }
 
-    private static CommandLine commandLine(Console console) {
-        CommandLine commandLine = new CommandLine(new IsthmusCommand())
-                .addSubcommand(new GenerateCommand(console))
-                .addSubcommand(new LogitsCommand(console))
-                .addSubcommand(new TokenizeCommand(console))
-                .addSubcommand(new ScoreCommand(console))
-                .addSubcommand(new InspectCommand(console))
-                .addSubcommand(new ParityCommand(console))
-                .addSubcommand(new InfoCommand(console));
+    private static Map<String, Function<Console, Object>> commands() {
+        Map<String, Function<Console, Object>> commands = new LinkedHashMap<>();
+        commands.put("generate", GenerateCommand::new);
+        commands.put("logits", LogitsCommand::new);
+        commands.put("tokenize", TokenizeCommand::new);
+        commands.put("score", ScoreCommand::new);
+        commands.put("inspect", InspectCommand::new);
+        commands.put("parity", ParityCommand::new);
+        commands.put("info", InfoCommand::new);
+        return commands;
+    }
+
+    /** picocli takes some 10 ms to read a command's annotations, so only those needed are added. */
+    private static CommandLine commandLine(Console console, String[] args) {
+        CommandLine commandLine = new CommandLine(new IsthmusCommand());
+        COMMANDS.forEach((name, command) -> {
+            if (args.length == 0 || args[0].equals(name) || !COMMANDS.containsKey(args[0])) {
+                commandLine.addSubcommand(command.apply(console));
+            }
+        });
         return commandLine
                 .setOut(console.out())
                 .setErr(console.err())

@@ -57,6 +57,10 @@ public final class ParityCommand implements Callable<Integer> {
         } else {
             print(report);
         }
+        if (report.results().stream().anyMatch(result -> result.kind().equals("identity")
+                && result.outcome().status() == Outcome.Status.FAILED)) {
+            console.say("these are not the published files, bit by bit, so other numbers may well differ too");
+        }
         if (report.model().isEmpty()) {
             throw new CommandException("no published check applies: numbers are published of the models gpt2,"
                     + " distilgpt2, gpt2-medium, gpt2-large and gpt2-xl, and this model has the shape of none of them");
