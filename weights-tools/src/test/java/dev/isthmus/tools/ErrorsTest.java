@@ -36,7 +36,7 @@ class ErrorsTest {
             assertTrue(run.err().contains(part), "expected '" + part + "' in: " + run.err());
         }
         assertFalse(run.err().contains("\tat "), run.err());
-        assertFalse(run.err().contains("bug"), run.err());
+        assertFalse(run.err().contains("this is a bug"), run.err());
         assertFalse(run.crashed());
         return run;
     }
