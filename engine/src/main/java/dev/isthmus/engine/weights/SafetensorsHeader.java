@@ -168,7 +168,8 @@ public record SafetensorsHeader(List<TensorInfo> tensors, Map<String, String> me
         try {
             return new Shape(entry.dims());
         } catch (IllegalArgumentException | ArithmeticException e) {
-            throw refuse(Reason.VALIDATION_OVERFLOW, file, about(entry) + ": the product of its dimensions is beyond 2^63 - 1");
+            throw refuse(Reason.VALIDATION_OVERFLOW, file, about(entry)
+                    + ": the product of its dimensions is beyond 2^63 - 1");
         }
     }
 

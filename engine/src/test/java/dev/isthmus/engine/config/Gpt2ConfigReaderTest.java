@@ -147,7 +147,8 @@ class Gpt2ConfigReaderTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "[]", "null", "{", "{}x", "{'a':}", "{'a':1,}", "\uFEFF{}", "{'a':'\t'}", "{'n_layer':01}"})
+    @ValueSource(strings = {"", "[]", "null", "{", "{}x", "{'a':}", "{'a':1,}", "\uFEFF{}",
+        "{'a':'\t'}", "{'n_layer':01}"})
     void aFileThatIsNoJsonObjectIsMalformed(String text) {
         CheckpointException refusal = assertThrows(CheckpointException.class, () -> read(text));
         assertEquals(Reason.MALFORMED, refusal.reason(), refusal.getMessage());

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.kernels.LayerNorm;
@@ -21,6 +23,7 @@ import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.engine.weights.TestTensors;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -273,6 +276,35 @@ class Gpt2LoaderTest {
         assertEquals(expected, seen.getLast());
         assertEquals(seen.stream().sorted().distinct().toList(), seen);
         assertNotEquals(1, seen.size());
+    }
+
+    /** 19 MB: more than one piece of reading, of comparing and of a single read call. */
+    @Test
+    void largeTensorsArriveWholeAndAreComparedToTheEnd() throws IOException {
+        int vocabulary = 1_200_000;
+        float[] values = new float[vocabulary * TinyGpt2.CHANNELS];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = i;
+        }
+        long[] shape = {vocabulary, TinyGpt2.CHANNELS};
+        Entry embedding = TestTensors.f32("wte.weight", shape, values);
+        values[values.length - 1] = -1;
+        Entry head = TestTensors.f32("lm_head.weight", shape, values);
+        TestTensors.write(directory, with(without(TinyGpt2.entries(""), "wte.weight"), embedding, head));
+        Gpt2Config config = new Gpt2Config(TinyGpt2.LAYERS, 2, TinyGpt2.CHANNELS, TinyGpt2.INNER, TinyGpt2.CONTEXT,
+                vocabulary, 1e-5, Activation.GELU_TANH, true, false, true, List.of());
+        try (Arena arena = Arena.ofShared(); Checkpoint checkpoint = Checkpoint.open(directory)) {
+            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, arena, 2, (done, total) -> {});
+            assertEquals(-1, weights.tokenEmbedding().data().mismatch(stored(embedding, arena)));
+            assertEquals(-1, weights.head().weight().data().mismatch(stored(head, arena)));
+            MemorySegment whole = arena.allocate(embedding.data().byteSize());
+            checkpoint.readF32("wte.weight", whole);
+            assertEquals(-1, whole.mismatch(stored(embedding, arena)));
+        }
+    }
+
+    private static MemorySegment stored(Entry entry, Arena arena) {
+        return arena.allocate(entry.data().byteSize()).copyFrom(entry.data());
     }
 
     @Test

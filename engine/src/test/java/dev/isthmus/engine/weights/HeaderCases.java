@@ -132,8 +132,8 @@ final class HeaderCases {
         header("only spaces", "    ", 0, INVALID_HEADER_DESERIALIZATION);
         header("white space before", "\t\n\r " + tensor(ONE), null);
         header("white space after", tensor(ONE) + "\t\n\r ", null);
-        header("white space everywhere", " { 'a' : { 'dtype' : 'F32' , 'shape' : [ 1 ] , 'data_offsets' : [ 0 , 4 ] } } ",
-                null);
+        header("white space everywhere",
+                " { 'a' : { 'dtype' : 'F32' , 'shape' : [ 1 ] , 'data_offsets' : [ 0 , 4 ] } }\n", null);
         header("form feed before", "\f" + tensor(ONE), INVALID_HEADER_DESERIALIZATION);
         header("NUL after", tensor(ONE) + "\0", INVALID_HEADER_DESERIALIZATION);
         header("no-break space after", tensor(ONE) + "\u00A0", INVALID_HEADER_DESERIALIZATION);

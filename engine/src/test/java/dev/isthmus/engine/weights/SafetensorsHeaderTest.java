@@ -131,7 +131,8 @@ class SafetensorsHeaderTest {
 
     @Test
     void aMessageShowsNoControlCharactersFromTheFile() {
-        byte[] file = TestTensors.file("{\"a\\u001b[31m\\n\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[1,5]}}", 5);
+        byte[] file = TestTensors.file("""
+                {"a\\u001b[31m\\n":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}}""", 5);
         String message = assertThrows(CheckpointException.class, () -> parse(file)).getMessage();
         assertTrue(message.contains("\"a\\u001b[31m\\u000a\""), message);
     }

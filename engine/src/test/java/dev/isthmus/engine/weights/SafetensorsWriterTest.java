@@ -89,6 +89,17 @@ class SafetensorsWriterTest {
     }
 
     @Test
+    void aFailureInTheMiddleLeavesTheOldFileAndNothingElse() throws IOException {
+        Path file = Files.writeString(directory.resolve("x.safetensors"), "old");
+        Arena arena = Arena.ofConfined();
+        Entry gone = new Entry("gone", StoredType.U8, new Shape(4), arena.allocate(4));
+        arena.close();
+        assertThrows(IllegalStateException.class, () -> SafetensorsWriter.write(file, Map.of(), List.of(gone)));
+        assertEquals(List.of("x.safetensors"), names());
+        assertEquals("old", Files.readString(file));
+    }
+
+    @Test
     void entriesThatNoReaderWouldAcceptAreRefused() throws IOException {
         Entry a = TestTensors.f32("a", new long[] {1}, 1);
         Path file = directory.resolve("x.safetensors");
