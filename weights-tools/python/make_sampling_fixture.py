@@ -111,6 +111,8 @@ def main():
             for setting, (temperature, top_k, top_p) in enumerate(settings):
                 seed = 1000 * index + setting if name in ("spread", "ties", "masked") else None
                 case(name, logits, temperature, top_k, top_p, seed)
+        # The border lies among 0 and -0, which are equal.
+        case("zeros", zeros, 1.0, 0, 0.7)
         # 0.25 each: the cumulative sums meet 1 - p exactly, and what only just reaches it is removed.
         out.write("logits quarters 2.0 2.0 2.0 2.0\n")
         for top_p in (0.25, 0.5, 0.75):

@@ -31,7 +31,8 @@ PARTS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'LL", "'l", "''", "
 ADDED = [AddedToken("<|endoftext|>", special=True, normalized=False), AddedToken("<a>", special=True, normalized=False),
          AddedToken("<a><b>", special=False, normalized=False), AddedToken("<b>", special=False, normalized=True),
          AddedToken("b><b", special=False, normalized=True), AddedToken(" x", special=False, normalized=False),
-         AddedToken("\u65e5\u672c \U0001f600", special=True, normalized=True)]
+         AddedToken("\u65e5\u672c \U0001f600", special=True, normalized=True),
+         AddedToken("x<a", special=False, normalized=True)]
 
 
 def awkward_texts(rng):

@@ -57,16 +57,12 @@ public final class Sampler {
         }
         candidates.select(logits);
         double target = random.nextDouble() * candidates.total();
-        double cumulative = 0;
-        int last = best;
-        for (int i = 0; i < candidates.size(); i++) {
-            double weight = candidates.weight(i);
-            cumulative += weight;
-            if (cumulative > target) {
-                return candidates.id(i);
-            }
-            last = weight > 0 ? candidates.id(i) : last;
+        // Ends at the last candidate if not before: the total is this same sum, at least 1, and the target is below it.
+        int drawn = 0;
+        double cumulative = candidates.weight(0);
+        while (cumulative <= target) {
+            cumulative += candidates.weight(++drawn);
         }
-        return last;
+        return candidates.id(drawn);
     }
 }

@@ -86,7 +86,10 @@ public final class StopStrings {
         return stopped;
     }
 
-    /** The end of the text when no more comes: what was held back, empty once stopped. */
+    /**
+     * The end of the text when no more comes: what was held back, empty once stopped. A piece accepted later does not
+     * continue it.
+     */
     public String flush() {
         Arrays.fill(matched, 0);
         return release("", heldLength, -1);

@@ -73,6 +73,14 @@ class SamplerTest {
     }
 
     @Test
+    void aTokenWithoutProbabilityIsNeverDrawn() {
+        // The generator's state becomes 0, which it maps to 0: the least draw there is.
+        long seed = -0x9E3779B97F4A7C15L;
+        assertEquals(0, new SplitMix64(seed).nextDouble());
+        assertEquals(1, new Sampler(1, 0, 1, seed).sample(new float[] {-1000, 0, 0}));
+    }
+
+    @Test
     void tokensAreDrawnAsOftenAsTheirProbabilitySays() {
         float[] logits = {0, 1, 2, -INFINITY, 0.5f};
         int draws = 100_000;
@@ -106,6 +114,9 @@ class SamplerTest {
         for (int topK : new int[] {0, 2, 100}) {
             for (double topP : new double[] {Double.MIN_VALUE, 0.5, Math.nextDown(1.0), 1}) {
                 int id = new Sampler(temperature, topK, topP, 1).sample(logits);
+                Candidates candidates = new Candidates(temperature, topK, topP);
+                candidates.select(logits);
+                assertTrue(candidates.total() >= 1 && candidates.total() <= 4, () -> "total " + candidates.total());
                 assertTrue(id != 3 && (temperature > 1e35 || id == 1), () -> "drew " + id);
             }
         }

@@ -45,6 +45,7 @@ class StopStringsTest {
         assertEquals("", stop.accept("a"));
         assertEquals("a", stop.flush());
         assertEquals("", stop.flush());
+        assertEquals("ab", stop.accept("ab"));
         assertFalse(stop.stopped());
     }
 

@@ -31,7 +31,8 @@ class PretokenizerTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', ignoreLeadingAndTrailingWhitespace = false, quoteCharacter = '"', value = {
-        "it's 12th|it/'s/ 12/th", "it'S|it/'/S", "we'llama|we/'ll/ama", "''s|''/s", "' s|'/ s", " 's| '/s",
+        "x's't're've'm'll'd|x/'s/'t/'re/'ve/'m/'ll/'d", "it's 12th|it/'s/ 12/th", "it'S|it/'/S",
+        "we'llama|we/'ll/ama", "''s|''/s", "' s|'/ s", " 's| '/s",
         "a  b|a/ / b", "a   b|a/  / b", "a   |a/   ", " a| a", "a\t\tb|a/\t/\t/b", "!?a|!?/a", "x'|x/'", "x'l|x/'/l"})
     void textSplitsAsThePatternSays(String text, String pieces) {
         assertEquals(pieces, String.join("/", pieces(text)));

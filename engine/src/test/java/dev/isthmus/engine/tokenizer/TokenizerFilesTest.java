@@ -93,7 +93,7 @@ class TokenizerFilesTest {
         assertEquals(250, count);
         assertEquals(OptionalInt.of(500), small.specialToken("<a>"));
         assertEquals(OptionalInt.empty(), small.specialToken("<b>"));
-        assertEquals(506, small.vocabularySize());
+        assertEquals(507, small.vocabularySize());
     }
 
     @Test
@@ -231,6 +231,14 @@ class TokenizerFilesTest {
         writeVocabulary("{'a':0,'日本 ':1,'Ġ€':2}", "");
         assertEquals("a日本 Ġ€", open().decode(0, 1, 2));
         assertEquals("日本 ", open().token(1));
+    }
+
+    @Test
+    void anAddedTokenStandsForItsTextWhateverItsCharacters() throws IOException {
+        writeVocabulary("{'a':0}", "");
+        write("added_tokens.json", "{\"[é]\":1}");
+        assertArrayEquals(new int[] {0, 1}, open().encode("a[é]"));
+        assertEquals("a[é]", open().decode(0, 1));
     }
 
     @ParameterizedTest
