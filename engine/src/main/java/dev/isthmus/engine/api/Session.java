@@ -26,7 +26,7 @@ import java.util.function.Supplier;
 public final class Session implements AutoCloseable {
 
     /** Prompts are read in chunks of so many rows: enough for full speed, and a bound on the scratch memory. */
-    private static final int CHUNK_ROWS = 256;
+    private static final int CHUNK_ROWS = 512;
 
     /** Rows of a chunk whose logits are all wanted: V floats each. */
     private static final int LOGITS_CHUNK_ROWS = 64;

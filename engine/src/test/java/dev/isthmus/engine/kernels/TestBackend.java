@@ -1,8 +1,12 @@
 package dev.isthmus.engine.kernels;
 
+import dev.isthmus.bindings.NativeLibraries;
+import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.KernelLevel;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntFunction;
 import java.util.stream.Stream;
 
@@ -11,6 +15,9 @@ import java.util.stream.Stream;
  * machine has, with and without OpenBLAS.
  */
 public record TestBackend(String name, IntFunction<Kernels> opener) {
+
+    /** Few, so that OpenBLAS is tested on small products too. */
+    private static final int OPEN_BLAS_ROWS = 5;
 
     /** Whether it computes in float64. */
     public boolean isReference() {
@@ -39,10 +46,14 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
 
     public static List<TestBackend> cpu() {
         List<TestBackend> backends = new ArrayList<>();
-        for (CpuBackend backend : CpuBackend.all()) {
-            String kernels = backend.level().map(Enum::name).orElse("JAVA");
-            backends.add(new TestBackend("cpu " + kernels + (backend.openBlas() ? " + OpenBLAS" : ""),
-                    backend::open));
+        List<Optional<KernelLevel>> levels = new ArrayList<>(List.of(Optional.empty()));
+        CpuBackend.supportedLevels().forEach(level -> levels.add(Optional.of(level)));
+        for (Optional<KernelLevel> level : levels) {
+            String name = "cpu " + level.map(Enum::name).orElse("JAVA");
+            backends.add(new TestBackend(name, new CpuBackend(level, CpuBackend.NEVER)::open));
+            if (NativeLibraries.isAvailable(NativeLibrary.OPENBLAS)) {
+                backends.add(new TestBackend(name + " + OpenBLAS", new CpuBackend(level, OPEN_BLAS_ROWS)::open));
+            }
         }
         return backends;
     }

@@ -4,7 +4,6 @@ import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.bindings.isthmus.Isthmus;
 import dev.isthmus.engine.errors.BackendException;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -14,9 +13,22 @@ import java.util.Optional;
  * Which kernels the CPU backend is made of.
  *
  * @param level the instruction-set level of the C kernels; empty for plain Java
- * @param openBlas whether OpenBLAS computes the products of many rows, where it can be loaded
+ * @param openBlasRows the rows from which on OpenBLAS computes a matrix product, where it can be loaded;
+ *     {@link #NEVER} for not at all
  */
-public record CpuBackend(Optional<KernelLevel> level, boolean openBlas) {
+public record CpuBackend(Optional<KernelLevel> level, int openBlasRows) {
+
+    /** No product is OpenBLAS's. */
+    public static final int NEVER = Integer.MAX_VALUE;
+
+    /**
+     * The most rows at which the C kernels, which use weights as they lie, are faster than OpenBLAS, which packs them
+     * first. Measured with {@code LinearBenchmark}.
+     */
+    private static final int NATIVE_ROWS = 256;
+
+    /** The same for plain Java, which is slower at any number, but not slow to start. */
+    private static final int JAVA_ROWS = 16;
 
     /**
      * The fastest that this machine has, or what {@code isthmus.level} or {@code ISTHMUS_LEVEL} asks for: a level's
@@ -27,16 +39,15 @@ public record CpuBackend(Optional<KernelLevel> level, boolean openBlas) {
     public static CpuBackend choose() {
         String named = System.getProperty("isthmus.level", System.getenv("ISTHMUS_LEVEL"));
         if (named == null || named.isBlank()) {
-            return new CpuBackend(nativeKernels() ? Optional.of(KernelLevel.of(Isthmus.isthmus_best_level()))
-                    : Optional.empty(), true);
+            return nativeKernels() ? of(KernelLevel.of(Isthmus.isthmus_best_level())) : ofJava();
         }
         if (named.equalsIgnoreCase("java")) {
-            return new CpuBackend(Optional.empty(), true);
+            return ofJava();
         }
         List<KernelLevel> supported = supportedLevels();
         for (KernelLevel level : supported) {
             if (level.name().equalsIgnoreCase(named)) {
-                return new CpuBackend(Optional.of(level), true);
+                return of(level);
             }
         }
         throw new BackendException("kernel level '" + named + "' (isthmus.level or ISTHMUS_LEVEL): this machine has "
@@ -44,17 +55,14 @@ public record CpuBackend(Optional<KernelLevel> level, boolean openBlas) {
                         : supported.toString().toLowerCase(Locale.ROOT) + " and java"));
     }
 
-    /** Every combination that works here; tests and benchmarks go through them. */
-    public static List<CpuBackend> all() {
-        List<CpuBackend> all = new ArrayList<>();
-        boolean openBlas = NativeLibraries.status(NativeLibrary.OPENBLAS).available();
-        for (boolean blas : openBlas ? new boolean[] {true, false} : new boolean[] {false}) {
-            all.add(new CpuBackend(Optional.empty(), blas));
-            for (KernelLevel level : supportedLevels()) {
-                all.add(new CpuBackend(Optional.of(level), blas));
-            }
-        }
-        return all;
+    /** The C kernels at a level, and OpenBLAS where it is faster. */
+    public static CpuBackend of(KernelLevel level) {
+        return new CpuBackend(Optional.of(level), NATIVE_ROWS + 1);
+    }
+
+    /** Plain Java, and OpenBLAS where it is faster. */
+    public static CpuBackend ofJava() {
+        return new CpuBackend(Optional.empty(), JAVA_ROWS + 1);
     }
 
     /** The levels that libisthmus and this CPU have; empty without libisthmus. */
@@ -69,7 +77,7 @@ public record CpuBackend(Optional<KernelLevel> level, boolean openBlas) {
     /** Starts a team of {@code threads} on these kernels. */
     public CpuKernels open(int threads) {
         CpuOps ops = level.<CpuOps>map(NativeOps::new).orElseGet(JavaOps::new);
-        return new CpuKernels(ops, new LazyBlas(openBlas), threads);
+        return new CpuKernels(ops, new LazyBlas(), openBlasRows, threads);
     }
 
     private static boolean nativeKernels() {

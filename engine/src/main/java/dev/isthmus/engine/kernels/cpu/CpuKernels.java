@@ -21,16 +21,20 @@ public final class CpuKernels implements Kernels {
 
     private static final DType TYPE = DType.F32;
 
-    /** Up to so many rows our kernel, which reads each weight once, beats OpenBLAS, which packs it first. */
-    private static final int FEW_ROWS = CpuOps.MATMUL_MAX_ROWS;
+    /** Rows that an operation other than a matrix product takes as one task. */
+    private static final int ROW_TILE = 16;
 
-    private static final int FEW_ROWS_COLUMNS = 192;
+    /** A task of a product by our kernel: its weights stay in the second-level cache from row to row. */
+    private static final int OWN_COLUMNS = 192;
+    private static final int OWN_ROWS = 64;
+
+    /** A task of a product by OpenBLAS: large enough for the packing to pay, small enough to be shared out. */
     private static final int BLAS_COLUMNS = 192;
     private static final int BLAS_ROWS = 256;
-    private static final int ROW_TILE = 16;
 
     private final CpuOps ops;
     private final LazyBlas blas;
+    private final int blasRows;
     private final WorkerTeam team;
 
     /**
@@ -38,17 +42,21 @@ public final class CpuKernels implements Kernels {
      *
      * @param ops the operations of parts
      * @param blas OpenBLAS; where there is none, {@code ops} does its work
+     * @param blasRows the rows from which on OpenBLAS computes a matrix product
      * @param threads the threads that work, the caller's included
      */
-    CpuKernels(CpuOps ops, LazyBlas blas, int threads) {
+    CpuKernels(CpuOps ops, LazyBlas blas, int blasRows, int threads) {
         this.ops = ops;
         this.blas = blas;
+        this.blasRows = blasRows;
         this.team = new WorkerTeam(threads);
     }
 
     @Override
     public String description() {
-        return "cpu: " + ops.description() + ", " + (blas.get() != null ? "OpenBLAS" : "no OpenBLAS") + ", " + team.size()
+        boolean openBlas = blasRows != CpuBackend.NEVER && blas.get() != null;
+        return "cpu: " + ops.description() + ", "
+                + (openBlas ? "OpenBLAS from " + blasRows + " rows" : "no OpenBLAS") + ", " + team.size()
                 + (team.size() == 1 ? " thread" : " threads");
     }
 
@@ -75,48 +83,31 @@ public final class CpuKernels implements Kernels {
     public void linear(Tensor x, Linear linear, Activation activation, Tensor out) {
         ShapeChecks.linear(TYPE, x, linear, out);
         int rows = (int) x.dim(0);
-        Blas many = rows > FEW_ROWS ? blas.get() : null;
-        if (many == null) {
-            linearFewRows(x, linear, activation, out);
+        Blas openBlas = rows >= blasRows ? blas.get() : null;
+        int inputs = linear.inputs();
+        int outputs = linear.outputs();
+        if (openBlas != null) {
+            overTiles(rows, BLAS_ROWS, outputs, BLAS_COLUMNS, (t0, t1, n0, n1) -> {
+                openBlas.sgemm(x.data(), linear.weight().data(), out.data(), linear.layout(), inputs, outputs, t0, t1,
+                        n0, n1);
+                addBias(linear, activation, out, t0, t1, n0, n1);
+            });
         } else {
-            linearManyRows(many, x, linear, activation, out);
+            overTiles(rows, OWN_ROWS, outputs, OWN_COLUMNS, (t0, t1, n0, n1) -> {
+                for (int t = t0; t < t1; t += CpuOps.MATMUL_MAX_ROWS) {
+                    int count = Math.min(CpuOps.MATMUL_MAX_ROWS, t1 - t);
+                    ops.matmul(rowSlice(x, t, count), linear.weight().data(), rowSlice(out, t, count),
+                            linear.layout(), count, inputs, outputs, n0, n1);
+                }
+                addBias(linear, activation, out, t0, t1, n0, n1);
+            });
         }
     }
 
-    private void linearFewRows(Tensor x, Linear linear, Activation activation, Tensor out) {
-        int inputs = linear.inputs();
-        int outputs = linear.outputs();
-        long rows = x.dim(0);
-        overTiles(outputs, FEW_ROWS_COLUMNS, (n0, n1) -> {
-            for (long t0 = 0; t0 < rows; t0 += FEW_ROWS) {
-                long count = Math.min(FEW_ROWS, rows - t0);
-                ops.matmul(rowSlice(x, t0, count), linear.weight().data(), rowSlice(out, t0, count), linear.layout(),
-                        count, inputs, outputs, n0, n1);
-            }
-            addBias(linear, activation, out.data(), rows, n0, n1);
-        });
-    }
-
-    private void linearManyRows(Blas many, Tensor x, Linear linear, Activation activation, Tensor out) {
-        int inputs = linear.inputs();
-        int outputs = linear.outputs();
-        int rows = (int) x.dim(0);
-        int rowTiles = Math.ceilDiv(rows, BLAS_ROWS);
-        int columnTiles = Math.ceilDiv(outputs, BLAS_COLUMNS);
-        team.run(rowTiles * columnTiles, tile -> {
-            int t0 = tile % rowTiles * BLAS_ROWS;
-            int t1 = Math.min(t0 + BLAS_ROWS, rows);
-            int n0 = tile / rowTiles * BLAS_COLUMNS;
-            int n1 = Math.min(n0 + BLAS_COLUMNS, outputs);
-            many.sgemm(x.data(), linear.weight().data(), out.data(), linear.layout(), inputs, outputs, t0, t1, n0, n1);
-            addBias(linear, activation, rowSlice(out, t0, t1 - t0), t1 - t0, n0, n1);
-        });
-    }
-
-    private void addBias(Linear linear, Activation activation, MemorySegment out, long rows, long n0, long n1) {
+    private void addBias(Linear linear, Activation activation, Tensor out, int t0, int t1, int n0, int n1) {
         if (linear.bias() != null || activation != Activation.NONE) {
             MemorySegment bias = linear.bias() == null ? null : linear.bias().data();
-            ops.biasActivation(out, bias, activation, rows, linear.outputs(), n0, n1);
+            ops.biasActivation(rowSlice(out, t0, t1 - t0), bias, activation, t1 - t0, linear.outputs(), n0, n1);
         }
     }
 
@@ -166,13 +157,18 @@ public final class CpuKernels implements Kernels {
     }
 
     private void overRows(long rows, RangeTask task) {
-        overTiles(rows, ROW_TILE, task);
+        team.run((int) Math.ceilDiv(rows, (long) ROW_TILE), i -> {
+            long from = (long) i * ROW_TILE;
+            task.run(from, Math.min(from + ROW_TILE, rows));
+        });
     }
 
-    private void overTiles(long count, int tile, RangeTask task) {
-        team.run((int) Math.ceilDiv(count, (long) tile), i -> {
-            long from = (long) i * tile;
-            task.run(from, Math.min(from + tile, count));
+    private void overTiles(int rows, int tileRows, int columns, int tileColumns, TileTask task) {
+        int rowTiles = Math.ceilDiv(rows, tileRows);
+        team.run(rowTiles * Math.ceilDiv(columns, tileColumns), tile -> {
+            int t0 = tile % rowTiles * tileRows;
+            int n0 = tile / rowTiles * tileColumns;
+            task.run(t0, Math.min(t0 + tileRows, rows), n0, Math.min(n0 + tileColumns, columns));
         });
     }
 
@@ -184,5 +180,10 @@ public final class CpuKernels implements Kernels {
     @FunctionalInterface
     private interface RangeTask {
         void run(long from, long to);
+    }
+
+    @FunctionalInterface
+    private interface TileTask {
+        void run(int t0, int t1, int n0, int n1);
     }
 }

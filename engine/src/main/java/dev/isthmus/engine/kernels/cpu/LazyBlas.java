@@ -9,19 +9,14 @@ import dev.isthmus.bindings.NativeLibrary;
  */
 final class LazyBlas {
 
-    private final boolean wanted;
     private boolean looked;
     private Blas blas;
 
-    LazyBlas(boolean wanted) {
-        this.wanted = wanted;
-    }
-
-    /** OpenBLAS, or null where it is not wanted or cannot be loaded. */
+    /** OpenBLAS, or null where it cannot be loaded. */
     synchronized Blas get() {
         if (!looked) {
             looked = true;
-            blas = wanted && NativeLibraries.status(NativeLibrary.OPENBLAS).available() ? new Blas() : null;
+            blas = NativeLibraries.isAvailable(NativeLibrary.OPENBLAS) ? new Blas() : null;
         }
         return blas;
     }
