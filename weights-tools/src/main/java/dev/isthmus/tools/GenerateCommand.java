@@ -121,6 +121,20 @@ final class GenerateCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         GenerationOptions options = options();
+        AtomicReference<Generation> running = new AtomicReference<>();
+        Runnable stop = () -> Optional.ofNullable(running.get()).ifPresent(Generation::cancel);
+        try (Interruption _ = Interruption.watch(stop, () -> running.get() != null)) {
+            Result result = run(options, running);
+            if (output.json) {
+                Json.object(console.out(), json -> write(json, options, result));
+                console.out().flush();
+            }
+            summarize(options, result);
+        }
+        return 0;
+    }
+
+    private Result run(GenerationOptions options, AtomicReference<Generation> running) {
         Result result = new Result();
         try (ModelLoader.Loaded loaded = new ModelLoader(console).open(modelFlags)) {
             Model model = loaded.model();
@@ -130,14 +144,10 @@ final class GenerateCommand implements Callable<Integer> {
                 throw new InvalidInputException("the prompt is empty; a model continues at least one token");
             }
             try (Session session = model.newSession()) {
-                run(model.tokenizer(), session, options, result);
+                decode(model.tokenizer(), session, options, result, running);
             }
         }
-        if (output.json) {
-            Json.object(console.out(), json -> write(json, options, result));
-        }
-        summarize(options, result);
-        return 0;
+        return result;
     }
 
     private GenerationOptions options() {
@@ -146,16 +156,15 @@ final class GenerateCommand implements Callable<Integer> {
         return new GenerationOptions(maxTokens, temperature, topK, topP, chosen, stop, true);
     }
 
-    private void run(Optional<Tokenizer> tokenizer, Session session, GenerationOptions options, Result result) {
+    private void decode(Optional<Tokenizer> tokenizer, Session session, GenerationOptions options, Result result,
+            AtomicReference<Generation> running) {
         long begun = System.nanoTime();
         session.append(result.promptIds);
         result.prefillSeconds = (System.nanoTime() - begun) / 1e9;
         if (!output.json) {
             show(tokenizer.map(known -> known.decode(result.promptIds)).orElseGet(() -> words(result.promptIds)));
         }
-        AtomicReference<Generation> running = new AtomicReference<>();
-        try (Interruption _ = Interruption.watch(() -> Optional.ofNullable(running.get()).ifPresent(Generation::cancel));
-                Generation generation = session.generate(options)) {
+        try (Generation generation = session.generate(options)) {
             running.set(generation);
             begun = System.nanoTime();
             for (Token token : generation) {

@@ -2,6 +2,7 @@ package dev.isthmus.tools;
 
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 
 /**
  * Work that ends in order when the process is asked to end (Ctrl-C, SIGTERM): it is told, and the process waits for
@@ -14,9 +15,12 @@ final class Interruption implements AutoCloseable {
     private final CountDownLatch over = new CountDownLatch(1);
     private final Thread hook;
 
-    private Interruption(Runnable stop) {
+    private Interruption(Runnable stop, BooleanSupplier worthWaiting) {
         hook = new Thread(() -> {
             stop.run();
+            if (!worthWaiting.getAsBoolean()) {
+                return;
+            }
             try {
                 over.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
             } catch (InterruptedException e) {
@@ -25,9 +29,14 @@ final class Interruption implements AutoCloseable {
         }, "isthmus-interruption");
     }
 
-    /** Begins to watch; {@code stop} runs on another thread. */
-    static Interruption watch(Runnable stop) {
-        Interruption interruption = new Interruption(stop);
+    /**
+     * Begins to watch.
+     *
+     * @param stop tells the work to end; runs on another thread
+     * @param worthWaiting whether the work has come to where it listens; if not, the process ends at once
+     */
+    static Interruption watch(Runnable stop, BooleanSupplier worthWaiting) {
+        Interruption interruption = new Interruption(stop, worthWaiting);
         Runtime.getRuntime().addShutdownHook(interruption.hook);
         return interruption;
     }

@@ -65,7 +65,7 @@ final class LogitsCommand implements Callable<Integer> {
             throw new CommandException(file + ": cannot be written, since " + folder + " is not a directory");
         }
         try (ModelLoader.Loaded loaded = new ModelLoader(console).open(modelFlags);
-                Interruption _ = Interruption.watch(() -> interrupted = true);
+                Interruption _ = Interruption.watch(() -> interrupted = true, () -> true);
                 Arena arena = Arena.ofShared()) {
             Model model = loaded.model();
             int[] ids = input.ids(console, model);

@@ -58,7 +58,7 @@ public final class Progress implements AutoCloseable {
         }
     }
 
-    /** With a consumer of its own, since the library's would load jline's native code to ask how wide the terminal is. */
+    /** With a consumer of its own, since the library's would load jline's native code to ask for the terminal's width. */
     private ProgressBar newBar(long done, long total) {
         PrintWriter err = console.err();
         ProgressBar made = new ProgressBarBuilder()

@@ -52,7 +52,8 @@ class ErrorsTest {
     @Test
     void aModelThatIsNotThere() throws Exception {
         fails(List.of("there is no model 'nowhere'", "hf download"), "generate", "the", "--model", "nowhere");
-        fails(List.of("there is no model", folder.resolve("no").toString()), "inspect", folder.resolve("no").toString());
+        String missing = folder.resolve("no").toString();
+        fails(List.of("there is no model", missing), "inspect", missing);
     }
 
     @Test

@@ -58,14 +58,19 @@ public final class TinyModel {
 
     /** Writes a model that takes ids only. */
     public static Path writeWithoutTokenizer(Path directory) throws IOException {
+        return writeWithoutTokenizer(directory, CONTEXT);
+    }
+
+    /** Writes a model that takes ids only, with another context. */
+    static Path writeWithoutTokenizer(Path directory, int context) throws IOException {
         Files.createDirectories(directory);
         Files.writeString(directory.resolve("config.json"), """
                 {"model_type": "gpt2", "n_layer": %d, "n_head": %d, "n_embd": %d, "n_positions": %d, "vocab_size": %d,
                  "activation_function": "gelu_new", "eos_token_id": %d}
-                """.formatted(LAYERS, HEADS, CHANNELS, CONTEXT, VOCABULARY, END_OF_TEXT));
+                """.formatted(LAYERS, HEADS, CHANNELS, context, VOCABULARY, END_OF_TEXT));
         TinyModel model = new TinyModel();
         model.add("wte.weight", 0, VOCABULARY, CHANNELS);
-        model.add("wpe.weight", 0, CONTEXT, CHANNELS);
+        model.add("wpe.weight", 0, context, CHANNELS);
         for (int layer = 0; layer < LAYERS; layer++) {
             String block = "h." + layer + ".";
             model.addNorm(block + "ln_1");

@@ -1,7 +1,6 @@
 package dev.isthmus.tools.parity;
 
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 
 /**
@@ -49,7 +48,8 @@ record GreedyRules(double repetitionPenalty, int noRepeatNgram, List<int[]> bann
         }
         for (int[] sequence : banned) {
             List<Integer> prefix = Arrays.stream(sequence, 0, sequence.length - 1).boxed().toList();
-            if (prefix.isEmpty() || Collections.lastIndexOfSubList(text, prefix) == text.size() - prefix.size()) {
+            int from = text.size() - prefix.size();
+            if (from >= 0 && text.subList(from, text.size()).equals(prefix)) {
                 logits[sequence[sequence.length - 1]] = Float.NEGATIVE_INFINITY;
             }
         }

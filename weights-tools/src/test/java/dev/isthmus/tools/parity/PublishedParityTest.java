@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 class PublishedParityTest {
 
-    private static final String HOW = "PublishedParityTest needs GPT-2's weights, which this machine does not have: name"
+    private static final String HOW = "PublishedParityTest needs GPT-2's weights, which this machine has not: name"
             + " their directory in ISTHMUS_GPT2 or -Disthmus.gpt2, or get them with: hf download openai-community/gpt2";
 
     private static Optional<Path> weights() {
@@ -46,7 +46,8 @@ class PublishedParityTest {
     @EnumSource(names = {"CPU", "REFERENCE"})
     void everyPublishedNumberThatAppliesIsMet(BackendChoice backend) {
         Path weights = requireWeights();
-        Parity.Report report = new Parity(weights, ModelOptions.DEFAULT.withBackend(backend), (done, total) -> {}).run();
+        ModelOptions options = ModelOptions.DEFAULT.withBackend(backend);
+        Parity.Report report = new Parity(weights, options, (done, total) -> {}).run();
         assertFalse(report.model().isEmpty(), weights + " has the shape of no published model");
         List<Parity.Result> failed = report.results().stream()
                 .filter(result -> result.outcome().status() == Outcome.Status.FAILED).toList();
