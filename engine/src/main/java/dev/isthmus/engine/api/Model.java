@@ -125,7 +125,7 @@ public final class Model implements AutoCloseable {
      * @throws InvalidInputException if an argument is out of range
      */
     public Score score(int[] ids, int stride) {
-        return Scorer.score(this, ids, stride, () -> false);
+        return Scorer.score(this, ids, stride);
     }
 
     /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */

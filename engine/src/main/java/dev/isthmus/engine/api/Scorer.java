@@ -3,14 +3,13 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.model.LayerProbe;
 import java.util.Arrays;
-import java.util.function.BooleanSupplier;
 
 /** Scores texts by a window that slides over them. */
 final class Scorer {
 
     private Scorer() {}
 
-    static Score score(Model model, int[] ids, int stride, BooleanSupplier cancelled) {
+    static Score score(Model model, int[] ids, int stride) {
         int context = model.config().context();
         if (ids.length < 2) {
             throw new InvalidInputException("score: at least two tokens are needed, since the first is not predicted; "
@@ -24,12 +23,6 @@ final class Scorer {
         for (int i = 0; i < ids.length; i++) {
             model.forward().checkToken(ids[i], i);
         }
-        LayerProbe probe = new LayerProbe() {
-            @Override
-            public boolean cancelled() {
-                return cancelled.getAsBoolean();
-            }
-        };
         double[] logprobs = new double[ids.length - 1];
         int[] predicted = {0};
         try (Session session = model.newSession()) {
@@ -42,7 +35,8 @@ final class Scorer {
                     session.rewind(0);
                     session.appendFrom(Arrays.copyOfRange(ids, begin, end - 1), first - 1 - begin,
                             (position, logits) -> logprobs[predicted[0]++] =
-                                    logProbability(logits, ids[from + position + 1]), probe);
+                                    logProbability(logits, ids[from + position + 1]),
+                            LayerProbe.NONE);
                 }
                 scored = end;
             }
