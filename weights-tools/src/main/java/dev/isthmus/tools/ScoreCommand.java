@@ -59,7 +59,9 @@ final class ScoreCommand implements Callable<Integer> {
                 console.say(String.format(Locale.ROOT, "%,d tokens, in windows of %,d that move by %,d", ids.length,
                         context, step));
             }
-            score = model.score(ids, step);
+            try (Progress progress = new Progress(console, "scoring", "tokens", 1)) {
+                score = model.score(ids, step, progress::update);
+            }
         }
         if (output.json) {
             Json.object(console.out(), json -> {

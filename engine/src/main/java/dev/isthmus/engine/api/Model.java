@@ -15,6 +15,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 
 /**
@@ -125,7 +126,16 @@ public final class Model implements AutoCloseable {
      * @throws InvalidInputException if an argument is out of range
      */
     public Score score(int[] ids, int stride) {
-        return Scorer.score(this, ids, stride);
+        return score(ids, stride, (done, total) -> {});
+    }
+
+    /**
+     * As {@link #score(int[], int)}, telling how far it has come.
+     *
+     * @param progress told (tokens scored, tokens in all) after each token
+     */
+    public Score score(int[] ids, int stride, BiConsumer<Long, Long> progress) {
+        return Scorer.score(this, ids, stride, progress);
     }
 
     /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */

@@ -3,13 +3,14 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.model.LayerProbe;
 import java.util.Arrays;
+import java.util.function.BiConsumer;
 
 /** Scores texts by a window that slides over them. */
 final class Scorer {
 
     private Scorer() {}
 
-    static Score score(Model model, int[] ids, int stride) {
+    static Score score(Model model, int[] ids, int stride, BiConsumer<Long, Long> progress) {
         int context = model.config().context();
         if (ids.length < 2) {
             throw new InvalidInputException("score: at least two tokens are needed, since the first is not predicted; "
@@ -24,7 +25,7 @@ final class Scorer {
             model.forward().checkToken(ids[i], i);
         }
         double[] logprobs = new double[ids.length - 1];
-        int[] predicted = {0};
+        int[] count = {0};
         try (Session session = model.newSession()) {
             int scored = 1;
             for (int begin = 0; scored < ids.length; begin += stride) {
@@ -34,14 +35,16 @@ final class Scorer {
                 if (first < end) {
                     session.rewind(0);
                     session.appendFrom(Arrays.copyOfRange(ids, begin, end - 1), first - 1 - begin,
-                            (position, logits) -> logprobs[predicted[0]++] =
-                                    logProbability(logits, ids[from + position + 1]),
-                            LayerProbe.NONE);
+                            (position, logits) -> {
+                                int target = from + position + 1;
+                                logprobs[count[0]++] = logProbability(logits, ids[target]);
+                                progress.accept(target + 1L, (long) ids.length);
+                            }, LayerProbe.NONE);
                 }
                 scored = end;
             }
         }
-        double[] found = Arrays.copyOf(logprobs, predicted[0]);
+        double[] found = Arrays.copyOf(logprobs, count[0]);
         return new Score(ids.length, -Arrays.stream(found).average().orElse(Double.NaN), found);
     }
 

@@ -9,7 +9,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -70,6 +72,16 @@ class ScoreTest {
             }
         }
         return logprobs.stream().mapToDouble(Double::doubleValue).toArray();
+    }
+
+    @Test
+    void progressGoesUpToTheWholeText() {
+        List<Long> done = new ArrayList<>();
+        model.score(ids(100), 20, (tokens, total) -> {
+            assertEquals(100, total);
+            done.add(tokens);
+        });
+        assertEquals(LongStream.rangeClosed(2, 100).boxed().toList(), done);
     }
 
     @ParameterizedTest
