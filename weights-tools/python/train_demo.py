@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -140,18 +141,18 @@ README = """# The demo model
 A GPT-2 of {parameters:,} parameters that writes plays. It is here so that `isthmus generate` has something to run
 without any download; it knows nothing but Shakespeare's manner.
 
-| | |
-|---|---|
-| data | *tinyshakespeare* (Andrej Karpathy's excerpt of Shakespeare's plays, {text_bytes:,} bytes); the text is in the public domain |
-| split | first 90 % for the vocabulary and training ({train_tokens:,} tokens), last 10 % for validation ({validation_tokens:,} tokens) |
-| vocabulary | byte-level BPE, {vocabulary} entries, trained on the training split; `<\\|endoftext\\|>` is {end_of_text} and never occurs in training |
-| shape | {n_layer} layers, {n_head} heads, {n_embd} channels, context {context}, `gelu_new`, tied head |
-| weights | F16 safetensors, {weight_bytes:,} bytes |
-| training | AdamW, {steps} steps of {batch} × {context} tokens, peak learning rate {rate:g}, dropout {dropout}, seed {seed}; these are the weights of step {best_step}, the best on validation |
-| validation loss | **{nats:.4f} nats/token, {bits:.4f} bits/byte** |
-
-The loss is that of the F16 weights, computed in float32 over windows of {context} tokens that lie side by side, each
-starting without context.
+- Data: *tinyshakespeare*, {text_bytes:,} bytes of Shakespeare's plays put together by Andrej Karpathy
+  (github.com/karpathy/char-rnn); the text is in the public domain.
+- Split: the first 90 % for the vocabulary and training ({train_tokens:,} tokens), the last 10 % for validation
+  ({validation_tokens:,} tokens).
+- Vocabulary: byte-level BPE of {vocabulary} entries, learned from the training split. `<|endoftext|>` is {end_of_text}
+  and never occurs in training, so the model does not end a text by itself.
+- Shape: {n_layer} layers, {n_head} heads, {n_embd} channels, context {context}, `gelu_new`, tied head.
+- Weights: F16 safetensors, {weight_bytes:,} bytes.
+- Training: AdamW, {steps} steps of {batch} windows of {context} tokens, peak learning rate {rate:g} on a cosine, dropout
+  {dropout}, bfloat16 autocast, seed {seed}. These are the weights of step {best_step}, the best on validation.
+- Validation loss: **{nats:.4f} nats/token, {bits:.4f} bits/byte**. It is that of the F16 weights, computed in float32
+  over windows of {context} tokens that lie side by side, each starting without context.
 
 Made by `weights-tools/python/train_demo.py` with torch {torch} and transformers {transformers}.
 """
@@ -219,7 +220,7 @@ def main():
                     context=CONTEXT, weight_bytes=(options.out / "model.safetensors").stat().st_size,
                     steps=options.steps, batch=BATCH, rate=PEAK_LEARNING_RATE, dropout=DROPOUT, seed=options.seed,
                     best_step=step + 1, nats=nats, bits=nats / math.log(2) * tokens_per_byte,
-                    torch=torch.__version__, transformers=__import__("transformers").__version__))
+                    torch=torch.__version__, transformers=transformers.__version__))
     print(sample(exported_model(options.out), tokenizer, "ROMEO:\n", options.seed), flush=True)
 
 
