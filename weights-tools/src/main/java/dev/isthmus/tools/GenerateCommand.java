@@ -111,6 +111,7 @@ final class GenerateCommand implements Callable<Integer> {
         private int[] promptIds;
         private final IntStream.Builder ids = IntStream.builder();
         private final StringBuilder text = new StringBuilder();
+        private boolean hasText;
         private FinishReason finish;
         private double loadSeconds;
         private double prefillSeconds;
@@ -140,6 +141,7 @@ final class GenerateCommand implements Callable<Integer> {
             Model model = loaded.model();
             result.loadSeconds = loaded.seconds();
             result.promptIds = prompt.ids(console, model.tokenizer());
+            result.hasText = model.tokenizer().isPresent();
             if (result.promptIds.length == 0) {
                 throw new InvalidInputException("the prompt is empty; a model continues at least one token");
             }
@@ -168,7 +170,7 @@ final class GenerateCommand implements Callable<Integer> {
             running.set(generation);
             begun = System.nanoTime();
             for (Token token : generation) {
-                take(token, tokenizer.isPresent(), result);
+                take(token, result);
                 if (!output.json && console.outputIsGone()) {
                     generation.cancel();
                 }
@@ -182,12 +184,12 @@ final class GenerateCommand implements Callable<Integer> {
         }
     }
 
-    private void take(Token token, boolean hasText, Result result) {
+    private void take(Token token, Result result) {
         result.ids.add(token.id());
         result.decoded++;
         result.text.append(token.text());
         if (!output.json) {
-            show(hasText ? token.text() : " " + token.id());
+            show(result.hasText ? token.text() : " " + token.id());
         }
     }
 
@@ -203,7 +205,7 @@ final class GenerateCommand implements Callable<Integer> {
     private static void write(JsonGenerator json, GenerationOptions options, Result result) throws IOException {
         Json.numbers(json, "prompt_ids", result.promptIds);
         Json.numbers(json, "ids", result.ids.build().toArray());
-        if (!result.text.isEmpty() || result.decoded == 0) {
+        if (result.hasText) {
             json.writeStringField("text", result.text.toString());
         }
         json.writeStringField("finish_reason", result.finish.name().toLowerCase(Locale.ROOT));
