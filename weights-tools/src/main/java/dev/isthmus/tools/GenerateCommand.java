@@ -205,9 +205,7 @@ final class GenerateCommand implements Callable<Integer> {
     private static void write(JsonGenerator json, GenerationOptions options, Result result) throws IOException {
         Json.numbers(json, "prompt_ids", result.promptIds);
         Json.numbers(json, "ids", result.ids.build().toArray());
-        if (result.hasText) {
-            json.writeStringField("text", result.text.toString());
-        }
+        json.writeStringField("text", result.hasText ? result.text.toString() : null);
         json.writeStringField("finish_reason", result.finish.name().toLowerCase(Locale.ROOT));
         if (options.temperature() > 0) {
             json.writeNumberField("seed", options.seed());
