@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-@Timeout(60)
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class WorkerTeamTest {
 
     @ParameterizedTest
@@ -39,10 +39,11 @@ class WorkerTeamTest {
                 Thread.sleep(5);
                 var threads = ConcurrentHashMap.<Thread>newKeySet();
                 AtomicInteger together = new AtomicInteger();
+                long deadline = System.nanoTime() + 10_000_000_000L;
                 team.run(3, i -> {
                     threads.add(Thread.currentThread());
                     together.incrementAndGet();
-                    while (together.get() < 3) {
+                    while (together.get() < 3 && System.nanoTime() < deadline) {
                         Thread.onSpinWait();
                     }
                 });
