@@ -228,6 +228,12 @@ class SessionTest {
                     throw new IllegalStateException("the visitor's own");
                 }));
         assertEquals(3, session.length());
+        session.append(9);
+        try (Session untroubled = model.newSession()) {
+            untroubled.append(1, 2, 3, 9);
+            assertClose(untroubled.logits(), session.logits());
+        }
+        session.rewind(3);
         assertClose(logits, session.logits());
     }
 

@@ -2,7 +2,6 @@ package dev.isthmus.engine.kernels.cpu;
 
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntConsumer;
 
 /**
@@ -12,7 +11,8 @@ import java.util.function.IntConsumer;
  *
  * <p>Idle workers spin for some microseconds, since the next operation of a forward pass follows at once, and then
  * park, so that an idle model costs nothing. Any worker may take any task: a busy neighbour on one core delays the
- * task that is under way there, not a fixed share of the work. Several callers are served one after another.
+ * task that is under way there, not a fixed share of the work. Of several callers at a time, the workers help the one
+ * that came last, and each sees to it that its own tasks get done.
  */
 public final class WorkerTeam implements AutoCloseable {
 
@@ -20,7 +20,6 @@ public final class WorkerTeam implements AutoCloseable {
     private static final int SPINS = 2_000;
 
     private final Worker[] workers;
-    private final ReentrantLock callers = new ReentrantLock();
     private volatile Job current;
     private volatile boolean closed;
 
@@ -62,20 +61,15 @@ public final class WorkerTeam implements AutoCloseable {
             }
             return;
         }
-        callers.lock();
-        try {
-            Job job = new Job(count, task, Thread.currentThread());
-            current = job;
-            for (Worker worker : workers) {
-                if (worker.parked) {
-                    LockSupport.unpark(worker);
-                }
+        Job job = new Job(count, task, Thread.currentThread());
+        current = job;
+        for (Worker worker : workers) {
+            if (worker.parked) {
+                LockSupport.unpark(worker);
             }
-            job.work();
-            job.await();
-        } finally {
-            callers.unlock();
         }
+        job.work();
+        job.await();
     }
 
     /** Ends the threads; idempotent. */
