@@ -186,6 +186,18 @@ class SessionTest {
     }
 
     @Test
+    void whatMightHaveBecomeAStopStringIsHandedOutAtTheEnd() {
+        session.append(1, 2, 3);
+        GenerationOptions options = GenerationOptions.DEFAULT.withTemperature(3).withSeed(3).withMaxTokens(30)
+                .withStopAtEndOfText(false);
+        String whole = text(session.generate(options));
+        session.rewind(3);
+        Generation unstopped = session.generate(options.withStop(whole.substring(whole.length() - 2) + "never"));
+        assertEquals(whole, text(unstopped));
+        assertEquals(FinishReason.MAX_TOKENS, unstopped.finishReason().orElseThrow());
+    }
+
+    @Test
     void theEndOfTextTokenEndsTheGenerationUnlessItIsToldNotTo() {
         session.append(1);
         GenerationOptions hot = GenerationOptions.DEFAULT.withTemperature(1e6).withMaxTokens(CHANCES);
@@ -257,6 +269,10 @@ class SessionTest {
         assertEquals(3, count);
         assertEquals(FinishReason.CANCELLED, generation.finishReason().orElseThrow());
         session.append(5);
+        assertEquals(5, session.length());
+        Generation neverBegun = session.generate(greedy(30));
+        neverBegun.cancel();
+        assertEquals(List.of(), ids(neverBegun));
         assertEquals(5, session.length());
     }
 
