@@ -30,8 +30,9 @@ import picocli.CommandLine.Parameters;
         versionProvider = IsthmusCommand.Version.class,
         description = "Continues a text: prints the prompt and, token by token, what follows.",
         footerHeading = "%n",
-        footer = "With --json: prompt_ids, ids and text of the continuation alone, finish_reason (max_tokens,"
-                + " end_of_text, stop or cancelled), seed (unless greedy) and timing.")
+        footer = "With --json: prompt_ids, ids and text of the continuation alone (text is null without a"
+                + " tokenizer), finish_reason (max_tokens, end_of_text, stop or cancelled), seed (unless greedy) and"
+                + " timing.")
 final class GenerateCommand implements Callable<Integer> {
 
     /** Seeds that a command picks itself are short enough to type again. */
