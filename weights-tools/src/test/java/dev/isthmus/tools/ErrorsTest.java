@@ -203,4 +203,13 @@ class ErrorsTest {
         assertTrue(run.out().startsWith("the"), run.out());
         assertFalse(run.crashed());
     }
+
+    @Test
+    void withoutTheCKernelsJavaComputesAndTheCommandSaysSo() throws Exception {
+        ProcessRun run = ProcessRun.of(folder, List.of("-Disthmus.native.path=none"), Map.of(), "generate", "the",
+                "--model", model.toString(), "--seed", "1");
+        assertEquals(0, run.code(), run.err());
+        assertTrue(run.out().startsWith("the"), run.out());
+        assertTrue(run.err().contains("the C kernels are not available"), run.err());
+    }
 }
