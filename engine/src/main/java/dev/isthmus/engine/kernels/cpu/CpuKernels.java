@@ -1,6 +1,5 @@
 package dev.isthmus.engine.kernels.cpu;
 
-import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
@@ -126,15 +125,8 @@ public final class CpuKernels implements Kernels {
     @Override
     public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
         ShapeChecks.attention(TYPE, qkv, batch, layer, out);
-        KvCache cache = batch.cache(0);
-        int heads = cache.heads();
-        int rowTiles = Math.ceilDiv(batch.rows(), ROW_TILE);
-        team.run(rowTiles * heads, item -> {
-            int t0 = item / heads * ROW_TILE;
-            int t1 = Math.min(t0 + ROW_TILE, batch.rows());
-            int head = item % heads;
-            ops.attention(qkv.data(), out.data(), batch, layer, (float) scale, t0, t1, head, head + 1);
-        });
+        overTiles(batch.rows(), ROW_TILE, batch.cache(0).heads(), 1, (t0, t1, h0, h1) ->
+                ops.attention(qkv.data(), out.data(), batch, layer, (float) scale, t0, t1, h0, h1));
     }
 
     @Override
