@@ -5,7 +5,8 @@ WARNINGS="-Wall -Wextra -Werror"
 # No contraction: an FMA is where simd.h says so, or levels and compilers would differ. And no -march: what a CPU must
 # have is named level by level.
 CFLAGS_ALWAYS="-std=c11 $WARNINGS -ffp-contract=off -Iinclude"
-OPS="embedding layer_norm bias_activation residual_add matmul softmax append_kv attention"
+OPS="pack embedding layer_norm matmul matmul_quantized quantize softmax append_kv attention"
+UNLEVELLED="dispatch memory"
 
 # Sets CC to the compiler: the environment's, or the first of cc, gcc and clang that works. Fails where there is none.
 find_compiler() {
@@ -39,7 +40,7 @@ find_platform() {
     esac
     PLATFORM=$os-$arch
     LEVELS=baseline
-    for level in avx2 avx512 neon; do
+    for level in avx2 avx512 vnni neon; do
         if [ "$(level_arch $level)" = "$arch" ] && accepts "$CC" "$(level_flags $level)" "$(level_probe $level)"; then
             LEVELS="$LEVELS $level"
         fi
@@ -55,8 +56,9 @@ level_arch() {
 
 level_flags() {
     case $1 in
-    avx2) echo "-mavx2 -mfma" ;;
-    avx512) echo "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma" ;;
+    avx2) echo "-mavx2 -mfma -mf16c" ;;
+    avx512) echo "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c" ;;
+    vnni) echo "$(level_flags avx512) -mavx512vnni" ;;
     esac
 }
 
@@ -68,6 +70,9 @@ level_probe() {
     avx512) echo '#include <immintrin.h>
         __m512 f(__m512 a) { return _mm512_maskz_loadu_ps(1, &a); }
         int g(void) { return __builtin_cpu_supports("avx512vl"); }' ;;
+    vnni) echo '#include <immintrin.h>
+        __m512i f(__m512i a) { return _mm512_dpbusd_epi32(a, a, a); }
+        int g(void) { return __builtin_cpu_supports("avx512vnni"); }' ;;
     neon) echo '#include <arm_neon.h>
         float32x4_t f(float32x4_t a) { return vfmaq_f32(a, a, a); }' ;;
     esac
@@ -77,7 +82,7 @@ upper() {
     echo "$1" | tr '[:lower:]' '[:upper:]'
 }
 
-# compile DIR FLAGS SOURCE... : every SOURCE once per level, and dispatch.c, into DIR/*.o with FLAGS. Fails if any does.
+# compile DIR FLAGS SOURCE... : every SOURCE once per level, and what has no level, into DIR/*.o with FLAGS. Fails if any does.
 compile() {
     objects=$1 flags=$2
     shift 2
@@ -93,7 +98,9 @@ compile() {
         wait_for $jobs || return 1
         jobs=
     done
-    "$CC" $CFLAGS_ALWAYS $flags $(have_levels) -c cpu/dispatch.c -o "$objects/dispatch.o"
+    for source in $UNLEVELLED; do
+        "$CC" $CFLAGS_ALWAYS $flags $(have_levels) -c "cpu/$source.c" -o "$objects/$source.o" || return 1
+    done
 }
 
 wait_for() {

@@ -2,190 +2,186 @@
  * Causal attention over the KV cache, one pass with a running maximum and sum (Milakov and Gimelshein 2018, "Online
  * normalizer calculation for softmax"; Dao et al. 2022, "FlashAttention").
  *
- * The past is taken in tiles of TILE positions, counted from position 0 whatever the cache's block size. A tile's
- * keys and values are used by up to GROUP consecutive rows of one sequence while they are in the L1 cache. Each row
- * does the same operations in the same order as if it were alone, so its bits depend neither on the grouping nor on
- * the cache's blocks.
+ * The past is taken in tiles of a cache block's 64 positions. Its keys lie [D, 64] there and its values [64, D'], so
+ * that both products, queries by keys and probabilities by values, are those of a panel of weights (tile.h). Up to
+ * ROWS rows of one sequence go through a tile together. Each row's numbers are computed in the same order as if it were
+ * alone: where others see positions that it does not, its probability there is zero.
  */
 #include <math.h>
 
-#include "kernels.h"
+#include "simd_double.h"
+#include "tile.h"
 
 enum {
-    TILE = 64,      /* positions; a multiple of LANES at every level */
-    GROUP = 8,      /* rows */
-    SCORE_ROWS = 4, /* keys scored side by side, to hide the latency of FMA */
-    WIDE = 8,       /* vectors of values summed side by side, for the same reason, */
-    NARROW = 4,     /* or where the head is too small for that */
+    TILE = ISTHMUS_CACHE_BLOCK,
+    ROWS = 16 * TILE_ROWS,
+    ACCUMULATED = ROWS * 64, /* floats: ROWS rows of the usual 64 head channels, fewer of wider ones */
+    WIDENED = 128 * TILE,    /* elements of half precision that are widened at a time */
 };
 
-/* One tile of one head's past. Behind the last position, it is repeated up to a multiple of LANES. */
-struct tile {
-    const f32 *keys[TILE];
-    const f32 *values[TILE];
-};
-
-/* The running softmax of one row: the maximum score so far and the sum of exponentials relative to it. */
+/* What a row's softmax has come to: the largest score so far and, by lanes, the sum of exponentials relative to it. */
 struct running {
     float maximum;
-    double sum;
+    dvec sum;
 };
 
-/* The addresses of positions [p0, p0 + count), walking the cache a block at a time. */
-static void find_tile(struct tile *tile, const struct kv_cache *cache, int64_t sequence, int64_t h, int64_t p0,
-                      int64_t count)
+/* Rows of one sequence, as one head sees them; q and out are row 0's. */
+struct queries {
+    const f32 *q;
+    f32 *out;
+    const i32 *positions;
+    int64_t sequence, head, count;
+    float scale;
+};
+
+struct buffers {
+    float accumulated[ACCUMULATED] __attribute__((aligned(64)));
+    float scores[ROWS * TILE] __attribute__((aligned(64)));
+    float widened[WIDENED] __attribute__((aligned(64)));
+    int64_t depths[ROWS];
+    struct running running[ROWS];
+};
+
+/* sums[i] (+)= x[i] . w for each of `rows` rows, w [depth, w_stride] elements of the cache's type: one group of rows
+ * widens half precision as it goes, several share what is widened once. `depths`, in rising order and the last equal
+ * to `depth`, says how many inputs count for each row; null for all. `coming` is what will be needed next. */
+struct operands {
+    const f32 *x;
+    int64_t x_stride;
+    const char *w;
+    int64_t w_stride, depth;
+    const int64_t *depths;
+    f32 *sums;
+    int64_t sums_stride;
+    int add;
+    const char *coming;
+};
+
+INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, float *widened)
 {
-    const int64_t size = cache->block_positions;
-    int64_t i = 0;
-    while (i < count) {
-        const f32 *key = key_row(cache, sequence, p0 + i, h);
-        const int64_t left = size - (p0 + i) % size;
-        const int64_t end = left < count - i ? i + left : count;
-        for (; i < end; i++, key += cache->D) {
-            tile->keys[i] = key;
-            tile->values[i] = key + value_offset(cache);
-        }
+    struct tile tile = {.x_stride = o->x_stride, .w = o->w, .w_stride = o->w_stride, .depth = o->depth,
+                        .sums_stride = o->sums_stride, .add = o->add, .coming = o->coming};
+    if (rows_count <= TILE_ROWS) {
+        const int lines = type == ISTHMUS_TYPE_F32 ? 4 : 2;
+#define CALL(t, rows)      \
+    tile.x = o->x;         \
+    tile.sums = o->sums;   \
+    run_tile(&tile, type, rows, o->w_stride, lines);
+        FOR_ROW_GROUPS(rows_count, CALL)
+#undef CALL
+        return;
     }
-    for (; i % LANES != 0; i++) {
-        tile->keys[i] = tile->keys[count - 1];
-        tile->values[i] = tile->values[count - 1];
+    const int64_t piece = type == ISTHMUS_TYPE_F32 ? o->depth : WIDENED / o->w_stride;
+    for (int64_t k0 = 0; k0 < o->depth; k0 += piece) {
+        const int64_t k1 = o->depth - k0 < piece ? o->depth : k0 + piece;
+        const char *part = o->w + k0 * o->w_stride * element_bytes(type);
+        tile.w = part;
+        if (type != ISTHMUS_TYPE_F32) {
+            widen(widened, part, type, k1 - k0, o->w_stride);
+            tile.w = widened;
+        }
+        tile.add = o->add || k0 > 0;
+#define CALL(t, rows)                                                \
+    const int64_t end = o->depths ? o->depths[t + rows - 1] : k1;    \
+    tile.x = o->x + t * o->x_stride + k0;                            \
+    tile.sums = o->sums + t * o->sums_stride;                        \
+    tile.depth = (end < k1 ? end : k1) - k0;                         \
+    if (tile.depth > 0)                                              \
+        run_tile(&tile, ISTHMUS_TYPE_F32, rows, o->w_stride, 0);
+        FOR_ROW_GROUPS(rows_count, CALL)
+#undef CALL
     }
 }
 
-/* scores[i] = scale * q . keys[i] for i in [0, count), and -inf behind them up to a multiple of LANES; returns the
- * largest. With fetch, the values are fetched meanwhile, which will be needed next. */
-INLINE float score(float *scores, const struct tile *tile, const f32 *q, int64_t D, int64_t count, float scale,
-                   int fetch)
+/* Turns a row's scores of one tile, of which `count` are of positions that it sees, into exponentials, zero for the
+ * others, and scales what the row has accumulated so far down to their maximum. */
+static void weigh(float *scores, int64_t count, float scale, struct running *running, float *accumulated,
+                  int64_t channels)
 {
     vec largest = v_set(-INFINITY);
-    for (int64_t i = 0; i < count; i += LANES) {
-        vec products[LANES];
-        for (int j = 0; j < LANES; j += SCORE_ROWS) {
-            const f32 *const *keys = tile->keys + i + j;
-            vec sum[SCORE_ROWS] = {{0}};
-            int64_t d = 0;
-            for (; d + LANES <= D; d += LANES) {
-                const vec query = v_load(q + d);
-                if (fetch)
-                    for (int r = 0; r < SCORE_ROWS; r++)
-                        __builtin_prefetch((const char *)(tile->values[i + j + r] + d), 0, 2);
-                for (int r = 0; r < SCORE_ROWS; r++)
-                    sum[r] = v_fma(query, v_load(keys[r] + d), sum[r]);
-            }
-            if (d < D) {
-                const vec query = v_load_part(q + d, D - d);
-                for (int r = 0; r < SCORE_ROWS; r++)
-                    sum[r] = v_fma(query, v_load_part(keys[r] + d, D - d), sum[r]);
-            }
-            for (int r = 0; r < SCORE_ROWS; r++)
-                products[j + r] = sum[r];
-        }
-        v_store(scores + i, v_sums(products) * scale);
-        for (int64_t beyond = count; beyond < i + LANES; beyond++)
-            scores[beyond] = -INFINITY;
-        largest = v_max(v_load(scores + i), largest);
+    vmask lane;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = i;
+    for (int64_t i = 0; i < TILE; i += LANES) {
+        const vec seen = v_select(lane + (int32_t)i < (int32_t)count, v_load(scores + i) * scale, v_set(-INFINITY));
+        v_store(scores + i, seen);
+        largest = v_max(seen, largest);
     }
-    return v_largest(largest);
-}
-
-/* out[d] = out[d] * decay + sum over i of weights[i] * values[i][d], for `vectors` vectors from d; with part > 0 for
- * the first part lanes of one vector. */
-INLINE void add_values(f32 *out, const struct tile *tile, const float *weights, int64_t count, float decay, int64_t d,
-                       int vectors, int64_t part)
-{
-    vec sum[WIDE] = {{0}};
-    for (int64_t i = 0; i < count; i++) {
-        const vec weight = v_set(weights[i]);
-        const f32 *value = tile->values[i] + d;
-        for (int j = 0; j < vectors; j++)
-            sum[j] = v_fma(weight, part ? v_load_part(value, part) : v_load(value + j * LANES), sum[j]);
-    }
-    for (int j = 0; j < vectors; j++) {
-        f32 *o = out + d + j * LANES;
-        if (part)
-            v_store_part(o, v_fma(v_load_part(o, part), v_set(decay), sum[j]), part);
-        else
-            v_store(o, v_fma(v_load(o), v_set(decay), sum[j]));
-    }
-}
-
-/* Takes one row through one tile of count positions. out holds the sum of the values so far, weighted relative to
- * the running maximum. fetch: whether the row is the first to use the tile. */
-static void attend(f32 *out, struct running *running, const struct tile *tile, const f32 *q, int64_t D, int64_t count,
-                   float scale, int fetch)
-{
-    float weights[TILE];
-    const float largest = fetch ? score(weights, tile, q, D, count, scale, 1)
-                                : score(weights, tile, q, D, count, scale, 0);
-    const float maximum = largest > running->maximum ? largest : running->maximum;
+    const float most = v_largest(largest);
+    const float maximum = most > running->maximum ? most : running->maximum;
     /* While every score is -inf, -inf - -inf would turn weights of zero into NaN. */
     const float shift = maximum == -INFINITY ? 0.0f : maximum;
 
-    double sum = 0;
-    for (int64_t i = 0; i < count; i += LANES) {
-        v_store(weights + i, v_exp(v_load(weights + i) - shift));
-        sum += d_sum(d_load(weights + i) + d_load(weights + i + DLANES));
+    dvec sum = {0};
+    for (int64_t i = 0; i < TILE; i += LANES) {
+        v_store(scores + i, v_exp(v_load(scores + i) - shift));
+        sum += d_load(scores + i) + d_load(scores + i + DLANES);
     }
     const float decay = v_exp(v_set(running->maximum - shift))[0];
     running->sum = running->sum * (double)decay + sum;
     running->maximum = maximum;
-
-    int64_t d = 0;
-    for (; d + WIDE * LANES <= D; d += WIDE * LANES)
-        add_values(out, tile, weights, count, decay, d, WIDE, 0);
-    for (; d + NARROW * LANES <= D; d += NARROW * LANES)
-        add_values(out, tile, weights, count, decay, d, NARROW, 0);
-    for (; d + LANES <= D; d += LANES)
-        add_values(out, tile, weights, count, decay, d, 1, 0);
-    if (d < D)
-        add_values(out, tile, weights, count, decay, d, 1, D - d);
+    if (decay != 1.0f)
+        for (int64_t d = 0; d < channels; d += LANES)
+            v_store(accumulated + d, v_load(accumulated + d) * decay);
 }
 
-static void divide(f32 *out, int64_t D, double sum)
+INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_t type, struct buffers *b)
 {
-    const dvec inverse = d_set(1.0 / sum);
-    int64_t d = 0;
-    for (; d + DLANES <= D; d += DLANES)
-        d_store(out + d, d_load(out + d) * inverse);
-    if (d < D)
-        d_store_part(out + d, d_load_part(out + d, D - d) * inverse, D - d);
-}
+    const int64_t D = cache->D, C = cache->H * D, channels = value_stride(D);
+    for (int64_t i = 0; i < r->count; i++)
+        b->running[i] = (struct running){-INFINITY, {0}};
+    memset(b->accumulated, 0, (size_t)(r->count * channels) * sizeof(float));
 
-/* One head of rows [t, t + rows), all of one sequence; q and out are row t's. */
-static void group(const f32 *q, f32 *out, const i32 *positions, int64_t sequence, const struct kv_cache *cache,
-                  float scale, int64_t h, int64_t rows)
-{
-    const int64_t D = cache->D, C = cache->H * D;
-    struct running running[GROUP];
-    int64_t past = 0;
-    for (int64_t r = 0; r < rows; r++) {
-        running[r] = (struct running){-INFINITY, 0.0};
-        memset(out + r * C, 0, (size_t)D * sizeof(float));
-        past = positions[r] + 1 > past ? positions[r] + 1 : past;
-    }
-
+    const int64_t past = r->positions[r->count - 1] + 1;
+    int64_t first = 0;
     for (int64_t p0 = 0; p0 < past; p0 += TILE) {
-        struct tile tile;
-        find_tile(&tile, cache, sequence, h, p0, past - p0 < TILE ? past - p0 : TILE);
-        for (int64_t r = 0; r < rows; r++) {
-            const int64_t count = positions[r] + 1 - p0;
-            if (count > 0)
-                attend(out + r * C, &running[r], &tile, q + r * 3 * C, D, count < TILE ? count : TILE, scale, r == 0);
-        }
+        while (r->positions[first] < p0)
+            first++;
+        const int64_t count = r->count - first;
+        for (int64_t i = first; i < r->count; i++)
+            b->depths[i] = r->positions[i] + 1 - p0 < TILE ? r->positions[i] + 1 - p0 : TILE;
+        const char *values = value_tile(cache, r->sequence, p0, r->head);
+        const char *next = p0 + TILE < past ? key_tile(cache, r->sequence, p0 + TILE, r->head) : values;
+        float *accumulated = b->accumulated + first * channels;
+
+        const struct operands scores = {
+            .x = r->q + first * 3 * C, .x_stride = 3 * C, .w = key_tile(cache, r->sequence, p0, r->head),
+            .w_stride = TILE, .depth = D, .sums = b->scores, .sums_stride = TILE, .coming = values};
+        product(&scores, type, count, b->widened);
+        for (int64_t i = 0; i < count; i++)
+            weigh(b->scores + i * TILE, b->depths[first + i], r->scale, &b->running[first + i],
+                  accumulated + i * channels, channels);
+        const struct operands sums = {
+            .x = b->scores, .x_stride = TILE, .w = values, .w_stride = channels, .depth = b->depths[r->count - 1],
+            .depths = b->depths + first, .sums = accumulated, .sums_stride = channels, .add = 1, .coming = next};
+        product(&sums, type, count, b->widened);
     }
 
-    for (int64_t r = 0; r < rows; r++)
-        divide(out + r * C, D, running[r].sum);
+    for (int64_t i = 0; i < r->count; i++) {
+        const dvec inverse = d_set(1.0 / d_sum(b->running[i].sum));
+        int64_t d = 0;
+        for (; d + DLANES <= D; d += DLANES)
+            d_store(r->out + i * C + d, d_load(b->accumulated + i * channels + d) * inverse);
+        if (d < D)
+            d_store_part(r->out + i * C + d, d_load_part(b->accumulated + i * channels + d, D - d) * inverse, D - d);
+    }
 }
 
 void KERNEL(attention)(const f32 *restrict qkv, f32 *restrict out, const i32 *positions, const i32 *sequences,
                        const struct kv_cache *cache, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
 {
+    struct buffers buffers;
     const int64_t D = cache->D, C = cache->H * D;
+    const int64_t most = ACCUMULATED / value_stride(D) < ROWS ? ACCUMULATED / value_stride(D) : ROWS;
     for (int64_t h = h0; h < h1; h++)
         for (int64_t t = t0, rows; t < t1; t += rows) {
-            for (rows = 1; rows < GROUP && t + rows < t1 && sequences[t + rows] == sequences[t];)
+            for (rows = 1; rows < most && t + rows < t1 && sequences[t + rows] == sequences[t];)
                 rows++;
-            group(qkv + t * 3 * C + h * D, out + t * C + h * D, positions + t, sequences[t], cache, scale, h, rows);
+            const struct queries queries = {qkv + t * 3 * C + h * D, out + t * C + h * D, positions + t, sequences[t],
+                                            h, rows, scale};
+            if (cache->type == ISTHMUS_TYPE_F32)
+                attend(&queries, cache, ISTHMUS_TYPE_F32, &buffers);
+            else
+                attend(&queries, cache, ISTHMUS_TYPE_F16, &buffers);
         }
 }

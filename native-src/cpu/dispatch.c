@@ -10,10 +10,11 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "quantized.h"
 
-#define TABLE(suffix)                                                                                      \
-    {embedding##suffix, layer_norm##suffix, bias_activation##suffix, residual_add##suffix, matmul##suffix, \
-     softmax##suffix,   append_kv##suffix,  attention##suffix}
+#define TABLE(suffix)                                                                                           \
+    {pack##suffix,     embedding##suffix, layer_norm##suffix, matmul##suffix,   matmul_quantized##suffix,       \
+     quantize##suffix, softmax##suffix,   append_kv##suffix,  attention##suffix}
 
 /* The build defines HAVE_<LEVEL> for each level that the compiler could build. */
 DECLARE_KERNELS(_baseline)
@@ -26,13 +27,25 @@ static const struct kernels AVX2 = TABLE(_avx2);
 DECLARE_KERNELS(_avx512)
 static const struct kernels AVX512 = TABLE(_avx512);
 #endif
+#ifdef HAVE_VNNI
+DECLARE_KERNELS(_vnni)
+static const struct kernels VNNI = TABLE(_vnni);
+#endif
 #ifdef HAVE_NEON
 DECLARE_KERNELS(_neon)
 static const struct kernels NEON = TABLE(_neon);
 #endif
 
+#if defined HAVE_AVX512 || defined HAVE_VNNI
+static int has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 /* The level's kernels, or null where this build or this machine has none. The compiler's own check asks both the CPU
- * and, by XGETBV, whether the operating system saves the registers. */
+ * and, by XGETBV, whether the operating system saves the registers. Every CPU with AVX2 has F16C. */
 static const struct kernels *kernels_of(int32_t level)
 {
     switch (level) {
@@ -44,10 +57,11 @@ static const struct kernels *kernels_of(int32_t level)
 #endif
 #ifdef HAVE_AVX512
     case ISTHMUS_LEVEL_AVX512:
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
-                   ? &AVX512
-                   : 0;
+        return has_avx512() ? &AVX512 : 0;
+#endif
+#ifdef HAVE_VNNI
+    case ISTHMUS_LEVEL_VNNI:
+        return has_avx512() && __builtin_cpu_supports("avx512vnni") ? &VNNI : 0;
 #endif
 #ifdef HAVE_NEON
     case ISTHMUS_LEVEL_NEON: /* part of every arm64 machine */
@@ -103,21 +117,67 @@ int32_t isthmus_level_supported(int32_t level)
 
 int32_t isthmus_best_level(void)
 {
-    static const int32_t fastest_first[] = {ISTHMUS_LEVEL_AVX512, ISTHMUS_LEVEL_AVX2, ISTHMUS_LEVEL_NEON};
-    for (int i = 0; i < 3; i++)
+    static const int32_t fastest_first[] = {ISTHMUS_LEVEL_VNNI, ISTHMUS_LEVEL_AVX512, ISTHMUS_LEVEL_AVX2,
+                                            ISTHMUS_LEVEL_NEON};
+    for (int i = 0; i < 4; i++)
         if (kernels_of(fastest_first[i]))
             return fastest_first[i];
     return ISTHMUS_LEVEL_BASELINE;
 }
 
-int32_t isthmus_embedding(int32_t level, const float *wte, const float *wpe, const int32_t *tokens,
+static int is_type(int32_t type)
+{
+    return ISTHMUS_TYPE_F32 <= type && type <= ISTHMUS_TYPE_Q4;
+}
+
+static int is_quantized(int32_t type)
+{
+    return type == ISTHMUS_TYPE_INT8 || type == ISTHMUS_TYPE_Q4;
+}
+
+/* Whether [begin, end) of `size` inputs or columns begins at a multiple of `block` and ends at one or at the end. */
+static int is_whole(int64_t begin, int64_t end, int64_t size, int64_t block)
+{
+    return is_range(begin, end) && end <= size && begin % block == 0 && (end % block == 0 || end == size);
+}
+
+/* Whether a packed matrix's size can be addressed; no type takes more than four bytes and a half a weight. */
+static int matrix_fits(int64_t K, int64_t N)
+{
+    return K > 0 && N > 0 && fits(K, N, 4);
+}
+
+int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N)
+{
+    RETURN_INVALID_UNLESS(is_type(type) && matrix_fits(K, N))
+    return rounded_up(N, ISTHMUS_PANEL) / ISTHMUS_PANEL * panel_bytes(type, K);
+}
+
+int64_t isthmus_quantized_row_bytes(int32_t type, int64_t K)
+{
+    RETURN_INVALID_UNLESS(is_quantized(type) && matrix_fits(K, 1))
+    return quantized_row_bytes(type, K);
+}
+
+int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K,
+                     int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1)
+{
+    KERNELS_OR_RETURN(level)
+    RETURN_INVALID_UNLESS(weights && matrix && is_type(type) && matrix_fits(K, N))
+    RETURN_INVALID_UNLESS(layout == ISTHMUS_LAYOUT_IN_OUT || layout == ISTHMUS_LAYOUT_OUT_IN)
+    RETURN_INVALID_UNLESS(is_whole(k0, k1, K, block_inputs(type)) && is_whole(n0, n1, N, ISTHMUS_PANEL))
+    kernels->pack(weights, layout, type, matrix, K, k0, k1, n0, n1);
+    return ISTHMUS_OK;
+}
+
+int32_t isthmus_embedding(int32_t level, const void *wte, int32_t type, const float *wpe, const int32_t *tokens,
                           const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(wte && wpe && tokens && positions && x && C > 0 && is_range(t0, t1))
-    RETURN_INVALID_UNLESS(fits(V, C, 1) && fits(P, C, 1) && fits(t1, C, 1))
+    RETURN_INVALID_UNLESS(wte && wpe && tokens && positions && x && is_type(type) && is_range(t0, t1))
+    RETURN_INVALID_UNLESS(matrix_fits(C, V) && fits(P, C, 1) && fits(t1, C, 1))
     RETURN_INVALID_UNLESS(all_below(tokens, t0, t1, V) && all_below(positions, t0, t1, P))
-    kernels->embedding(wte, wpe, tokens, positions, x, C, t0, t1);
+    kernels->embedding(wte, type, wpe, tokens, positions, x, C, t0, t1);
     return ISTHMUS_OK;
 }
 
@@ -131,32 +191,25 @@ int32_t isthmus_layer_norm(int32_t level, const float *x, const float *weight, c
     return ISTHMUS_OK;
 }
 
-int32_t isthmus_bias_activation(int32_t level, float *x, const float *bias, int32_t activation, int64_t T, int64_t N,
-                                int64_t n0, int64_t n1)
+int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type, const float *bias, int32_t activation,
+                       int32_t store, float *out, int64_t K, int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(x && is_range(n0, n1) && n1 <= N && fits(T, N, 1))
+    RETURN_INVALID_UNLESS(x && w && out && is_type(type) && matrix_fits(K, N) && is_whole(n0, n1, N, ISTHMUS_PANEL))
+    RETURN_INVALID_UNLESS(is_range(t0, t1) && fits(t1, rounded_up(K, ISTHMUS_Q4_BLOCK), 2) && fits(t1, N, 1))
     RETURN_INVALID_UNLESS(ISTHMUS_ACT_NONE <= activation && activation <= ISTHMUS_ACT_RELU)
-    kernels->bias_activation(x, bias, activation, T, N, n0, n1);
+    RETURN_INVALID_UNLESS(store == ISTHMUS_STORE || (store == ISTHMUS_ADD && activation == ISTHMUS_ACT_NONE))
+    const struct epilogue epilogue = {bias, activation, store == ISTHMUS_ADD, out};
+    (is_quantized(type) ? kernels->matmul_quantized : kernels->matmul)(x, w, type, &epilogue, K, N, t0, t1, n0, n1);
     return ISTHMUS_OK;
 }
 
-int32_t isthmus_residual_add(int32_t level, float *x, const float *y, int64_t C, int64_t t0, int64_t t1)
+int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(x && y && C > 0 && is_range(t0, t1) && fits(t1, C, 1))
-    kernels->residual_add(x, y, C, t0, t1);
-    return ISTHMUS_OK;
-}
-
-int32_t isthmus_matmul(int32_t level, const float *x, const float *w, float *out, int32_t layout, int64_t T, int64_t K,
-                       int64_t N, int64_t n0, int64_t n1)
-{
-    KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(x && w && out && K > 0 && is_range(n0, n1) && n1 <= N)
-    RETURN_INVALID_UNLESS(0 <= T && T <= ISTHMUS_MATMUL_MAX_ROWS && fits(T, K, 1) && fits(K, N, 1) && fits(T, N, 1))
-    RETURN_INVALID_UNLESS(layout == ISTHMUS_LAYOUT_IN_OUT || layout == ISTHMUS_LAYOUT_OUT_IN)
-    kernels->matmul(x, w, out, layout, T, K, N, n0, n1);
+    RETURN_INVALID_UNLESS(x && q && is_quantized(type) && K > 0 && is_range(t0, t1))
+    RETURN_INVALID_UNLESS(fits(t1, rounded_up(K, ISTHMUS_Q4_BLOCK), 2))
+    kernels->quantize(x, type, q, K, t0, t1);
     return ISTHMUS_OK;
 }
 
@@ -169,21 +222,22 @@ int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t 
 }
 
 /* Whether the cache's sizes are sound and rows [t0, t1) lie in blocks that exist: the block of each row's own
- * position, or with `past` those of all positions up to it. */
+ * position, or with `past` those of all positions up to it, and in order. */
 static int cache_is_sound(const struct kv_cache *cache, const i32 *positions, const i32 *sequences, int64_t t0,
                           int64_t t1, int past)
 {
-    int64_t floats;
-    if (cache->H <= 0 || cache->D <= 0 || cache->block_positions <= 0 || cache->layer_offset < 0 ||
-        !fits(cache->H, cache->D, 3) || !fits(cache->H * cache->D, cache->block_positions, 2) ||
-        __builtin_add_overflow(cache->layer_offset, 2 * cache->H * cache->D * cache->block_positions, &floats) ||
-        !fits(floats, 1, 1) || !is_range(t0, t1) || !fits(t1, cache->H * cache->D, 3))
+    if ((cache->type != ISTHMUS_TYPE_F32 && cache->type != ISTHMUS_TYPE_F16) || cache->H <= 0 || cache->D <= 0 ||
+        cache->D > ISTHMUS_MOST_HEAD_CHANNELS || cache->layer_offset < 0 ||
+        !fits(cache->H, value_stride(cache->D), 3 * ISTHMUS_CACHE_BLOCK) || !is_range(t0, t1) ||
+        !fits(t1, cache->H * cache->D, 3))
         return 0;
     for (int64_t t = t0; t < t1; t++) {
         if (positions[t] < 0 || sequences[t] < 0 || cache->block_start[sequences[t]] < 0)
             return 0;
+        if (past && t > t0 && sequences[t] == sequences[t - 1] && positions[t] <= positions[t - 1])
+            return 0;
         const u64 *blocks = cache->blocks + cache->block_start[sequences[t]];
-        const int64_t last = positions[t] / cache->block_positions;
+        const int64_t last = positions[t] / ISTHMUS_CACHE_BLOCK;
         for (int64_t block = past ? 0 : last; block <= last; block++)
             if (!blocks[block])
                 return 0;
@@ -192,11 +246,11 @@ static int cache_is_sound(const struct kv_cache *cache, const i32 *positions, co
 }
 
 int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences,
-                          const uint64_t *blocks, const int64_t *block_start, int64_t block_positions,
-                          int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
+                          const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset,
+                          int64_t H, int64_t D, int64_t t0, int64_t t1)
 {
     KERNELS_OR_RETURN(level)
-    const struct kv_cache cache = {blocks, block_start, block_positions, layer_offset, H, D};
+    const struct kv_cache cache = {blocks, block_start, type, layer_offset, H, D};
     RETURN_INVALID_UNLESS(qkv && positions && sequences && blocks && block_start)
     RETURN_INVALID_UNLESS(cache_is_sound(&cache, positions, sequences, t0, t1, 0))
     kernels->append_kv(qkv, positions, sequences, &cache, t0, t1);
@@ -204,12 +258,12 @@ int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positi
 }
 
 int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions,
-                          const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start,
-                          int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0,
-                          int64_t t1, int64_t h0, int64_t h1)
+                          const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type,
+                          int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0,
+                          int64_t h1)
 {
     KERNELS_OR_RETURN(level)
-    const struct kv_cache cache = {blocks, block_start, block_positions, layer_offset, H, D};
+    const struct kv_cache cache = {blocks, block_start, type, layer_offset, H, D};
     RETURN_INVALID_UNLESS(qkv && out && positions && sequences && blocks && block_start && isfinite(scale))
     RETURN_INVALID_UNLESS(is_range(h0, h1) && h1 <= H && cache_is_sound(&cache, positions, sequences, t0, t1, 1))
     kernels->attention(qkv, out, positions, sequences, &cache, scale, t0, t1, h0, h1);

@@ -10,21 +10,29 @@
 struct kv_cache {
     const u64 *blocks;
     const i64 *block_start;
-    int64_t block_positions;
+    int32_t type;
     int64_t layer_offset;
     int64_t H;
     int64_t D;
 };
 
-typedef void embedding_kernel(const f32 *wte, const f32 *wpe, const i32 *tokens, const i32 *positions, f32 *x,
-                              int64_t C, int64_t t0, int64_t t1);
+/* What a matrix product does with its sums; out is [T, N]. */
+struct epilogue {
+    const f32 *bias;
+    int32_t activation;
+    int add;
+    f32 *out;
+};
+
+typedef void pack_kernel(const f32 *weights, int32_t layout, int32_t type, char *matrix, int64_t K, int64_t k0,
+                         int64_t k1, int64_t n0, int64_t n1);
+typedef void embedding_kernel(const char *wte, int32_t type, const f32 *wpe, const i32 *tokens, const i32 *positions,
+                              f32 *x, int64_t C, int64_t t0, int64_t t1);
 typedef void layer_norm_kernel(const f32 *x, const f32 *weight, const f32 *bias, f32 *out, int64_t C, double epsilon,
                                int64_t t0, int64_t t1);
-typedef void bias_activation_kernel(f32 *x, const f32 *bias, int32_t activation, int64_t T, int64_t N, int64_t n0,
-                                    int64_t n1);
-typedef void residual_add_kernel(f32 *x, const f32 *y, int64_t C, int64_t t0, int64_t t1);
-typedef void matmul_kernel(const f32 *x, const f32 *w, f32 *out, int32_t layout, int64_t T, int64_t K, int64_t N,
-                           int64_t n0, int64_t n1);
+typedef void matmul_kernel(const void *x, const void *w, int32_t type, const struct epilogue *epilogue, int64_t K,
+                           int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1);
+typedef void quantize_kernel(const f32 *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1);
 typedef void softmax_kernel(f32 *x, int64_t N, int64_t t0, int64_t t1);
 typedef void append_kv_kernel(const f32 *qkv, const i32 *positions, const i32 *sequences,
                               const struct kv_cache *cache, int64_t t0, int64_t t1);
@@ -33,24 +41,26 @@ typedef void attention_kernel(const f32 *qkv, f32 *out, const i32 *positions, co
                               int64_t h1);
 
 struct kernels {
+    pack_kernel *pack;
     embedding_kernel *embedding;
     layer_norm_kernel *layer_norm;
-    bias_activation_kernel *bias_activation;
-    residual_add_kernel *residual_add;
     matmul_kernel *matmul;
+    matmul_kernel *matmul_quantized;
+    quantize_kernel *quantize;
     softmax_kernel *softmax;
     append_kv_kernel *append_kv;
     attention_kernel *attention;
 };
 
-#define DECLARE_KERNELS(suffix)                     \
-    embedding_kernel embedding##suffix;             \
-    layer_norm_kernel layer_norm##suffix;           \
-    bias_activation_kernel bias_activation##suffix; \
-    residual_add_kernel residual_add##suffix;       \
-    matmul_kernel matmul##suffix;                   \
-    softmax_kernel softmax##suffix;                 \
-    append_kv_kernel append_kv##suffix;             \
+#define DECLARE_KERNELS(suffix)            \
+    pack_kernel pack##suffix;              \
+    embedding_kernel embedding##suffix;    \
+    layer_norm_kernel layer_norm##suffix;  \
+    matmul_kernel matmul##suffix;          \
+    matmul_kernel matmul_quantized##suffix; \
+    quantize_kernel quantize##suffix;      \
+    softmax_kernel softmax##suffix;        \
+    append_kv_kernel append_kv##suffix;    \
     attention_kernel attention##suffix;
 
 /* The name of a kernel at the level being compiled: KERNEL(matmul) is matmul_avx2. */
@@ -63,17 +73,26 @@ struct kernels {
 DECLARE_KERNELS_OF(SUFFIX)
 #endif
 
-/* Where the keys of position p of a sequence begin for head h; the values lie value_offset(cache) floats on. */
-INLINE f32 *key_row(const struct kv_cache *cache, int64_t sequence, int64_t p, int64_t h)
+/* D', the distance of two positions' values. */
+INLINE int64_t value_stride(int64_t D)
 {
-    const int64_t size = cache->block_positions;
-    f32 *block = (f32 *)(uintptr_t)cache->blocks[cache->block_start[sequence] + p / size];
-    return block + cache->layer_offset + (h * size + p % size) * cache->D;
+    return (D + 15) / 16 * 16;
 }
 
-INLINE int64_t value_offset(const struct kv_cache *cache)
+/* The keys [D, ISTHMUS_CACHE_BLOCK] of head h in the block of position p. */
+INLINE char *key_tile(const struct kv_cache *cache, int64_t sequence, int64_t p, int64_t h)
 {
-    return cache->H * cache->block_positions * cache->D;
+    const int64_t element = cache->type == ISTHMUS_TYPE_F32 ? 4 : 2;
+    char *block = (char *)(uintptr_t)cache->blocks[cache->block_start[sequence] + p / ISTHMUS_CACHE_BLOCK];
+    return block + cache->layer_offset + h * cache->D * ISTHMUS_CACHE_BLOCK * element;
+}
+
+/* The values [ISTHMUS_CACHE_BLOCK, D'] of head h in the block of position p. */
+INLINE char *value_tile(const struct kv_cache *cache, int64_t sequence, int64_t p, int64_t h)
+{
+    const int64_t element = cache->type == ISTHMUS_TYPE_F32 ? 4 : 2;
+    const int64_t keys = cache->H * cache->D * ISTHMUS_CACHE_BLOCK;
+    return key_tile(cache, sequence, p, 0) + (keys + h * ISTHMUS_CACHE_BLOCK * value_stride(cache->D)) * element;
 }
 
 #endif

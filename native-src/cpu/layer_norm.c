@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "simd_double.h"
 
 /* The sum of (x - centre)^power over a row, power 1 or 2, in double: two chains a lane, then pairwise. */
 INLINE double sum_of_powers(const f32 *x, int64_t C, double centre, int power)

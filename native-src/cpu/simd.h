@@ -18,7 +18,9 @@
 
 #include "isthmus.h"
 
-#if LEVEL == ISTHMUS_LEVEL_AVX512
+#define IS_AVX512 (LEVEL == ISTHMUS_LEVEL_AVX512 || LEVEL == ISTHMUS_LEVEL_VNNI)
+
+#if IS_AVX512
 #include <immintrin.h>
 #define VECTOR_BYTES 64
 #elif LEVEL == ISTHMUS_LEVEL_AVX2
@@ -38,6 +40,7 @@ enum { LANES = VECTOR_BYTES / 4, DLANES = VECTOR_BYTES / 8 };
 /* Vectors of LANES floats and of DLANES doubles, and the integers of the same width, for bits and masks. */
 typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t vmask __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint8_t vbytes __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint32_t vbits __attribute__((vector_size(VECTOR_BYTES)));
 typedef double dvec __attribute__((vector_size(VECTOR_BYTES)));
 typedef int64_t dmask __attribute__((vector_size(VECTOR_BYTES)));
@@ -47,6 +50,7 @@ typedef float half_vec __attribute__((vector_size(VECTOR_BYTES / 2)));
 /* A float, and the other element types of the interface, that may lie at any address: tensors in a mapped file
  * are rarely aligned. Access through these is defined for every address, and as fast. */
 typedef float f32 __attribute__((aligned(1)));
+typedef uint16_t u16 __attribute__((aligned(1)));
 typedef int32_t i32 __attribute__((aligned(1)));
 typedef int64_t i64 __attribute__((aligned(1)));
 typedef uint64_t u64 __attribute__((aligned(1)));
@@ -73,7 +77,7 @@ INLINE void v_store(f32 *p, vec v)
 /* The first n lanes, 0 < n < LANES, from memory; the others are zero and their memory is not touched. */
 INLINE vec v_load_part(const f32 *p, int64_t n)
 {
-#if LEVEL == ISTHMUS_LEVEL_AVX512
+#if IS_AVX512
     return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 #elif LEVEL == ISTHMUS_LEVEL_AVX2
     const vmask lane = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -87,7 +91,7 @@ INLINE vec v_load_part(const f32 *p, int64_t n)
 
 INLINE void v_store_part(f32 *p, vec v, int64_t n)
 {
-#if LEVEL == ISTHMUS_LEVEL_AVX512
+#if IS_AVX512
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
 #elif LEVEL == ISTHMUS_LEVEL_AVX2
     const vmask lane = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -100,7 +104,7 @@ INLINE void v_store_part(f32 *p, vec v, int64_t n)
 /* a * b + c, rounded once where the level has FMA. */
 INLINE vec v_fma(vec a, vec b, vec c)
 {
-#if LEVEL == ISTHMUS_LEVEL_AVX512
+#if IS_AVX512
     return _mm512_fmadd_ps(a, b, c);
 #elif LEVEL == ISTHMUS_LEVEL_AVX2
     return _mm256_fmadd_ps(a, b, c);
@@ -126,7 +130,7 @@ INLINE vec v_max(vec a, vec b)
  * Transposing while adding costs about three instructions a sum; one sum by itself would cost ten. */
 INLINE vec v_sums(const vec rows[LANES])
 {
-#if LEVEL == ISTHMUS_LEVEL_AVX512
+#if IS_AVX512
     __m512 pair[8], quad[4], oct[2];
     for (int i = 0; i < 8; i++)
         pair[i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]) + _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
@@ -201,100 +205,6 @@ INLINE vec v_exp(vec x)
     const vbits first = biased >> 1;
     const vbits second = biased - first;
     return e * (vec)(first << 23) * (vec)(second << 23);
-}
-
-/* ---- double, for sums and functions whose rounding must not show in a float ---- */
-
-INLINE dvec d_set(double x)
-{
-    return x - (dvec){0};
-}
-
-/* DLANES floats, widened. */
-INLINE dvec d_load(const f32 *p)
-{
-    half_vec v;
-    memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, dvec);
-}
-
-/* As v_load_part: the first n floats, 0 < n < DLANES, the other lanes zero. */
-INLINE dvec d_load_part(const f32 *p, int64_t n)
-{
-    half_vec v = {0};
-    memcpy(&v, p, (size_t)n * sizeof(float));
-    return __builtin_convertvector(v, dvec);
-}
-
-/* Rounds to DLANES floats. */
-INLINE void d_store(f32 *p, dvec v)
-{
-    const half_vec h = __builtin_convertvector(v, half_vec);
-    memcpy(p, &h, sizeof h);
-}
-
-INLINE void d_store_part(f32 *p, dvec v, int64_t n)
-{
-    const half_vec h = __builtin_convertvector(v, half_vec);
-    memcpy(p, &h, (size_t)n * sizeof(float));
-}
-
-INLINE dvec d_fma(dvec a, dvec b, dvec c)
-{
-#if LEVEL == ISTHMUS_LEVEL_AVX512
-    return _mm512_fmadd_pd(a, b, c);
-#elif LEVEL == ISTHMUS_LEVEL_AVX2
-    return _mm256_fmadd_pd(a, b, c);
-#elif LEVEL == ISTHMUS_LEVEL_NEON
-    return (dvec)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
-#else
-    return a * b + c;
-#endif
-}
-
-INLINE dvec d_select(dmask m, dvec yes, dvec no)
-{
-    return (dvec)((m & (dmask)yes) | (~m & (dmask)no));
-}
-
-INLINE double d_sum(dvec v)
-{
-    double lane[DLANES];
-    memcpy(lane, &v, sizeof v);
-    for (int width = DLANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            lane[i] += lane[i + width];
-    return lane[0];
-}
-
-/* e^x to a relative 1e-11: far below a float's rounding. 0 below -709, inf above 709.4, NaN for NaN. As v_exp, with
- * the Taylor series to r^9 / 9! and one factor 2^n, whose exponent field becomes 0's or infinity's at the ends. */
-INLINE dvec d_exp(dvec x)
-{
-    const double round_to_int = 6755399441055744.0; /* 1.5 * 2^52 */
-    const double ln2_hi = 0x1.62e42feep-1, ln2_lo = 0x1.a39ef35793c76p-33;
-
-    x = d_select(x < -1023 * ln2_hi, d_set(-1023 * ln2_hi), x);
-    x = d_select(x > 1024 * ln2_hi, d_set(1024 * ln2_hi), x);
-
-    const dvec shifted = d_fma(x, d_set(1.4426950408889634), d_set(round_to_int));
-    const dvec n = shifted - round_to_int;
-    dvec r = d_fma(n, d_set(-ln2_hi), x);
-    r = d_fma(n, d_set(-ln2_lo), r);
-
-    dvec e = d_set(1.0 / 362880);
-    e = d_fma(e, r, d_set(1.0 / 40320));
-    e = d_fma(e, r, d_set(1.0 / 5040));
-    e = d_fma(e, r, d_set(1.0 / 720));
-    e = d_fma(e, r, d_set(1.0 / 120));
-    e = d_fma(e, r, d_set(1.0 / 24));
-    e = d_fma(e, r, d_set(1.0 / 6));
-    e = d_fma(e, r, d_set(0.5));
-    e = d_fma(e, r, d_set(1.0));
-    e = d_fma(e, r, d_set(1.0));
-
-    const dbits biased = (dbits)shifted - (dbits)d_set(round_to_int) + 1023u;
-    return e * (dvec)(biased << 52);
 }
 
 #endif

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "simd_double.h"
 
 INLINE float row_maximum(const f32 *x, int64_t N)
 {

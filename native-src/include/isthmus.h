@@ -4,7 +4,7 @@
  * Shapes are named with the same letters everywhere:
  *   T rows of a batch, C channels, H heads, D = C / H channels of a head, K inputs and N outputs of a
  *   matrix product, V vocabulary, P positions of the model's context.
- * All tensors are dense, row-major float32; no alignment is assumed.
+ * Tensors are dense, row-major float32 unless said otherwise; no alignment is assumed.
  *
  * Every kernel
  *   - takes the instruction-set level to run at as its first argument (isthmus_best_level() unless a test
@@ -22,18 +22,19 @@
 extern "C" {
 #endif
 
-#define ISTHMUS_ABI_VERSION 1
+#define ISTHMUS_ABI_VERSION 2
 
 /* Statuses. */
 #define ISTHMUS_OK 0
 #define ISTHMUS_INVALID (-1)     /* an argument is null, negative or out of range; nothing was written */
 #define ISTHMUS_UNSUPPORTED (-2) /* this CPU or this build lacks the level asked for */
 
-/* Levels. NEON is the only one besides BASELINE on arm64; AVX2 and AVX512 the only ones on x86-64. */
+/* Levels. NEON is the only one besides BASELINE on arm64; the others belong to x86-64. */
 #define ISTHMUS_LEVEL_BASELINE 0
-#define ISTHMUS_LEVEL_AVX2 1   /* AVX2, FMA */
+#define ISTHMUS_LEVEL_AVX2 1   /* AVX2, FMA, F16C */
 #define ISTHMUS_LEVEL_AVX512 2 /* AVX-512 F, BW, DQ, VL */
 #define ISTHMUS_LEVEL_NEON 3
+#define ISTHMUS_LEVEL_VNNI 4 /* AVX-512 F, BW, DQ, VL, VNNI */
 
 /* Activations, by transformers' names. */
 #define ISTHMUS_ACT_NONE 0
@@ -41,12 +42,29 @@ extern "C" {
 #define ISTHMUS_ACT_GELU_ERF 2  /* gelu: x/2 (1 + erf(x / sqrt 2)) */
 #define ISTHMUS_ACT_RELU 3
 
-/* Layouts of a weight matrix. */
+/* Layouts of a weight matrix in a checkpoint. */
 #define ISTHMUS_LAYOUT_IN_OUT 0 /* [K, N], as GPT-2's Conv1D stores it */
 #define ISTHMUS_LAYOUT_OUT_IN 1 /* [N, K], as nn.Linear and the tied embedding store it */
 
-/* The most rows that isthmus_matmul takes in one call. */
-#define ISTHMUS_MATMUL_MAX_ROWS 16
+/*
+ * Packed weight matrices. The N columns lie in panels of ISTHMUS_PANEL, each panel's K inputs one after another, so
+ * that a product reads its weights in one stream. Columns and inputs that only fill up a panel or block are zero.
+ *
+ *   F32, F16, BF16   [K][64] elements a panel
+ *   INT8             blocks of 256 inputs: [64 inputs / 4][64][4] bytes (fewer in the last block), each a weight's
+ *                    round(w / scale) + 128, |round| <= 127, then the columns' scales, float32 [64]
+ *   Q4               blocks of 32 inputs: [4][64][4] bytes, byte (i, n, j) with input 8i + j in its low and
+ *                    8i + 4 + j in its high half, each round(w / scale) + 8, then the columns' scales, float16 [64]
+ */
+#define ISTHMUS_TYPE_F32 0
+#define ISTHMUS_TYPE_F16 1
+#define ISTHMUS_TYPE_BF16 2
+#define ISTHMUS_TYPE_INT8 3
+#define ISTHMUS_TYPE_Q4 4
+
+#define ISTHMUS_PANEL 64
+#define ISTHMUS_INT8_BLOCK 256
+#define ISTHMUS_Q4_BLOCK 32
 
 /* The ABI version this library was built with; callers refuse one that is not ISTHMUS_ABI_VERSION. */
 int32_t isthmus_abi_version(void);
@@ -57,8 +75,24 @@ int32_t isthmus_level_supported(int32_t level);
 /* The fastest level that is supported. */
 int32_t isthmus_best_level(void);
 
-/* x[t] = wte[tokens[t]] + wpe[positions[t]] for t in [t0, t1).  wte [V, C], wpe [P, C], x [T, C]. */
-int32_t isthmus_embedding(int32_t level, const float *wte, const float *wpe, const int32_t *tokens,
+/* Zeroed memory from the operating system, in large pages where it has them to give; null where it has none. */
+void *isthmus_map_memory(int64_t bytes);
+
+/* Gives memory of isthmus_map_memory back. */
+int32_t isthmus_unmap_memory(void *memory, int64_t bytes);
+
+/* The bytes of a packed matrix; ISTHMUS_INVALID where the type is unknown or a size is not positive or too large. */
+int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N);
+
+/* Packs inputs [k0, k1) of columns [n0, n1) of a matrix. `weights` holds just these, [k1 - k0, n1 - n0] or the
+ * transposed by layout. k0 and n0 are multiples of the type's block and of ISTHMUS_PANEL; k1 and n1 too, or K and N.
+ * The panels' filling is written as well. A scale is NaN where one of its weights is not finite. */
+int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K,
+                     int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1);
+
+/* x[t] = column tokens[t] of wte + wpe[positions[t]] for t in [t0, t1).  wte a packed matrix of K = C, N = V;
+ * wpe [P, C], x [T, C]. */
+int32_t isthmus_embedding(int32_t level, const void *wte, int32_t type, const float *wpe, const int32_t *tokens,
                           const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0,
                           int64_t t1);
 
@@ -67,42 +101,52 @@ int32_t isthmus_embedding(int32_t level, const float *wte, const float *wpe, con
 int32_t isthmus_layer_norm(int32_t level, const float *x, const float *weight, const float *bias, float *out,
                            int64_t C, double epsilon, int64_t t0, int64_t t1);
 
-/* x[t, n] = activation(x[t, n] + bias[n]) for t in [0, T), n in [n0, n1).  x [T, N]; bias [N] or null. */
-int32_t isthmus_bias_activation(int32_t level, float *x, const float *bias, int32_t activation, int64_t T,
-                                int64_t N, int64_t n0, int64_t n1);
+/* What a product's sum becomes. */
+#define ISTHMUS_STORE 0 /* out = activation(sum + bias) */
+#define ISTHMUS_ADD 1   /* out += sum + bias; the activation must be NONE */
 
-/* x[t] += y[t] for t in [t0, t1).  x, y [T, C]. */
-int32_t isthmus_residual_add(int32_t level, float *x, const float *y, int64_t C, int64_t t0, int64_t t1);
+/* sum = x[t] . column n of w for t in [t0, t1), n in [n0, n1), n0 a multiple of ISTHMUS_PANEL, n1 too or N.
+ * x [T, K] as float32; for INT8 and Q4 in the form of isthmus_quantize. w a packed matrix; bias [N] or null;
+ * out [T, N]. An element's value does not depend on the other rows. */
+int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type, const float *bias,
+                       int32_t activation, int32_t store, float *out, int64_t K, int64_t N, int64_t t0, int64_t t1,
+                       int64_t n0, int64_t n1);
 
-/* out[t, n] = sum over k of x[t, k] * w(k, n), for t in [0, T), n in [n0, n1), T <= ISTHMUS_MATMUL_MAX_ROWS.
- * x [T, K]; w [K, N] or [N, K] by layout; out [T, N].  Each weight is read once for all rows. */
-int32_t isthmus_matmul(int32_t level, const float *x, const float *w, float *out, int32_t layout, int64_t T,
-                       int64_t K, int64_t N, int64_t n0, int64_t n1);
+/*
+ * A row of activations for products with INT8 or Q4 weights: K signed bytes round(x / scale), |round| <= 127, filled up
+ * with zeros to a multiple of 32, and then for each of the weights' blocks of inputs its scale, float32, and the
+ * integer sum of its bytes times -128 (INT8) or -8 (Q4), int32, which takes the weights' offset out of a product.
+ */
+int64_t isthmus_quantized_row_bytes(int32_t type, int64_t K);
+
+/* q[t] = x[t] in that form for t in [t0, t1).  x [T, K]. */
+int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1);
 
 /* x[t] = softmax(x[t]) for t in [t0, t1), with the row's maximum subtracted and the sum in double.  x [T, N]. */
 int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t t1);
 
 /*
- * The KV cache as the kernels see it. A sequence's past lies in blocks of block_positions positions; each
- * block holds, for one layer at layer_offset floats from its start, keys [H, block_positions, D] and then
- * values [H, block_positions, D]. blocks holds the blocks' addresses for all sequences, one after another;
- * those of sequence s begin at blocks[block_start[s]]. Position p of s is row p % block_positions of its block
- * p / block_positions.
+ * The KV cache as the kernels see it. A sequence's past lies in blocks of ISTHMUS_CACHE_BLOCK positions; each block
+ * holds, for one layer at layer_offset bytes from its start, keys [H, D, ISTHMUS_CACHE_BLOCK] and then values
+ * [H, ISTHMUS_CACHE_BLOCK, D'], where D' is D rounded up to a multiple of 16; the elements are F32 or F16. blocks holds
+ * the blocks' addresses for all sequences, one after another; those of sequence s begin at blocks[block_start[s]].
  */
+#define ISTHMUS_CACHE_BLOCK 64
+#define ISTHMUS_MOST_HEAD_CHANNELS 4096 /* the largest D */
 
 /* Copies the keys and values of rows [t0, t1) of qkv [T, 3C] (q, k, v side by side) to their positions in the
  * cache: row t belongs to sequence sequences[t] at position positions[t]. */
 int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences,
-                          const uint64_t *blocks, const int64_t *block_start, int64_t block_positions,
-                          int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1);
+                          const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset,
+                          int64_t H, int64_t D, int64_t t0, int64_t t1);
 
 /* Causal attention of the queries in rows [t0, t1) of qkv [T, 3C], heads [h0, h1), over the cached positions
- * 0..positions[t] of the row's own sequence: out[t, h] = softmax(scale * q . keys) . values.  out [T, C].
- * One pass with a running maximum and sum, so no score buffer is needed. */
+ * 0..positions[t] of the row's own sequence: out[t, h] = softmax(scale * q . keys) . values.  out [T, C]. The rows of a
+ * sequence stand together, in the order of their positions. */
 int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions,
-                          const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start,
-                          int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, float scale,
-                          int64_t t0, int64_t t1, int64_t h0, int64_t h1);
+                          const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type,
+                          int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0,
+                          int64_t h1);
 
 #ifdef __cplusplus
 }

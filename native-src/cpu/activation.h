@@ -1,4 +1,8 @@
-#include "kernels.h"
+/* The activations, in double. */
+#ifndef ISTHMUS_ACTIVATION_H
+#define ISTHMUS_ACTIVATION_H
+
+#include "simd_double.h"
 
 /*
  * x/2 (1 + tanh u) = x / (1 + e^-2u), u = sqrt(2/pi) (x + 0.044715 x^3). The right side has no cancellation for
@@ -52,37 +56,4 @@ INLINE dvec activate(dvec x, int32_t activation)
     }
 }
 
-/* Row by row with the activation known to the compiler. */
-INLINE void rows(f32 *x, const f32 *bias, int32_t activation, int64_t T, int64_t N, int64_t n0, int64_t n1)
-{
-    for (int64_t t = 0; t < T; t++) {
-        f32 *row = x + t * N;
-        int64_t n = n0;
-        for (; n + DLANES <= n1; n += DLANES) {
-            const dvec b = bias ? d_load(bias + n) : d_set(0.0);
-            d_store(row + n, activate(d_load(row + n) + b, activation));
-        }
-        if (n < n1) {
-            const dvec b = bias ? d_load_part(bias + n, n1 - n) : d_set(0.0);
-            d_store_part(row + n, activate(d_load_part(row + n, n1 - n) + b, activation), n1 - n);
-        }
-    }
-}
-
-void KERNEL(bias_activation)(f32 *x, const f32 *bias, int32_t activation, int64_t T, int64_t N, int64_t n0,
-                             int64_t n1)
-{
-    switch (activation) {
-    case ISTHMUS_ACT_GELU_TANH:
-        rows(x, bias, ISTHMUS_ACT_GELU_TANH, T, N, n0, n1);
-        break;
-    case ISTHMUS_ACT_GELU_ERF:
-        rows(x, bias, ISTHMUS_ACT_GELU_ERF, T, N, n0, n1);
-        break;
-    case ISTHMUS_ACT_RELU:
-        rows(x, bias, ISTHMUS_ACT_RELU, T, N, n0, n1);
-        break;
-    default:
-        rows(x, bias, ISTHMUS_ACT_NONE, T, N, n0, n1);
-    }
-}
+#endif

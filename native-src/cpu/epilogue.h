@@ -1,0 +1,46 @@
+/* What becomes of a panel's sums: bias, activation and residual, while they are in the first-level cache. */
+#ifndef ISTHMUS_EPILOGUE_H
+#define ISTHMUS_EPILOGUE_H
+
+#include "activation.h"
+#include "kernels.h"
+
+/* One row with activation and mode known to the compiler. */
+INLINE void finish_row(f32 *out, const float *sums, const f32 *bias, int32_t activation, int add, int64_t count)
+{
+    int64_t n = 0;
+    for (; n + DLANES <= count; n += DLANES) {
+        const dvec b = bias ? d_load(bias + n) : d_set(0.0);
+        const dvec value = activate(d_load(sums + n) + b, activation);
+        d_store(out + n, add ? d_load(out + n) + value : value);
+    }
+    if (n < count) {
+        const int64_t part = count - n;
+        const dvec b = bias ? d_load_part(bias + n, part) : d_set(0.0);
+        const dvec value = activate(d_load_part(sums + n, part) + b, activation);
+        d_store_part(out + n, add ? d_load_part(out + n, part) + value : value, part);
+    }
+}
+
+/* out[t, n] for rows [t0, t0 + rows) and the columns below N of the panel from n on, whose sums are [rows, 64]. */
+INLINE void finish_panel(const struct epilogue *e, const float *sums, int64_t t0, int64_t rows, int64_t n, int64_t N)
+{
+    const int64_t count = N - n < ISTHMUS_PANEL ? N - n : ISTHMUS_PANEL;
+    const f32 *bias = e->bias ? e->bias + n : 0;
+    for (int64_t t = 0; t < rows; t++) {
+        f32 *out = e->out + (t0 + t) * N + n;
+        const float *row = sums + t * ISTHMUS_PANEL;
+        if (e->add)
+            finish_row(out, row, bias, ISTHMUS_ACT_NONE, 1, count);
+        else if (e->activation == ISTHMUS_ACT_NONE)
+            finish_row(out, row, bias, ISTHMUS_ACT_NONE, 0, count);
+        else if (e->activation == ISTHMUS_ACT_GELU_TANH)
+            finish_row(out, row, bias, ISTHMUS_ACT_GELU_TANH, 0, count);
+        else if (e->activation == ISTHMUS_ACT_GELU_ERF)
+            finish_row(out, row, bias, ISTHMUS_ACT_GELU_ERF, 0, count);
+        else
+            finish_row(out, row, bias, ISTHMUS_ACT_RELU, 0, count);
+    }
+}
+
+#endif

@@ -1,0 +1,173 @@
+/*
+ * Matrix products with weights of 8 and 4 bits. Activations come as signed bytes (quantize.c); products of bytes are
+ * added up exactly in integers over a block of inputs, and the blocks' sums, times both scales, in float. Weights are
+ * stored with an offset, as unsigned bytes, which is what the dot-product instructions take; a row's sums begin at what
+ * the offset will have added.
+ *
+ * An element's value depends on its row and column alone.
+ */
+#include "epilogue.h"
+#include "quantized.h"
+#include "tile.h"
+
+enum {
+    ROWS = 16 * TILE_ROWS,
+
+    INT8_STEP = 4 * PANEL, /* bytes of four inputs */
+    Q4_STEP = 4 * PANEL,   /* bytes of eight inputs */
+
+    /* How far ahead weights are fetched: what memory delivers while it is asked. */
+    Q4_AHEAD = 4 * Q4_BLOCK_BYTES,
+
+    /* Both the integers of a block and the floats of all blocks stay in registers. */
+    Q4_ROWS = IS_AVX512 ? 3 : 2,
+};
+
+struct product {
+    const char *q;
+    int64_t row_bytes;
+    const uint8_t *w;
+    int64_t K, N;
+    struct epilogue epilogue;
+};
+
+/* sums[i, n] (+)= one INT8 block: `steps` steps of four inputs; x and blocks are row i = 0's. */
+INLINE void int8_tile(const struct product *p, const int8_t *x, const struct row_block *blocks, const uint8_t *w,
+                      int64_t steps, float *sums, int add, int rows, int width, const uint8_t *coming, int lines)
+{
+    const f32 *scales = (const f32 *)(const void *)(w + steps * INT8_STEP);
+    for (int64_t column = 0; column < PANEL; column += width * LANES) {
+        vmask sum[TILE_ROWS][ALONE_WIDTH];
+        UNROLL for (int i = 0; i < rows; i++) {
+            const struct row_block *block = (const void *)((const char *)blocks + i * p->row_bytes);
+            UNROLL for (int j = 0; j < width; j++)
+                sum[i][j] = block->start - (vmask){0};
+        }
+
+        for (int64_t s = 0; s < steps; s++) {
+            vbytes weight[ALONE_WIDTH];
+            UNROLL for (int j = 0; j < width; j++)
+                weight[j] = b_load(w + s * INT8_STEP + (column + j * LANES) * 4);
+            if (column == 0)
+                UNROLL for (int j = 0; j < lines; j++)
+                    __builtin_prefetch(coming + s * INT8_STEP + j * LINE_BYTES, 0, 2);
+            UNROLL for (int i = 0; i < rows; i++) {
+                const vmask input = b_set4(x + i * p->row_bytes + s * 4);
+                UNROLL for (int j = 0; j < width; j++)
+                    sum[i][j] = b_dot(sum[i][j], weight[j], input);
+            }
+        }
+
+        UNROLL for (int i = 0; i < rows; i++) {
+            const struct row_block *block = (const void *)((const char *)blocks + i * p->row_bytes);
+            UNROLL for (int j = 0; j < width; j++) {
+                float *to = sums + i * PANEL + column + j * LANES;
+                const vec scale = block->scale * v_load(scales + column + j * LANES);
+                v_store(to, v_fma(v_of_ints(sum[i][j]), scale, add ? v_load(to) : v_set(0)));
+            }
+        }
+    }
+}
+
+INLINE void int8_panel(const struct product *p, int64_t t0, int64_t rows_count, int64_t n, float *sums)
+{
+    const uint8_t *w = p->w + n / PANEL * panel_bytes(ISTHMUS_TYPE_INT8, p->K);
+    int64_t block = 0;
+    for (int64_t k0 = 0; k0 < p->K; k0 += ISTHMUS_INT8_BLOCK, block++) {
+        const int64_t depth = p->K - k0 < ISTHMUS_INT8_BLOCK ? p->K - k0 : ISTHMUS_INT8_BLOCK;
+        const int64_t steps = (depth + 3) / 4;
+        const uint8_t *next = w + steps * INT8_STEP + PANEL * (int64_t)sizeof(float);
+#define TILE(t, rows)                                                                                     \
+    const char *q = p->q + (t0 + t) * p->row_bytes;                                                       \
+    const int8_t *x = (const int8_t *)q + k0;                                                             \
+    const struct row_block *blocks = row_blocks(q, p->K) + block;                                         \
+    if (rows == 1 && group == 0)                                                                          \
+        int8_tile(p, x, blocks, w, steps, sums, block > 0, 1, ALONE_WIDTH, next, INT8_STEP / LINE_BYTES); \
+    else if (group == 0)                                                                                  \
+        int8_tile(p, x, blocks, w, steps, sums, block > 0, rows, TILE_WIDTH, next, INT8_STEP / LINE_BYTES); \
+    else                                                                                                  \
+        int8_tile(p, x, blocks, w, steps, sums + t * PANEL, block > 0, rows, TILE_WIDTH, 0, 0);
+        FOR_ROW_GROUPS(rows_count, TILE)
+#undef TILE
+        w = next;
+    }
+}
+
+/* sums[i, n] = all Q4 blocks of a panel. */
+INLINE void q4_tile(const struct product *p, const char *q, const uint8_t *w, float *sums, int rows, int width)
+{
+    for (int64_t column = 0; column < PANEL; column += width * LANES) {
+        vec total[Q4_ROWS][ALONE_WIDTH];
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int j = 0; j < width; j++)
+                total[i][j] = (vec){0};
+
+        const uint8_t *block = w;
+        const int8_t *x = (const int8_t *)q;
+        const struct row_block *blocks = row_blocks(q, p->K);
+        for (int64_t k0 = 0; k0 < p->K; k0 += ISTHMUS_Q4_BLOCK) {
+            vmask sum[Q4_ROWS][ALONE_WIDTH];
+            UNROLL for (int i = 0; i < rows; i++) {
+                const struct row_block *row = (const void *)((const char *)blocks + i * p->row_bytes);
+                UNROLL for (int j = 0; j < width; j++)
+                    sum[i][j] = row->start - (vmask){0};
+            }
+            UNROLL for (int s = 0; s < ISTHMUS_Q4_BLOCK / 8; s++) {
+                UNROLL for (int j = 0; j < width; j++) {
+                    const vbytes both = b_load(block + s * Q4_STEP + (column + j * LANES) * 4);
+                    const vbytes low = both & 15, high = b_high_halves(both);
+                    UNROLL for (int i = 0; i < rows; i++) {
+                        const int8_t *inputs = x + i * p->row_bytes + s * 8;
+                        sum[i][j] = b_dot(sum[i][j], low, b_set4(inputs));
+                        sum[i][j] = b_dot(sum[i][j], high, b_set4(inputs + 4));
+                    }
+                }
+            }
+            const u16 *scales = (const u16 *)(const void *)(block + ISTHMUS_Q4_BLOCK / 8 * Q4_STEP);
+            UNROLL for (int i = 0; i < rows; i++) {
+                const struct row_block *row = (const void *)((const char *)blocks + i * p->row_bytes);
+                UNROLL for (int j = 0; j < width; j++) {
+                    const vec scale = row->scale * v_load_f16(scales + column + j * LANES);
+                    total[i][j] = v_fma(v_of_ints(sum[i][j]), scale, total[i][j]);
+                }
+            }
+            if (column == 0) {
+                const uint8_t *coming = block + Q4_AHEAD;
+                UNROLL for (int j = 0; j < Q4_BLOCK_BYTES / LINE_BYTES; j++)
+                    __builtin_prefetch(coming + j * LINE_BYTES, 0, 2);
+            }
+            block += Q4_BLOCK_BYTES;
+            x += ISTHMUS_Q4_BLOCK;
+            blocks++;
+        }
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int j = 0; j < width; j++)
+                v_store(sums + i * PANEL + column + j * LANES, total[i][j]);
+    }
+}
+
+INLINE void q4_panel(const struct product *p, int64_t t0, int64_t rows_count, int64_t n, float *sums)
+{
+    const uint8_t *w = p->w + n / PANEL * panel_bytes(ISTHMUS_TYPE_Q4, p->K);
+    int64_t t = 0;
+    for (; t + Q4_ROWS <= rows_count; t += Q4_ROWS)
+        q4_tile(p, p->q + (t0 + t) * p->row_bytes, w, sums + t * PANEL, Q4_ROWS, TILE_WIDTH);
+    for (; t < rows_count; t++)
+        q4_tile(p, p->q + (t0 + t) * p->row_bytes, w, sums + t * PANEL, 1, TILE_WIDTH);
+}
+
+void KERNEL(matmul_quantized)(const void *q, const void *w, int32_t type, const struct epilogue *epilogue, int64_t K,
+                              int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
+{
+    float sums[ROWS * PANEL] __attribute__((aligned(LINE_BYTES)));
+    const struct product product = {q, quantized_row_bytes(type, K), w, K, N, *epilogue};
+    for (int64_t t = t0; t < t1; t += ROWS)
+        for (int64_t n = n0; n < n1; n += PANEL) {
+            const int64_t rows = t1 - t < ROWS ? t1 - t : ROWS;
+            if (type == ISTHMUS_TYPE_INT8)
+                int8_panel(&product, t, rows, n, sums);
+            else
+                q4_panel(&product, t, rows, n, sums);
+            finish_panel(epilogue, sums, t, rows, n, N);
+        }
+}
