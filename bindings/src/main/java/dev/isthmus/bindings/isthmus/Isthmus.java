@@ -26,10 +26,10 @@ public class Isthmus extends Isthmus$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibraries.lookup(NativeLibrary.ISTHMUS);
 
-    private static final int ISTHMUS_ABI_VERSION = (int)1L;
+    private static final int ISTHMUS_ABI_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_ABI_VERSION 1
+     * #define ISTHMUS_ABI_VERSION 2
      * }
      */
     public static int ISTHMUS_ABI_VERSION() {
@@ -79,6 +79,15 @@ public class Isthmus extends Isthmus$shared {
      */
     public static int ISTHMUS_LEVEL_NEON() {
         return ISTHMUS_LEVEL_NEON;
+    }
+    private static final int ISTHMUS_LEVEL_VNNI = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_LEVEL_VNNI 4
+     * }
+     */
+    public static int ISTHMUS_LEVEL_VNNI() {
+        return ISTHMUS_LEVEL_VNNI;
     }
     private static final int ISTHMUS_ACT_NONE = (int)0L;
     /**
@@ -134,14 +143,113 @@ public class Isthmus extends Isthmus$shared {
     public static int ISTHMUS_LAYOUT_OUT_IN() {
         return ISTHMUS_LAYOUT_OUT_IN;
     }
-    private static final int ISTHMUS_MATMUL_MAX_ROWS = (int)16L;
+    private static final int ISTHMUS_TYPE_F32 = (int)0L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_MATMUL_MAX_ROWS 16
+     * #define ISTHMUS_TYPE_F32 0
      * }
      */
-    public static int ISTHMUS_MATMUL_MAX_ROWS() {
-        return ISTHMUS_MATMUL_MAX_ROWS;
+    public static int ISTHMUS_TYPE_F32() {
+        return ISTHMUS_TYPE_F32;
+    }
+    private static final int ISTHMUS_TYPE_F16 = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_TYPE_F16 1
+     * }
+     */
+    public static int ISTHMUS_TYPE_F16() {
+        return ISTHMUS_TYPE_F16;
+    }
+    private static final int ISTHMUS_TYPE_BF16 = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_TYPE_BF16 2
+     * }
+     */
+    public static int ISTHMUS_TYPE_BF16() {
+        return ISTHMUS_TYPE_BF16;
+    }
+    private static final int ISTHMUS_TYPE_INT8 = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_TYPE_INT8 3
+     * }
+     */
+    public static int ISTHMUS_TYPE_INT8() {
+        return ISTHMUS_TYPE_INT8;
+    }
+    private static final int ISTHMUS_TYPE_Q4 = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_TYPE_Q4 4
+     * }
+     */
+    public static int ISTHMUS_TYPE_Q4() {
+        return ISTHMUS_TYPE_Q4;
+    }
+    private static final int ISTHMUS_PANEL = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_PANEL 64
+     * }
+     */
+    public static int ISTHMUS_PANEL() {
+        return ISTHMUS_PANEL;
+    }
+    private static final int ISTHMUS_INT8_BLOCK = (int)256L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_INT8_BLOCK 256
+     * }
+     */
+    public static int ISTHMUS_INT8_BLOCK() {
+        return ISTHMUS_INT8_BLOCK;
+    }
+    private static final int ISTHMUS_Q4_BLOCK = (int)32L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_Q4_BLOCK 32
+     * }
+     */
+    public static int ISTHMUS_Q4_BLOCK() {
+        return ISTHMUS_Q4_BLOCK;
+    }
+    private static final int ISTHMUS_STORE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_STORE 0
+     * }
+     */
+    public static int ISTHMUS_STORE() {
+        return ISTHMUS_STORE;
+    }
+    private static final int ISTHMUS_ADD = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_ADD 1
+     * }
+     */
+    public static int ISTHMUS_ADD() {
+        return ISTHMUS_ADD;
+    }
+    private static final int ISTHMUS_CACHE_BLOCK = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_CACHE_BLOCK 64
+     * }
+     */
+    public static int ISTHMUS_CACHE_BLOCK() {
+        return ISTHMUS_CACHE_BLOCK;
+    }
+    private static final int ISTHMUS_MOST_HEAD_CHANNELS = (int)4096L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_MOST_HEAD_CHANNELS 4096
+     * }
+     */
+    public static int ISTHMUS_MOST_HEAD_CHANNELS() {
+        return ISTHMUS_MOST_HEAD_CHANNELS;
     }
 
     private static class isthmus_abi_version {
@@ -320,11 +428,265 @@ public class Isthmus extends Isthmus$shared {
         }
     }
 
+    private static class isthmus_map_memory {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_POINTER,
+            Isthmus.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_map_memory");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void *isthmus_map_memory(int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor isthmus_map_memory$descriptor() {
+        return isthmus_map_memory.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void *isthmus_map_memory(int64_t bytes)
+     * }
+     */
+    public static MethodHandle isthmus_map_memory$handle() {
+        return isthmus_map_memory.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void *isthmus_map_memory(int64_t bytes)
+     * }
+     */
+    public static MemorySegment isthmus_map_memory$address() {
+        return isthmus_map_memory.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void *isthmus_map_memory(int64_t bytes)
+     * }
+     */
+    public static MemorySegment isthmus_map_memory(long bytes) {
+        var mh$ = isthmus_map_memory.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_map_memory", bytes);
+            }
+            return (MemorySegment)mh$.invokeExact(bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_unmap_memory {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_unmap_memory");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_unmap_memory(void *memory, int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor isthmus_unmap_memory$descriptor() {
+        return isthmus_unmap_memory.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_unmap_memory(void *memory, int64_t bytes)
+     * }
+     */
+    public static MethodHandle isthmus_unmap_memory$handle() {
+        return isthmus_unmap_memory.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_unmap_memory(void *memory, int64_t bytes)
+     * }
+     */
+    public static MemorySegment isthmus_unmap_memory$address() {
+        return isthmus_unmap_memory.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_unmap_memory(void *memory, int64_t bytes)
+     * }
+     */
+    public static int isthmus_unmap_memory(MemorySegment memory, long bytes) {
+        var mh$ = isthmus_unmap_memory.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_unmap_memory", memory, bytes);
+            }
+            return (int)mh$.invokeExact(memory, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_matrix_bytes {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_INT,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_matrix_bytes");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N)
+     * }
+     */
+    public static FunctionDescriptor isthmus_matrix_bytes$descriptor() {
+        return isthmus_matrix_bytes.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N)
+     * }
+     */
+    public static MethodHandle isthmus_matrix_bytes$handle() {
+        return isthmus_matrix_bytes.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N)
+     * }
+     */
+    public static MemorySegment isthmus_matrix_bytes$address() {
+        return isthmus_matrix_bytes.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N)
+     * }
+     */
+    public static long isthmus_matrix_bytes(int type, long K, long N) {
+        var mh$ = isthmus_matrix_bytes.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_matrix_bytes", type, K, N);
+            }
+            return (long)mh$.invokeExact(type, K, N);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_pack {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_INT,
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_pack");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K, int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1)
+     * }
+     */
+    public static FunctionDescriptor isthmus_pack$descriptor() {
+        return isthmus_pack.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K, int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1)
+     * }
+     */
+    public static MethodHandle isthmus_pack$handle() {
+        return isthmus_pack.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K, int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1)
+     * }
+     */
+    public static MemorySegment isthmus_pack$address() {
+        return isthmus_pack.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K, int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1)
+     * }
+     */
+    public static int isthmus_pack(int level, MemorySegment weights, int layout, int type, MemorySegment matrix, long K, long N, long k0, long k1, long n0, long n1) {
+        var mh$ = isthmus_pack.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_pack", level, weights, layout, type, matrix, K, N, k0, k1, n0, n1);
+            }
+            return (int)mh$.invokeExact(level, weights, layout, type, matrix, K, N, k0, k1, n0, n1);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class isthmus_embedding {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Isthmus.C_INT,
             Isthmus.C_INT,
             Isthmus.C_POINTER,
+            Isthmus.C_INT,
             Isthmus.C_POINTER,
             Isthmus.C_POINTER,
             Isthmus.C_POINTER,
@@ -344,7 +706,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t isthmus_embedding(int32_t level, const float *wte, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
+     * int32_t isthmus_embedding(int32_t level, const void *wte, int32_t type, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
      * }
      */
     public static FunctionDescriptor isthmus_embedding$descriptor() {
@@ -354,7 +716,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t isthmus_embedding(int32_t level, const float *wte, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
+     * int32_t isthmus_embedding(int32_t level, const void *wte, int32_t type, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
      * }
      */
     public static MethodHandle isthmus_embedding$handle() {
@@ -364,7 +726,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t isthmus_embedding(int32_t level, const float *wte, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
+     * int32_t isthmus_embedding(int32_t level, const void *wte, int32_t type, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
      * }
      */
     public static MemorySegment isthmus_embedding$address() {
@@ -373,16 +735,16 @@ public class Isthmus extends Isthmus$shared {
 
     /**
      * {@snippet lang=c :
-     * int32_t isthmus_embedding(int32_t level, const float *wte, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
+     * int32_t isthmus_embedding(int32_t level, const void *wte, int32_t type, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
      * }
      */
-    public static int isthmus_embedding(int level, MemorySegment wte, MemorySegment wpe, MemorySegment tokens, MemorySegment positions, MemorySegment x, long V, long P, long C, long t0, long t1) {
+    public static int isthmus_embedding(int level, MemorySegment wte, int type, MemorySegment wpe, MemorySegment tokens, MemorySegment positions, MemorySegment x, long V, long P, long C, long t0, long t1) {
         var mh$ = isthmus_embedding.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("isthmus_embedding", level, wte, wpe, tokens, positions, x, V, P, C, t0, t1);
+                traceDowncall("isthmus_embedding", level, wte, type, wpe, tokens, positions, x, V, P, C, t0, t1);
             }
-            return (int)mh$.invokeExact(level, wte, wpe, tokens, positions, x, V, P, C, t0, t1);
+            return (int)mh$.invokeExact(level, wte, type, wpe, tokens, positions, x, V, P, C, t0, t1);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -458,146 +820,18 @@ public class Isthmus extends Isthmus$shared {
         }
     }
 
-    private static class isthmus_bias_activation {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Isthmus.C_INT,
-            Isthmus.C_INT,
-            Isthmus.C_POINTER,
-            Isthmus.C_POINTER,
-            Isthmus.C_INT,
-            Isthmus.C_LONG_LONG,
-            Isthmus.C_LONG_LONG,
-            Isthmus.C_LONG_LONG,
-            Isthmus.C_LONG_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_bias_activation");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int32_t isthmus_bias_activation(int32_t level, float *x, const float *bias, int32_t activation, int64_t T, int64_t N, int64_t n0, int64_t n1)
-     * }
-     */
-    public static FunctionDescriptor isthmus_bias_activation$descriptor() {
-        return isthmus_bias_activation.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int32_t isthmus_bias_activation(int32_t level, float *x, const float *bias, int32_t activation, int64_t T, int64_t N, int64_t n0, int64_t n1)
-     * }
-     */
-    public static MethodHandle isthmus_bias_activation$handle() {
-        return isthmus_bias_activation.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int32_t isthmus_bias_activation(int32_t level, float *x, const float *bias, int32_t activation, int64_t T, int64_t N, int64_t n0, int64_t n1)
-     * }
-     */
-    public static MemorySegment isthmus_bias_activation$address() {
-        return isthmus_bias_activation.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int32_t isthmus_bias_activation(int32_t level, float *x, const float *bias, int32_t activation, int64_t T, int64_t N, int64_t n0, int64_t n1)
-     * }
-     */
-    public static int isthmus_bias_activation(int level, MemorySegment x, MemorySegment bias, int activation, long T, long N, long n0, long n1) {
-        var mh$ = isthmus_bias_activation.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("isthmus_bias_activation", level, x, bias, activation, T, N, n0, n1);
-            }
-            return (int)mh$.invokeExact(level, x, bias, activation, T, N, n0, n1);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class isthmus_residual_add {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Isthmus.C_INT,
-            Isthmus.C_INT,
-            Isthmus.C_POINTER,
-            Isthmus.C_POINTER,
-            Isthmus.C_LONG_LONG,
-            Isthmus.C_LONG_LONG,
-            Isthmus.C_LONG_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_residual_add");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int32_t isthmus_residual_add(int32_t level, float *x, const float *y, int64_t C, int64_t t0, int64_t t1)
-     * }
-     */
-    public static FunctionDescriptor isthmus_residual_add$descriptor() {
-        return isthmus_residual_add.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int32_t isthmus_residual_add(int32_t level, float *x, const float *y, int64_t C, int64_t t0, int64_t t1)
-     * }
-     */
-    public static MethodHandle isthmus_residual_add$handle() {
-        return isthmus_residual_add.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int32_t isthmus_residual_add(int32_t level, float *x, const float *y, int64_t C, int64_t t0, int64_t t1)
-     * }
-     */
-    public static MemorySegment isthmus_residual_add$address() {
-        return isthmus_residual_add.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int32_t isthmus_residual_add(int32_t level, float *x, const float *y, int64_t C, int64_t t0, int64_t t1)
-     * }
-     */
-    public static int isthmus_residual_add(int level, MemorySegment x, MemorySegment y, long C, long t0, long t1) {
-        var mh$ = isthmus_residual_add.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("isthmus_residual_add", level, x, y, C, t0, t1);
-            }
-            return (int)mh$.invokeExact(level, x, y, C, t0, t1);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class isthmus_matmul {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Isthmus.C_INT,
             Isthmus.C_INT,
             Isthmus.C_POINTER,
             Isthmus.C_POINTER,
+            Isthmus.C_INT,
             Isthmus.C_POINTER,
             Isthmus.C_INT,
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_LONG_LONG,
             Isthmus.C_LONG_LONG,
             Isthmus.C_LONG_LONG,
             Isthmus.C_LONG_LONG,
@@ -613,7 +847,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t isthmus_matmul(int32_t level, const float *x, const float *w, float *out, int32_t layout, int64_t T, int64_t K, int64_t N, int64_t n0, int64_t n1)
+     * int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type, const float *bias, int32_t activation, int32_t store, float *out, int64_t K, int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
      * }
      */
     public static FunctionDescriptor isthmus_matmul$descriptor() {
@@ -623,7 +857,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t isthmus_matmul(int32_t level, const float *x, const float *w, float *out, int32_t layout, int64_t T, int64_t K, int64_t N, int64_t n0, int64_t n1)
+     * int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type, const float *bias, int32_t activation, int32_t store, float *out, int64_t K, int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
      * }
      */
     public static MethodHandle isthmus_matmul$handle() {
@@ -633,7 +867,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t isthmus_matmul(int32_t level, const float *x, const float *w, float *out, int32_t layout, int64_t T, int64_t K, int64_t N, int64_t n0, int64_t n1)
+     * int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type, const float *bias, int32_t activation, int32_t store, float *out, int64_t K, int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
      * }
      */
     public static MemorySegment isthmus_matmul$address() {
@@ -642,16 +876,143 @@ public class Isthmus extends Isthmus$shared {
 
     /**
      * {@snippet lang=c :
-     * int32_t isthmus_matmul(int32_t level, const float *x, const float *w, float *out, int32_t layout, int64_t T, int64_t K, int64_t N, int64_t n0, int64_t n1)
+     * int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type, const float *bias, int32_t activation, int32_t store, float *out, int64_t K, int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
      * }
      */
-    public static int isthmus_matmul(int level, MemorySegment x, MemorySegment w, MemorySegment out, int layout, long T, long K, long N, long n0, long n1) {
+    public static int isthmus_matmul(int level, MemorySegment x, MemorySegment w, int type, MemorySegment bias, int activation, int store, MemorySegment out, long K, long N, long t0, long t1, long n0, long n1) {
         var mh$ = isthmus_matmul.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("isthmus_matmul", level, x, w, out, layout, T, K, N, n0, n1);
+                traceDowncall("isthmus_matmul", level, x, w, type, bias, activation, store, out, K, N, t0, t1, n0, n1);
             }
-            return (int)mh$.invokeExact(level, x, w, out, layout, T, K, N, n0, n1);
+            return (int)mh$.invokeExact(level, x, w, type, bias, activation, store, out, K, N, t0, t1, n0, n1);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_quantized_row_bytes {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_INT,
+            Isthmus.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_quantized_row_bytes");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int64_t isthmus_quantized_row_bytes(int32_t type, int64_t K)
+     * }
+     */
+    public static FunctionDescriptor isthmus_quantized_row_bytes$descriptor() {
+        return isthmus_quantized_row_bytes.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int64_t isthmus_quantized_row_bytes(int32_t type, int64_t K)
+     * }
+     */
+    public static MethodHandle isthmus_quantized_row_bytes$handle() {
+        return isthmus_quantized_row_bytes.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int64_t isthmus_quantized_row_bytes(int32_t type, int64_t K)
+     * }
+     */
+    public static MemorySegment isthmus_quantized_row_bytes$address() {
+        return isthmus_quantized_row_bytes.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int64_t isthmus_quantized_row_bytes(int32_t type, int64_t K)
+     * }
+     */
+    public static long isthmus_quantized_row_bytes(int type, long K) {
+        var mh$ = isthmus_quantized_row_bytes.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_quantized_row_bytes", type, K);
+            }
+            return (long)mh$.invokeExact(type, K);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_quantize {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_quantize");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1)
+     * }
+     */
+    public static FunctionDescriptor isthmus_quantize$descriptor() {
+        return isthmus_quantize.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1)
+     * }
+     */
+    public static MethodHandle isthmus_quantize$handle() {
+        return isthmus_quantize.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1)
+     * }
+     */
+    public static MemorySegment isthmus_quantize$address() {
+        return isthmus_quantize.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1)
+     * }
+     */
+    public static int isthmus_quantize(int level, MemorySegment x, int type, MemorySegment q, long K, long t0, long t1) {
+        var mh$ = isthmus_quantize.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_quantize", level, x, type, q, K, t0, t1);
+            }
+            return (int)mh$.invokeExact(level, x, type, q, K, t0, t1);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -732,7 +1093,7 @@ public class Isthmus extends Isthmus$shared {
             Isthmus.C_POINTER,
             Isthmus.C_POINTER,
             Isthmus.C_POINTER,
-            Isthmus.C_LONG_LONG,
+            Isthmus.C_INT,
             Isthmus.C_LONG_LONG,
             Isthmus.C_LONG_LONG,
             Isthmus.C_LONG_LONG,
@@ -748,7 +1109,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
+     * int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
      * }
      */
     public static FunctionDescriptor isthmus_append_kv$descriptor() {
@@ -758,7 +1119,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
+     * int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
      * }
      */
     public static MethodHandle isthmus_append_kv$handle() {
@@ -768,7 +1129,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
+     * int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
      * }
      */
     public static MemorySegment isthmus_append_kv$address() {
@@ -777,16 +1138,16 @@ public class Isthmus extends Isthmus$shared {
 
     /**
      * {@snippet lang=c :
-     * int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
+     * int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset, int64_t H, int64_t D, int64_t t0, int64_t t1)
      * }
      */
-    public static int isthmus_append_kv(int level, MemorySegment qkv, MemorySegment positions, MemorySegment sequences, MemorySegment blocks, MemorySegment block_start, long block_positions, long layer_offset, long H, long D, long t0, long t1) {
+    public static int isthmus_append_kv(int level, MemorySegment qkv, MemorySegment positions, MemorySegment sequences, MemorySegment blocks, MemorySegment block_start, int type, long layer_offset, long H, long D, long t0, long t1) {
         var mh$ = isthmus_append_kv.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("isthmus_append_kv", level, qkv, positions, sequences, blocks, block_start, block_positions, layer_offset, H, D, t0, t1);
+                traceDowncall("isthmus_append_kv", level, qkv, positions, sequences, blocks, block_start, type, layer_offset, H, D, t0, t1);
             }
-            return (int)mh$.invokeExact(level, qkv, positions, sequences, blocks, block_start, block_positions, layer_offset, H, D, t0, t1);
+            return (int)mh$.invokeExact(level, qkv, positions, sequences, blocks, block_start, type, layer_offset, H, D, t0, t1);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -804,7 +1165,7 @@ public class Isthmus extends Isthmus$shared {
             Isthmus.C_POINTER,
             Isthmus.C_POINTER,
             Isthmus.C_POINTER,
-            Isthmus.C_LONG_LONG,
+            Isthmus.C_INT,
             Isthmus.C_LONG_LONG,
             Isthmus.C_LONG_LONG,
             Isthmus.C_LONG_LONG,
@@ -823,7 +1184,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
+     * int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
      * }
      */
     public static FunctionDescriptor isthmus_attention$descriptor() {
@@ -833,7 +1194,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
+     * int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
      * }
      */
     public static MethodHandle isthmus_attention$handle() {
@@ -843,7 +1204,7 @@ public class Isthmus extends Isthmus$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
+     * int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
      * }
      */
     public static MemorySegment isthmus_attention$address() {
@@ -852,16 +1213,16 @@ public class Isthmus extends Isthmus$shared {
 
     /**
      * {@snippet lang=c :
-     * int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int64_t block_positions, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
+     * int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
      * }
      */
-    public static int isthmus_attention(int level, MemorySegment qkv, MemorySegment out, MemorySegment positions, MemorySegment sequences, MemorySegment blocks, MemorySegment block_start, long block_positions, long layer_offset, long H, long D, float scale, long t0, long t1, long h0, long h1) {
+    public static int isthmus_attention(int level, MemorySegment qkv, MemorySegment out, MemorySegment positions, MemorySegment sequences, MemorySegment blocks, MemorySegment block_start, int type, long layer_offset, long H, long D, float scale, long t0, long t1, long h0, long h1) {
         var mh$ = isthmus_attention.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("isthmus_attention", level, qkv, out, positions, sequences, blocks, block_start, block_positions, layer_offset, H, D, scale, t0, t1, h0, h1);
+                traceDowncall("isthmus_attention", level, qkv, out, positions, sequences, blocks, block_start, type, layer_offset, H, D, scale, t0, t1, h0, h1);
             }
-            return (int)mh$.invokeExact(level, qkv, out, positions, sequences, blocks, block_start, block_positions, layer_offset, H, D, scale, t0, t1, h0, h1);
+            return (int)mh$.invokeExact(level, qkv, out, positions, sequences, blocks, block_start, type, layer_offset, H, D, scale, t0, t1, h0, h1);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
