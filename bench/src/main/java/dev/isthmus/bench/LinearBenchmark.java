@@ -1,15 +1,18 @@
 package dev.isthmus.bench;
 
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.cpu.CpuBackend;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -69,30 +72,36 @@ public class LinearBenchmark {
         String[] sizes = shape.split("x");
         int inputs = Integer.parseInt(sizes[0]);
         int outputs = Integer.parseInt(sizes[1]);
-        int openBlasRows = product.equals("openblas") ? 1 : CpuBackend.NEVER;
-        kernels = new CpuBackend(CpuBackend.choose().level(), openBlasRows).open(threads);
+        kernels = (product.equals("openblas") ? new CpuBackend(Optional.empty(), 1) : CpuBackend.choose()).open(threads);
         x = random(DType.F32, rows, inputs);
         out = kernels.allocate(arena, rows, outputs);
-        Linear first = new Linear(random(DType.F32, inputs, outputs), Layout.IN_OUT, null);
-        copies = new Linear[(int) (WEIGHT_BYTES / first.weight().data().byteSize())];
-        copies[0] = first;
-        for (int i = 1; i < copies.length; i++) {
-            Tensor copy = Tensor.allocate(arena, DType.F32, inputs, outputs);
-            copy.data().copyFrom(first.weight().data());
-            copies[i] = new Linear(copy, Layout.IN_OUT, null);
+        Tensor weights = random(DType.F32, inputs, outputs);
+        copies = new Linear[(int) (WEIGHT_BYTES / weights.data().byteSize())];
+        for (int i = 0; i < copies.length; i++) {
+            copies[i] = linear(kernels, weights);
         }
-        check(first);
+        check(weights);
     }
 
-    private void check(Linear linear) {
+    private Linear linear(Kernels kernels, Tensor weights) {
+        int inputs = (int) weights.dim(0);
+        int outputs = (int) weights.dim(1);
+        Matrix matrix = kernels.matrix(WeightType.F32, Layout.IN_OUT, inputs, outputs,
+                kernels.allocateWeights(arena, kernels.matrixBytes(WeightType.F32, inputs, outputs)));
+        kernels.pack(matrix, Layout.IN_OUT, weights.data(), 0, inputs, 0, outputs);
+        return new Linear(matrix, null);
+    }
+
+    private void check(Tensor weights) {
         try (Kernels reference = Backends.reference()) {
+            Linear linear = linear(reference, weights);
             Tensor wide = reference.allocate(arena, rows, linear.inputs());
             for (long i = 0; i < wide.shape().elements(); i++) {
                 wide.data().setAtIndex(ValueLayout.JAVA_DOUBLE, i, x.data().getAtIndex(ValueLayout.JAVA_FLOAT, i));
             }
             Tensor expected = reference.allocate(arena, rows, linear.outputs());
             reference.linear(wide, linear, Activation.NONE, expected);
-            kernels.linear(x, linear, Activation.NONE, out);
+            kernels.linear(x, copies[0], Activation.NONE, out);
             for (long i = 0; i < out.shape().elements(); i++) {
                 double error = Math.abs(expected.data().getAtIndex(ValueLayout.JAVA_DOUBLE, i)
                         - out.data().getAtIndex(ValueLayout.JAVA_FLOAT, i));

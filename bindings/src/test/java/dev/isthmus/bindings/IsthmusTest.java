@@ -45,11 +45,10 @@ class IsthmusTest {
     @Test
     void aBindingCallsItsFunction() {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2, 3, 4, 5, 6);
-            MemorySegment y = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 10, 20, 30, 40, 50, 60);
-            assertEquals(Isthmus.ISTHMUS_OK(),
-                    Isthmus.isthmus_residual_add(Isthmus.isthmus_best_level(), x, y, 3, 1, 2));
-            assertArrayEquals(new float[] {1, 2, 3, 44, 55, 66}, x.toArray(ValueLayout.JAVA_FLOAT));
+            MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2, 3, 5, 5, 5, 5, 5);
+            assertEquals(Isthmus.ISTHMUS_OK(), Isthmus.isthmus_softmax(Isthmus.isthmus_best_level(), x, 4, 1, 2));
+            assertArrayEquals(new float[] {1, 2, 3, 5, 0.25f, 0.25f, 0.25f, 0.25f},
+                    x.toArray(ValueLayout.JAVA_FLOAT));
         }
     }
 

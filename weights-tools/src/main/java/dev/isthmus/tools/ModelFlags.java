@@ -1,7 +1,9 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.api.BackendChoice;
+import dev.isthmus.engine.api.CacheType;
 import dev.isthmus.engine.api.ModelOptions;
+import dev.isthmus.engine.config.WeightType;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -23,9 +25,17 @@ public final class ModelFlags {
     private int threads;
 
     @Option(names = "--backend", paramLabel = "auto|cpu|reference", defaultValue = "auto",
-            description = "The kernels: cpu (OpenBLAS and C), reference (plain Java, float64, slow), or auto, the"
+            description = "The kernels: cpu (C, or Java and OpenBLAS), reference (plain Java, float64, slow), or auto, the"
                     + " fastest that works here. Default: ${DEFAULT-VALUE}.")
     private BackendChoice backend;
+
+    @Option(names = "--dtype", paramLabel = "f32|f16|bf16|int8|q4",
+            description = "How to keep the weights. Default: as the files have them.")
+    private WeightType dtype;
+
+    @Option(names = "--cache", paramLabel = "auto|f32|f16", defaultValue = "auto",
+            description = "How to keep keys and values. Default: auto, f16 where the weights are int8 or q4, else f32.")
+    private CacheType cache;
 
     /** The options for opening the model. */
     public ModelOptions options() {
@@ -33,6 +43,7 @@ public final class ModelFlags {
             throw new ParameterException(spec.commandLine(), "--threads must be >= 0 (0: one for each core), found "
                     + threads);
         }
-        return ModelOptions.DEFAULT.withBackend(backend).withThreads(threads);
+        ModelOptions options = ModelOptions.DEFAULT.withBackend(backend).withThreads(threads).withCache(cache);
+        return dtype == null ? options : options.withWeights(dtype);
     }
 }

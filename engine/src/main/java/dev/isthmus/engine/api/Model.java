@@ -9,6 +9,7 @@ import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
 import java.lang.foreign.Arena;
@@ -33,12 +34,12 @@ public final class Model implements AutoCloseable {
     private boolean closed;
 
     private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
-            Gpt2Weights weights) {
+            Gpt2Weights weights, DType cacheType) {
         this.arena = arena;
         this.config = config;
         this.tokenizer = tokenizer;
         this.kernels = kernels;
-        this.forward = new Gpt2Forward(config, weights, kernels);
+        this.forward = new Gpt2Forward(config, weights, kernels, cacheType);
     }
 
     /**
@@ -70,8 +71,9 @@ public final class Model implements AutoCloseable {
                 case AUTO, CPU -> Backends.cpu(threads);
                 case REFERENCE -> Backends.reference();
             };
-            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, arena, threads, options.loadProgress());
-            return new Model(arena, config, tokenizer, kernels, weights);
+            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
+                    options.loadProgress());
+            return new Model(arena, config, tokenizer, kernels, weights, cacheType(options.cache(), weights, kernels));
         } catch (Throwable failed) {
             if (kernels != null) {
                 kernels.close();
@@ -79,6 +81,15 @@ public final class Model implements AutoCloseable {
             arena.close();
             throw failed;
         }
+    }
+
+    private static DType cacheType(CacheType asked, Gpt2Weights weights, Kernels kernels) {
+        DType type = switch (asked) {
+            case AUTO -> weights.head().weight().type().isQuantized() ? DType.F16 : DType.F32;
+            case F32 -> DType.F32;
+            case F16 -> DType.F16;
+        };
+        return kernels.cacheTypes().contains(type) ? type : kernels.cacheTypes().getFirst();
     }
 
     /**

@@ -56,11 +56,8 @@ final class ObserverProbe implements LayerProbe {
         double[] scores = new double[positions];
         double max = Double.NEGATIVE_INFINITY;
         for (int p = 0; p < positions; p++) {
-            long from = cache.layerOffset(layer)
-                    + ((long) head * KvCache.BLOCK_POSITIONS + p % KvCache.BLOCK_POSITIONS) * query.length;
-            double[] key = doubles(cache.block(p / KvCache.BLOCK_POSITIONS), from, query.length);
             for (int d = 0; d < query.length; d++) {
-                scores[p] += query[d] * key[d];
+                scores[p] += query[d] * cache.key(layer, head, p, d);
             }
             scores[p] *= config.attentionScale(layer);
             max = Math.max(max, scores[p]);

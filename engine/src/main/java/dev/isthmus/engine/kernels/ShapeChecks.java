@@ -3,7 +3,9 @@ package dev.isthmus.engine.kernels;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -15,14 +17,31 @@ public final class ShapeChecks {
     private ShapeChecks() {}
 
     /** Checks {@link Kernels#embedding}'s arguments. */
-    public static void embedding(DType type, Tensor wte, Tensor wpe, RowBatch batch, Tensor x) {
+    public static void embedding(DType type, Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
         long channels = x.dim(1);
-        require("embedding: wte", wte, DType.F32, wte.dim(0), channels);
+        if (wte.inputs() != channels) {
+            throw new IllegalArgumentException("embedding: wte: expected " + channels + " inputs, found "
+                    + wte.inputs());
+        }
         require("embedding: wpe", wpe, DType.F32, wpe.dim(0), channels);
         require("embedding: x", x, type, batch.rows(), channels);
         for (int t = 0; t < batch.rows(); t++) {
-            Objects.checkIndex(batch.token(t), wte.dim(0));
+            Objects.checkIndex(batch.token(t), wte.outputs());
             Objects.checkIndex(batch.position(t), wpe.dim(0));
+        }
+    }
+
+    /** Checks {@link Kernels#pack}'s arguments. */
+    public static void pack(Matrix matrix, MemorySegment weights, int k0, int k1, int n0, int n1) {
+        int block = matrix.type().blockInputs();
+        boolean whole = k0 % block == 0 && (k1 % block == 0 || k1 == matrix.inputs())
+                && n0 % PackedMatrix.PANEL == 0 && (n1 % PackedMatrix.PANEL == 0 || n1 == matrix.outputs());
+        Objects.checkFromToIndex(k0, k1, matrix.inputs());
+        Objects.checkFromToIndex(n0, n1, matrix.outputs());
+        if (!whole || weights.byteSize() != (long) (k1 - k0) * (n1 - n0) * Float.BYTES) {
+            throw new IllegalArgumentException("pack: inputs " + k0 + ".." + k1 + " of " + matrix.inputs()
+                    + " and outputs " + n0 + ".." + n1 + " of " + matrix.outputs() + " are not whole blocks of a "
+                    + matrix.type() + " matrix, or are not what " + weights.byteSize() + " bytes hold");
         }
     }
 
@@ -40,27 +59,21 @@ public final class ShapeChecks {
         long rows = x.dim(0);
         require("linear: x", x, type, rows, linear.inputs());
         require("linear: out", out, type, rows, linear.outputs());
-        require("linear: weight", linear.weight(), DType.F32, linear.weight().dim(0), linear.weight().dim(1));
         if (linear.bias() != null) {
             require("linear: bias", linear.bias(), DType.F32, linear.outputs());
         }
     }
 
-    /** Checks {@link Kernels#add}'s arguments. */
-    public static void add(DType type, Tensor x, Tensor y) {
-        require("add: x", x, type, x.dim(0), x.dim(1));
-        require("add: y", y, type, x.dim(0), x.dim(1));
-    }
-
     /** Checks {@link Kernels#appendKeysAndValues}'s arguments. */
-    public static void append(DType type, Tensor qkv, RowBatch batch, int layer) {
-        long channels = cached("append", type, batch, layer);
+    public static void append(DType type, List<DType> cacheTypes, Tensor qkv, RowBatch batch, int layer) {
+        long channels = cached("append", cacheTypes, batch, layer);
         require("append: qkv", qkv, type, batch.rows(), 3 * channels);
     }
 
     /** Checks {@link Kernels#attention}'s arguments. */
-    public static void attention(DType type, Tensor qkv, RowBatch batch, int layer, Tensor out) {
-        long channels = cached("attention", type, batch, layer);
+    public static void attention(DType type, List<DType> cacheTypes, Tensor qkv, RowBatch batch, int layer,
+            Tensor out) {
+        long channels = cached("attention", cacheTypes, batch, layer);
         require("attention: qkv", qkv, type, batch.rows(), 3 * channels);
         require("attention: out", out, type, batch.rows(), channels);
     }
@@ -79,19 +92,19 @@ public final class ShapeChecks {
         require("softmax: x", x, type, x.dim(0), x.dim(1));
     }
 
-    private static long cached(String operation, DType type, RowBatch batch, int layer) {
+    private static long cached(String operation, List<DType> types, RowBatch batch, int layer) {
         KvCache first = batch.cache(0);
         for (int s = 0; s < batch.sequenceCount(); s++) {
             KvCache cache = batch.cache(s);
             int positions = cache.length() + batch.endRow(s) - batch.firstRow(s);
             if (cache.heads() != first.heads() || cache.headChannels() != first.headChannels()
                     || (long) cache.blockCount() * KvCache.BLOCK_POSITIONS < positions
-                    || cache.block(0).dtype() != type) {
+                    || cache.type() != first.type() || !types.contains(cache.type())) {
                 throw new IllegalArgumentException(operation + ": the cache of sequence " + s + " does not hold "
-                        + positions + " positions of " + first.heads() + " heads of " + first.headChannels() + " "
-                        + type + " channels");
+                        + positions + " positions of " + first.heads() + " heads of " + first.headChannels()
+                        + " channels of one of " + types);
             }
-            Objects.checkIndex(layer, cache.block(0).dim(0));
+            Objects.checkIndex(layer, cache.layers());
         }
         return (long) first.heads() * first.headChannels();
     }

@@ -7,6 +7,7 @@ import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 
@@ -20,18 +21,23 @@ public final class Gpt2Forward {
     private final Gpt2Config config;
     private final Gpt2Weights weights;
     private final Kernels kernels;
+    private final DType cacheType;
 
-    /** A transformer of these weights on these kernels. */
-    public Gpt2Forward(Gpt2Config config, Gpt2Weights weights, Kernels kernels) {
+    /**
+     * A transformer of these weights on these kernels.
+     *
+     * @param cacheType the type of keys and values in the cache, one of the kernels' {@link Kernels#cacheTypes}
+     */
+    public Gpt2Forward(Gpt2Config config, Gpt2Weights weights, Kernels kernels, DType cacheType) {
         this.config = config;
         this.weights = weights;
         this.kernels = kernels;
+        this.cacheType = cacheType;
     }
 
     /** An empty cache for one sequence; its memory comes from {@code arena}. */
     public KvCache newCache(Arena arena) {
-        return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(),
-                dims -> kernels.allocate(arena, dims));
+        return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(), cacheType, arena);
     }
 
     /** Scratch for this model's passes. */
@@ -86,13 +92,11 @@ public final class Gpt2Forward {
         kernels.appendKeysAndValues(s.qkv(), batch, layer);
         kernels.attention(s.qkv(), batch, layer, config.attentionScale(layer), s.attention());
         probe.attention(layer, s.qkv(), batch);
-        kernels.linear(s.attention(), block.attentionOutput(), Activation.NONE, h);
-        kernels.add(x, h);
+        kernels.linearAdd(s.attention(), block.attentionOutput(), x);
 
         kernels.layerNorm(x, block.feedForwardNorm(), h);
         kernels.linear(h, block.feedForwardInput(), config.activation(), s.inner());
-        kernels.linear(s.inner(), block.feedForwardOutput(), Activation.NONE, h);
-        kernels.add(x, h);
+        kernels.linearAdd(s.inner(), block.feedForwardOutput(), x);
     }
 
     /**

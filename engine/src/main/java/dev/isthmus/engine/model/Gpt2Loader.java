@@ -1,29 +1,31 @@
 package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.Gpt2Config;
-import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.tensor.DType;
-import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
 
 /**
@@ -39,38 +41,41 @@ import java.util.function.BiConsumer;
  */
 public final class Gpt2Loader {
 
-    private static final String PREFIX = "transformer.";
-    private static final String EMBEDDING = "wte.weight";
-    private static final String HEAD = "lm_head.weight";
     private static final long COMPARE_BYTES = 1 << 22;
 
     private final Checkpoint checkpoint;
     private final Gpt2Config config;
-    private final Map<String, TensorInfo> found = new LinkedHashMap<>();
+    private final Kernels kernels;
+    private final Optional<WeightType> asked;
+    private final Gpt2Tensors tensors;
+    private final Map<String, Tensor> vectors = new HashMap<>();
+    private final Map<String, Matrix> matrices = new HashMap<>();
+    private final List<WeightPieces.Piece> pieces = new ArrayList<>();
 
-    private Gpt2Loader(Checkpoint checkpoint, Gpt2Config config) {
+    private Gpt2Loader(Checkpoint checkpoint, Gpt2Config config, Kernels kernels, Optional<WeightType> asked) {
         this.checkpoint = checkpoint;
         this.config = config;
-        findAll();
+        this.kernels = kernels;
+        this.asked = asked;
+        this.tensors = new Gpt2Tensors(checkpoint, config);
     }
 
     /**
-     * Reads the weights as F32.
+     * Reads the weights.
      *
      * @param checkpoint where they are; it may be closed afterwards
      * @param config what shapes to expect
-     * @param arena what owns the memory; it must be usable by any thread (shared) if {@code threads} is above 1.
-     *     After a failure the caller closes it
+     * @param kernels what will compute with them, and says how matrices lie in memory
+     * @param type how to keep the matrices; empty for as they are stored
+     * @param arena what owns the memory; it must be usable by any thread (shared). After a failure the caller closes it
      * @param threads how many threads may read at a time, the caller's included; at least 1
      * @param progress told (bytes read, bytes in all), from any of these threads, one call at a time
      * @return the weights, each tensor aligned to {@link Tensor#ALIGNMENT} bytes
      * @throws CheckpointException if a tensor is missing, has another shape or type than expected, or cannot be read
      */
-    public static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, Arena arena, int threads,
-            BiConsumer<Long, Long> progress) {
-        Gpt2Loader loader = new Gpt2Loader(checkpoint, config);
-        long total = loader.found.values().stream().mapToLong(TensorInfo::bytes).sum();
-        return loader.read(arena, threads, new ParallelRead(checkpoint, threads, total, progress));
+    public static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, Kernels kernels, Optional<WeightType> type,
+            Arena arena, int threads, BiConsumer<Long, Long> progress) {
+        return new Gpt2Loader(checkpoint, config, kernels, type).read(arena, threads, progress);
     }
 
     /**
@@ -79,131 +84,118 @@ public final class Gpt2Loader {
      * @throws CheckpointException if {@link #load} would refuse the checkpoint by its headers
      */
     public static List<TensorInfo> unused(Checkpoint checkpoint, Gpt2Config config) {
-        Set<TensorInfo> used = new HashSet<>(new Gpt2Loader(checkpoint, config).found.values());
+        Set<TensorInfo> used = new HashSet<>(new Gpt2Tensors(checkpoint, config).found().values());
         return checkpoint.tensors().stream().filter(tensor -> !used.contains(tensor)).toList();
     }
 
-    private void findAll() {
-        long c = config.channels();
-        long inner = config.inner();
-        boolean head = find(HEAD, config.vocabulary(), c);
-        boolean embedding = find(EMBEDDING, config.vocabulary(), c);
-        if (!embedding && !(head && config.tiedHead())) {
-            throw missing(EMBEDDING, "");
+    private Gpt2Weights read(Arena arena, int threads, BiConsumer<Long, Long> progress) {
+        boolean embedding = tensors.has(Gpt2Tensors.EMBEDDING);
+        boolean head = tensors.has(Gpt2Tensors.HEAD);
+        boolean ownHead = head && !(embedding && sameBytes());
+        Set<String> names = new LinkedHashSet<>(tensors.found().keySet());
+        if (!ownHead) {
+            names.remove(Gpt2Tensors.HEAD);
         }
-        if (!head && !config.tiedHead()) {
-            throw missing(HEAD, " (tie_word_embeddings is false, so the output matrix must be in the file)");
+        SegmentAllocator memory = allocate(arena, names);
+        // In the order of the file, which is the order that a disk is fast in.
+        names.stream().sorted(Comparator.comparingLong(name -> tensors.get(name).begin()))
+                .forEach(name -> prepare(name, memory));
+        new WeightPieces(checkpoint, kernels, pieces, progress).read(threads);
+        if (!embedding) {
+            matrices.put(Gpt2Tensors.EMBEDDING, matrices.get(Gpt2Tensors.HEAD));
+        } else if (!ownHead) {
+            matrices.put(Gpt2Tensors.HEAD, matrices.get(Gpt2Tensors.EMBEDDING));
         }
-        require("wpe.weight", config.context(), c);
-        for (int layer = 0; layer < config.layers(); layer++) {
-            String block = "h." + layer + ".";
-            require(block + "ln_1.weight", c);
-            require(block + "ln_1.bias", c);
-            require(block + "attn.c_attn.weight", c, 3 * c);
-            require(block + "attn.c_attn.bias", 3 * c);
-            require(block + "attn.c_proj.weight", c, c);
-            require(block + "attn.c_proj.bias", c);
-            require(block + "ln_2.weight", c);
-            require(block + "ln_2.bias", c);
-            require(block + "mlp.c_fc.weight", c, inner);
-            require(block + "mlp.c_fc.bias", inner);
-            require(block + "mlp.c_proj.weight", inner, c);
-            require(block + "mlp.c_proj.bias", c);
-        }
-        require("ln_f.weight", c);
-        require("ln_f.bias", c);
+        return assemble();
     }
 
-    private void require(String name, long... dims) {
-        if (!find(name, dims)) {
-            throw missing(name, "");
+    /** One area for all, so that large pages are not left half empty. */
+    private SegmentAllocator allocate(Arena arena, Set<String> names) {
+        long bytes = names.stream().mapToLong(name -> Math.ceilDiv(bytes(name), Tensor.ALIGNMENT) * Tensor.ALIGNMENT)
+                .sum();
+        try {
+            return SegmentAllocator.slicingAllocator(kernels.allocateWeights(arena, bytes));
+        } catch (OutOfMemoryError e) {
+            throw new CheckpointException(Reason.UNREADABLE, checkpoint.path(), "the weights take " + bytes
+                    + " bytes of memory outside the Java heap, which the process does not get; free memory, raise the"
+                    + " limit of the process or choose a weight type of fewer bits", e);
         }
     }
 
-    /** Looks a tensor up and checks it; false if it is not there. */
-    private boolean find(String name, long... dims) {
-        Optional<TensorInfo> plain = checkpoint.tensor(name);
-        Optional<TensorInfo> prefixed = checkpoint.tensor(PREFIX + name);
-        // The head's own name is the one without prefix.
-        Optional<TensorInfo> tensor = name.equals(HEAD) ? plain.or(() -> prefixed) : prefixed.or(() -> plain);
-        if (tensor.isEmpty()) {
+    private long bytes(String name) {
+        TensorInfo info = tensors.get(name);
+        return isMatrix(name) ? kernels.matrixBytes(type(info), inputs(name), outputs(name))
+                : info.shape().elements() * Float.BYTES;
+    }
+
+    private void prepare(String name, SegmentAllocator memory) {
+        TensorInfo info = tensors.get(name);
+        MemorySegment area = memory.allocate(bytes(name), Tensor.ALIGNMENT);
+        if (!isMatrix(name)) {
+            Tensor vector = new Tensor(area, DType.F32, info.shape());
+            vectors.put(name, vector);
+            pieces.add(new WeightPieces.Vector(info, vector));
+            return;
+        }
+        Layout layout = layout(name);
+        Optional<WeightType> packed = tensors.packedType(info);
+        Matrix matrix = kernels.matrix(type(info), packed.isPresent() ? Layout.IN_OUT : layout, inputs(name),
+                outputs(name), area);
+        matrices.put(name, matrix);
+        pieces.addAll(packed.isPresent() ? WeightPieces.ofPacked(info, packed.get(), matrix)
+                : WeightPieces.of(info, layout, matrix));
+    }
+
+    /** What a matrix is kept as: what was asked for, else what it is stored as. */
+    private WeightType type(TensorInfo info) {
+        Optional<WeightType> packed = tensors.packedType(info);
+        if (packed.isPresent() && asked.orElse(packed.get()) == packed.get() && !kernels.packsMatrices()) {
+            // These kernels take the stored values as they are; rounding them again might move them.
+            return WeightType.F32;
+        }
+        return asked.or(() -> packed).orElseGet(() -> switch (info.type()) {
+            case StoredType.F16 -> WeightType.F16;
+            case StoredType.BF16 -> WeightType.BF16;
+            default -> WeightType.F32;
+        });
+    }
+
+    private static boolean isMatrix(String name) {
+        return name.equals(Gpt2Tensors.EMBEDDING) || name.equals(Gpt2Tensors.HEAD) || name.endsWith(".c_attn.weight")
+                || name.endsWith(".c_proj.weight") || name.endsWith(".c_fc.weight");
+    }
+
+    private static Layout layout(String name) {
+        return name.startsWith("h.") ? Layout.IN_OUT : Layout.OUT_IN;
+    }
+
+    private int inputs(String name) {
+        return name.endsWith("mlp.c_proj.weight") ? config.inner() : config.channels();
+    }
+
+    private int outputs(String name) {
+        if (!name.startsWith("h.")) {
+            return config.vocabulary();
+        }
+        return name.endsWith(".c_attn.weight") ? 3 * config.channels()
+                : name.endsWith(".c_fc.weight") ? config.inner() : config.channels();
+    }
+
+    /** Whether the output matrix is stored as a copy of the token embedding. */
+    private boolean sameBytes() {
+        TensorInfo head = tensors.get(Gpt2Tensors.HEAD);
+        TensorInfo embedding = tensors.get(Gpt2Tensors.EMBEDDING);
+        if (head.type() != embedding.type() || !head.shape().equals(embedding.shape())) {
             return false;
         }
-        TensorInfo info = tensor.get();
-        Shape expected = new Shape(dims);
-        if (!info.shape().equals(expected)) {
-            throw new CheckpointException(Reason.WRONG_SHAPE, info.file(), "tensor " + info.name() + ": expected shape "
-                    + expected + " by config.json, found " + info.shape()
-                    + "; take weights and config.json from the same model");
-        }
-        if (info.type() != StoredType.F32 && info.type() != StoredType.F16 && info.type() != StoredType.BF16) {
-            throw new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
-                    + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types");
-        }
-        found.put(name, info);
-        return true;
-    }
-
-    private CheckpointException missing(String name, String why) {
-        return new CheckpointException(Reason.MISSING_TENSOR, checkpoint.path(), "expected tensor " + name
-                + " or " + PREFIX + name + " by config.json (n_layer " + config.layers()
-                + "), found neither among " + checkpoint.tensors().size() + " tensors" + why
-                + "; take weights and config.json from the same GPT-2 model");
-    }
-
-    private Gpt2Weights read(Arena arena, int threads, ParallelRead reads) {
-        Set<String> names = new LinkedHashSet<>(found.keySet());
-        if (found.containsKey(EMBEDDING)) {
-            names.remove(HEAD);
-        }
-        Map<String, Tensor> tensors = allocate(arena, names, threads);
-        // In the order of the file, which is the order that a disk is fast in.
-        reads.run(names.stream().sorted(Comparator.comparingLong(name -> found.get(name).begin()))
-                .map(name -> target(name, tensors)).toList());
-        if (!found.containsKey(EMBEDDING)) {
-            tensors.put(EMBEDDING, tensors.get(HEAD));
-        } else if (!found.containsKey(HEAD)) {
-            tensors.put(HEAD, tensors.get(EMBEDDING));
-        } else if (equal(found.get(HEAD), tensors.get(EMBEDDING).data())) {
-            tensors.put(HEAD, tensors.get(EMBEDDING));
-            reads.advance(found.get(HEAD).bytes());
-        } else {
-            tensors.putAll(allocate(arena, Set.of(HEAD), threads));
-            reads.run(List.of(target(HEAD, tensors)));
-        }
-        return assemble(tensors);
-    }
-
-    private ParallelRead.Target target(String name, Map<String, Tensor> tensors) {
-        return new ParallelRead.Target(found.get(name), tensors.get(name).data());
-    }
-
-    /** In parallel too: an arena clears its memory, which takes as long as reading a cached file into it. */
-    private Map<String, Tensor> allocate(Arena arena, Set<String> names, int threads) {
-        Map<String, Tensor> tensors = new ConcurrentHashMap<>();
-        ParallelRead.runAll(names.stream().sorted(Comparator.comparingLong(name -> -found.get(name).bytes()))
-                .map(name -> (Runnable) () -> tensors.put(name, allocate(arena, found.get(name)))).toList(), threads);
-        return tensors;
-    }
-
-    private static Tensor allocate(Arena arena, TensorInfo info) {
-        try {
-            return Tensor.allocate(arena, DType.F32, info.shape().dims());
-        } catch (OutOfMemoryError e) {
-            throw new CheckpointException(Reason.UNREADABLE, info.file(), "tensor " + info.name() + " takes "
-                    + 4 * info.shape().elements() + " bytes of memory outside the Java heap, which the process does"
-                    + " not get; free memory or raise the limit of the process", e);
-        }
-    }
-
-    /** Compares a tensor in the file with one in memory, bit by bit. */
-    private boolean equal(TensorInfo stored, MemorySegment loaded) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment buffer = arena.allocate(Math.min(COMPARE_BYTES, loaded.byteSize()), Float.BYTES);
-            for (long done = 0; done < loaded.byteSize(); done += COMPARE_BYTES) {
-                MemorySegment part = buffer.asSlice(0, Math.min(COMPARE_BYTES, loaded.byteSize() - done));
-                checkpoint.readF32(stored, done / Float.BYTES, part);
-                if (part.mismatch(loaded.asSlice(done, part.byteSize())) >= 0) {
+            MemorySegment one = arena.allocate(Math.min(COMPARE_BYTES, head.bytes()));
+            MemorySegment other = arena.allocate(one.byteSize());
+            for (long done = 0; done < head.bytes(); done += COMPARE_BYTES) {
+                long count = Math.min(COMPARE_BYTES, head.bytes() - done);
+                checkpoint.readBytes(head, done, one.asSlice(0, count));
+                checkpoint.readBytes(embedding, done, other.asSlice(0, count));
+                if (one.asSlice(0, count).mismatch(other.asSlice(0, count)) >= 0) {
                     return false;
                 }
             }
@@ -211,23 +203,23 @@ public final class Gpt2Loader {
         return true;
     }
 
-    private Gpt2Weights assemble(Map<String, Tensor> tensors) {
+    private Gpt2Weights assemble() {
         List<Gpt2Weights.Block> blocks = new ArrayList<>();
         for (int layer = 0; layer < config.layers(); layer++) {
             String block = "h." + layer + ".";
-            blocks.add(new Gpt2Weights.Block(norm(tensors, block + "ln_1"), linear(tensors, block + "attn.c_attn"),
-                    linear(tensors, block + "attn.c_proj"), norm(tensors, block + "ln_2"),
-                    linear(tensors, block + "mlp.c_fc"), linear(tensors, block + "mlp.c_proj")));
+            blocks.add(new Gpt2Weights.Block(norm(block + "ln_1"), linear(block + "attn.c_attn"),
+                    linear(block + "attn.c_proj"), norm(block + "ln_2"), linear(block + "mlp.c_fc"),
+                    linear(block + "mlp.c_proj")));
         }
-        return new Gpt2Weights(tensors.get(EMBEDDING), tensors.get("wpe.weight"), List.copyOf(blocks),
-                norm(tensors, "ln_f"), new Linear(tensors.get(HEAD), Layout.OUT_IN, null));
+        return new Gpt2Weights(matrices.get(Gpt2Tensors.EMBEDDING), vectors.get("wpe.weight"), List.copyOf(blocks),
+                norm("ln_f"), new Linear(matrices.get(Gpt2Tensors.HEAD), null));
     }
 
-    private LayerNorm norm(Map<String, Tensor> tensors, String name) {
-        return new LayerNorm(tensors.get(name + ".weight"), tensors.get(name + ".bias"), config.epsilon());
+    private LayerNorm norm(String name) {
+        return new LayerNorm(vectors.get(name + ".weight"), vectors.get(name + ".bias"), config.epsilon());
     }
 
-    private static Linear linear(Map<String, Tensor> tensors, String name) {
-        return new Linear(tensors.get(name + ".weight"), Layout.IN_OUT, tensors.get(name + ".bias"));
+    private Linear linear(String name) {
+        return new Linear(matrices.get(name + ".weight"), vectors.get(name + ".bias"));
     }
 }

@@ -2,19 +2,20 @@ package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.List;
 
 /**
- * The weights of a GPT-2 model, all F32.
+ * The weights of a GPT-2 model; the vectors and the position embedding are F32.
  *
- * @param tokenEmbedding wte [V, C]
+ * @param tokenEmbedding wte, a matrix of C inputs and V outputs
  * @param positionEmbedding wpe [P, C]
  * @param blocks the transformer blocks, first to last
  * @param finalNorm ln_f
- * @param head the output matrix [V, C], without bias; the token embedding's own memory where they are tied
+ * @param head the output matrix, C → V, without bias; the token embedding's own matrix where they are tied
  */
-public record Gpt2Weights(Tensor tokenEmbedding, Tensor positionEmbedding, List<Block> blocks, LayerNorm finalNorm,
+public record Gpt2Weights(Matrix tokenEmbedding, Tensor positionEmbedding, List<Block> blocks, LayerNorm finalNorm,
         Linear head) {
 
     /**

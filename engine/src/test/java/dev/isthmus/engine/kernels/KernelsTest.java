@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
@@ -39,7 +40,8 @@ record KernelsTest(TestBackend backend) {
             int[] ids = IntStream.range(0, rows).map(t -> (7 * t + 3) % vocabulary).toArray();
             batch.add(cache(kernels, tensors, 1, 1, 1), ids, 0, rows);
             Tensor x = tensors.output(kernels, rows, channels);
-            kernels.embedding(tensors.weight(wte, vocabulary, channels), tensors.weight(wpe, 64, channels), batch, x);
+            kernels.embedding(tensors.matrix(kernels, WeightType.F32, Layout.OUT_IN, channels, vocabulary, wte),
+                    tensors.weight(wpe, 64, channels), batch, x);
             double[] expected = new double[rows * channels];
             for (int i = 0; i < expected.length; i++) {
                 int t = i / channels;
@@ -103,11 +105,10 @@ record KernelsTest(TestBackend backend) {
             float[] x = tensors.values(rows * inputs, 2);
             float[] w = tensors.values(inputs * outputs, 1);
             float[] bias = tensors.values(outputs, 4);
-            Tensor weight = layout == Layout.IN_OUT ? tensors.weight(w, inputs, outputs)
-                    : tensors.weight(w, outputs, inputs);
+            Matrix weight = tensors.matrix(kernels, WeightType.F32, layout, inputs, outputs, w);
             Tensor out = tensors.output(kernels, rows, outputs);
             kernels.linear(tensors.activation(kernels, x, rows, inputs),
-                    new Linear(weight, layout, withBias ? tensors.weight(bias, outputs) : null), activation, out);
+                    new Linear(weight, withBias ? tensors.weight(bias, outputs) : null), activation, out);
             double[] expected = new double[rows * outputs];
             for (int t = 0; t < rows; t++) {
                 for (int n = 0; n < outputs; n++) {
@@ -151,15 +152,24 @@ record KernelsTest(TestBackend backend) {
     }
 
     @ParameterizedTest
-    @CsvSource({"1,1", "5,3", "17,769"})
-    void addAddsInPlace(int rows, int channels) {
+    @CsvSource({"1,1,1", "5,3,7", "17,33,769", "100,64,65"})
+    void linearAddAddsTheProductToWhatIsThere(int rows, int inputs, int outputs) {
         try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(4)) {
-            float[] x = tensors.values(rows * channels, 5);
-            float[] y = tensors.values(rows * channels, 5);
-            Tensor sum = tensors.activation(kernels, x, rows, channels);
-            kernels.add(sum, tensors.activation(kernels, y, rows, channels));
-            assertClose(IntStream.range(0, x.length).mapToDouble(i -> (double) x[i] + y[i]).toArray(), sum,
-                    TOLERANCE);
+            float[] w = tensors.values(inputs * outputs, 1);
+            float[] bias = tensors.values(outputs, 1);
+            float[] before = tensors.values(rows * outputs, 5);
+            Tensor x = tensors.activation(kernels, tensors.values(rows * inputs, 2), rows, inputs);
+            Linear linear = new Linear(tensors.matrix(kernels, WeightType.F32, Layout.IN_OUT, inputs, outputs, w),
+                    tensors.weight(bias, outputs));
+            Tensor product = tensors.output(kernels, rows, outputs);
+            kernels.linear(x, linear, Activation.NONE, product);
+            Tensor sum = tensors.activation(kernels, before, rows, outputs);
+            kernels.linearAdd(x, linear, sum);
+            double[] expected = doubles(product);
+            for (int i = 0; i < expected.length; i++) {
+                expected[i] += before[i];
+            }
+            assertClose(expected, sum, 2e-6 * Math.sqrt(inputs) + 2e-6);
             tensors.assertGuardsIntact();
         }
     }
@@ -263,9 +273,10 @@ record KernelsTest(TestBackend backend) {
 
     private List<double[]> mixedWork(int threads) {
         try (Kernels kernels = backend.open(threads); TestTensors tensors = new TestTensors(7)) {
-            Linear inOut = new Linear(tensors.weight(tensors.values(96 * 500, 1), 96, 500), Layout.IN_OUT,
-                    tensors.weight(tensors.values(500, 1), 500));
-            Linear outIn = new Linear(tensors.weight(tensors.values(96 * 700, 1), 700, 96), Layout.OUT_IN, null);
+            Linear inOut = new Linear(tensors.matrix(kernels, WeightType.F32, Layout.IN_OUT, 96, 500,
+                    tensors.values(96 * 500, 1)), tensors.weight(tensors.values(500, 1), 500));
+            Linear outIn = new Linear(tensors.matrix(kernels, WeightType.F32, Layout.OUT_IN, 96, 700,
+                    tensors.values(96 * 700, 1)), null);
             Tensor few = tensors.activation(kernels, tensors.values(5 * 96, 1), 5, 96);
             Tensor many = tensors.activation(kernels, tensors.values(290 * 96, 1), 290, 96);
             List<Tensor> outs = List.of(tensors.output(kernels, 5, 500), tensors.output(kernels, 290, 500),
@@ -289,19 +300,20 @@ record KernelsTest(TestBackend backend) {
         try (Kernels kernels = backend.open(1); TestTensors tensors = new TestTensors(8)) {
             Tensor x = tensors.activation(kernels, tensors.values(6, 1), 2, 3);
             Tensor wide = tensors.output(kernels, 2, wrong);
-            Linear linear = new Linear(tensors.weight(tensors.values(15, 1), 3, 5), Layout.IN_OUT, null);
+            Linear linear = new Linear(tensors.matrix(kernels, WeightType.F32, Layout.IN_OUT, 3, 5,
+                    tensors.values(15, 1)), null);
             LayerNorm norm = new LayerNorm(tensors.weight(tensors.values(3, 1), 3),
                     tensors.weight(tensors.values(3, 1), 3), 0);
             assertThrows(IllegalArgumentException.class, () -> kernels.linear(x, linear, Activation.NONE, wide));
             assertThrows(IllegalArgumentException.class, () -> kernels.linear(wide, linear, Activation.NONE, x));
             assertThrows(IllegalArgumentException.class, () -> kernels.layerNorm(x, norm, wide));
-            assertThrows(IllegalArgumentException.class, () -> kernels.add(x, wide));
+            assertThrows(IllegalArgumentException.class, () -> kernels.linearAdd(x, linear, wide));
             assertThrows(IllegalArgumentException.class, () -> kernels.selectRows(x, new int[] {0}, wide));
             assertThrows(IndexOutOfBoundsException.class, () -> kernels.selectRows(x, new int[] {0, 2}, x));
         }
     }
 
     private static KvCache cache(Kernels kernels, TestTensors tensors, int layers, int heads, int headChannels) {
-        return new KvCache(layers, heads, headChannels, 1024, dims -> tensors.output(kernels, dims));
+        return new KvCache(layers, heads, headChannels, 1024, kernels.cacheTypes().getFirst(), tensors.arena());
     }
 }

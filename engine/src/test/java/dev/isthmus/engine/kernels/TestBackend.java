@@ -11,8 +11,8 @@ import java.util.function.IntFunction;
 import java.util.stream.Stream;
 
 /**
- * A backend under test. The suites run on all of them: the reference, and the CPU's kernels at every level that this
- * machine has, with and without OpenBLAS.
+ * A backend under test. The suites run on all of them: the reference, the CPU's kernels at every level that this
+ * machine has, and plain Java with and without OpenBLAS.
  */
 public record TestBackend(String name, IntFunction<Kernels> opener) {
 
@@ -51,7 +51,7 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
         for (Optional<KernelLevel> level : levels) {
             String name = "cpu " + level.map(Enum::name).orElse("JAVA");
             backends.add(new TestBackend(name, new CpuBackend(level, CpuBackend.NEVER)::open));
-            if (NativeLibraries.isAvailable(NativeLibrary.OPENBLAS)) {
+            if (level.isEmpty() && NativeLibraries.isAvailable(NativeLibrary.OPENBLAS)) {
                 backends.add(new TestBackend(name + " + OpenBLAS", new CpuBackend(level, OPEN_BLAS_ROWS)::open));
             }
         }

@@ -3,6 +3,7 @@ package dev.isthmus.engine.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
@@ -49,6 +50,14 @@ public final class TestTensors implements AutoCloseable {
         return filled(DType.F32, values, 4, dims);
     }
 
+    /** A weight matrix of the backend's form, of float32 values in the order of {@code layout}. */
+    public Matrix matrix(Kernels kernels, WeightType type, Layout layout, int inputs, int outputs, float[] values) {
+        Matrix matrix = kernels.matrix(type, layout, inputs, outputs,
+                guarded(kernels.matrixBytes(type, inputs, outputs), 4));
+        kernels.pack(matrix, layout, weight(values, values.length).data(), 0, inputs, 0, outputs);
+        return matrix;
+    }
+
     /** An activation of the backend's type holding {@code values}. */
     public Tensor activation(Kernels kernels, float[] values, long... dims) {
         return filled(type(kernels), values, 0, dims);
@@ -66,12 +75,7 @@ public final class TestTensors implements AutoCloseable {
     }
 
     private Tensor filled(DType type, float[] values, int misalignment, long... dims) {
-        long bytes = (long) values.length * type.bytes();
-        MemorySegment region = arena.allocate(bytes + 2 * GUARD_BYTES + misalignment, 64);
-        region.fill(GUARD);
-        MemorySegment data = region.asSlice(GUARD_BYTES + misalignment, bytes);
-        regions.add(region.asSlice(0, GUARD_BYTES + misalignment));
-        regions.add(region.asSlice(GUARD_BYTES + misalignment + bytes));
+        MemorySegment data = guarded((long) values.length * type.bytes(), misalignment);
         for (int i = 0; i < values.length; i++) {
             if (type == DType.F64) {
                 data.setAtIndex(ValueLayout.JAVA_DOUBLE, i, values[i]);
@@ -80,6 +84,15 @@ public final class TestTensors implements AutoCloseable {
             }
         }
         return new Tensor(data, type, new Shape(dims));
+    }
+
+    private MemorySegment guarded(long bytes, int misalignment) {
+        MemorySegment region = arena.allocate(bytes + 2 * GUARD_BYTES + misalignment, 64);
+        region.fill(GUARD);
+        MemorySegment data = region.asSlice(GUARD_BYTES + misalignment, bytes);
+        regions.add(region.asSlice(0, GUARD_BYTES + misalignment));
+        regions.add(region.asSlice(GUARD_BYTES + misalignment + bytes));
+        return data;
     }
 
     public void assertGuardsIntact() {

@@ -3,10 +3,12 @@ package dev.isthmus.engine.model;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.TestBackend;
 import dev.isthmus.engine.kernels.TestTensors;
@@ -34,9 +36,10 @@ final class SmallGpt2 implements AutoCloseable {
             blocks.add(new Gpt2Weights.Block(norm(), linear(c, 3 * c), linear(c, c), norm(),
                     linear(c, CONFIG.inner()), linear(CONFIG.inner(), c)));
         }
-        Tensor wte = weight(1, CONFIG.vocabulary(), c);
+        Matrix wte = tensors.matrix(kernels, WeightType.F32, Layout.OUT_IN, c, CONFIG.vocabulary(),
+                tensors.values(CONFIG.vocabulary() * c, 1));
         forward = new Gpt2Forward(CONFIG, new Gpt2Weights(wte, weight(1, CONFIG.context(), c), blocks, norm(),
-                new Linear(wte, Layout.OUT_IN, null)), kernels);
+                new Linear(wte, null)), kernels, kernels.cacheTypes().getFirst());
         scratch = forward.newScratch();
     }
 
@@ -45,7 +48,8 @@ final class SmallGpt2 implements AutoCloseable {
     }
 
     private Linear linear(int inputs, int outputs) {
-        return new Linear(weight(0.5, inputs, outputs), Layout.IN_OUT, weight(0.5, outputs));
+        return new Linear(tensors.matrix(kernels, WeightType.F32, Layout.IN_OUT, inputs, outputs,
+                tensors.values(inputs * outputs, 0.5)), weight(0.5, outputs));
     }
 
     private Tensor weight(double scale, long... dims) {

@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /** A fixture's checkpoint on disk and in memory, for passes on any kernels. */
@@ -34,18 +35,13 @@ final class OpenedCase implements AutoCloseable {
 
     private final SyntheticCheckpoint checkpoint;
     private final Path directory;
-    private final Arena arena = Arena.ofShared();
     private final Gpt2Config config;
-    private final Gpt2Weights weights;
 
     OpenedCase(SyntheticCheckpoint checkpoint) throws IOException {
         this.checkpoint = checkpoint;
         directory = Files.createTempDirectory("isthmus-parity");
         checkpoint.write(directory);
         config = Gpt2Config.read(directory);
-        try (Checkpoint files = Checkpoint.open(directory)) {
-            weights = Gpt2Loader.load(files, config, arena, 2, (done, total) -> {});
-        }
     }
 
     SyntheticCheckpoint checkpoint() {
@@ -72,7 +68,15 @@ final class OpenedCase implements AutoCloseable {
      * @param steps one for each pass: up to where each sequence is read in it
      */
     void readTogether(Kernels kernels, List<int[]> sequences, List<int[]> steps, Rows rows) {
-        Gpt2Forward forward = new Gpt2Forward(config, weights, kernels);
+        try (Arena temporary = Arena.ofShared(); Checkpoint files = Checkpoint.open(directory)) {
+            Gpt2Weights weights = Gpt2Loader.load(files, config, kernels, Optional.empty(), temporary, 2,
+                    (done, total) -> {});
+            readTogether(new Gpt2Forward(config, weights, kernels, kernels.cacheTypes().getFirst()), sequences, steps,
+                    rows);
+        }
+    }
+
+    private static void readTogether(Gpt2Forward forward, List<int[]> sequences, List<int[]> steps, Rows rows) {
         try (Arena temporary = Arena.ofShared(); Scratch scratch = forward.newScratch()) {
             RowBatch batch = new RowBatch(temporary);
             List<KvCache> caches = sequences.stream().map(ids -> forward.newCache(temporary)).toList();
@@ -98,7 +102,6 @@ final class OpenedCase implements AutoCloseable {
 
     @Override
     public void close() {
-        arena.close();
         try (Stream<Path> files = Files.walk(directory)) {
             for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                 Files.delete(file);

@@ -4,12 +4,14 @@ import dev.isthmus.engine.api.BackendChoice;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
@@ -59,7 +61,7 @@ final class OperatorChecks {
             Tensor qkv = bench.linear(bench.embedding(ids), "h.0.attn.c_attn");
             Tensor mixed = bench.kernels.allocate(bench.arena, ids.length, config.channels());
             KvCache cache = new KvCache(1, config.heads(), config.headChannels(), ids.length,
-                    dims -> bench.kernels.allocate(bench.arena, dims));
+                    bench.kernels.cacheTypes().getFirst(), bench.arena);
             RowBatch batch = new RowBatch(bench.arena);
             batch.add(cache, ids, 0, ids.length);
             bench.kernels.appendKeysAndValues(qkv, batch, 0);
@@ -98,7 +100,13 @@ final class OperatorChecks {
         }
 
         Tensor linear(Tensor x, String name) {
-            Linear linear = new Linear(weight(name + ".weight"), Layout.IN_OUT, weight(name + ".bias"));
+            Tensor weight = weight(name + ".weight");
+            int inputs = (int) weight.dim(0);
+            int outputs = (int) weight.dim(1);
+            Matrix matrix = kernels.matrix(WeightType.F32, Layout.IN_OUT, inputs, outputs,
+                    kernels.allocateWeights(arena, kernels.matrixBytes(WeightType.F32, inputs, outputs)));
+            kernels.pack(matrix, Layout.IN_OUT, weight.data(), 0, inputs, 0, outputs);
+            Linear linear = new Linear(matrix, weight(name + ".bias"));
             Tensor out = kernels.allocate(arena, x.dim(0), linear.outputs());
             kernels.linear(x, linear, Activation.NONE, out);
             return out;

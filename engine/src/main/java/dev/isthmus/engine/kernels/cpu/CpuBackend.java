@@ -13,23 +13,17 @@ import java.util.Optional;
  * Which kernels the CPU backend is made of.
  *
  * @param level the instruction-set level of the C kernels; empty for plain Java
- * @param openBlasRows the rows from which on OpenBLAS computes a matrix product, where it can be loaded;
- *     {@link #NEVER} for not at all
+ * @param openBlasRows with plain Java, the rows from which on OpenBLAS computes a matrix product, where it can be loaded;
+ *     {@link #NEVER} for not at all. The C kernels need no help: the benchmarks have them ahead of OpenBLAS at any
+ *     number of rows
  */
 public record CpuBackend(Optional<KernelLevel> level, int openBlasRows) {
 
     /** No product is OpenBLAS's. */
     public static final int NEVER = Integer.MAX_VALUE;
 
-    /**
-     * The most rows at which the C kernels, which use weights as they lie, compute a product. Measured on prompts of
-     * 16 to 512 tokens on Zen 4: they are faster than OpenBLAS, which packs weights first, up to 128 and about equal
-     * at 512.
-     */
-    private static final int NATIVE_ROWS = 256;
-
-    /** The same for plain Java: as many as one call takes. */
-    private static final int JAVA_ROWS = CpuOps.MATMUL_MAX_ROWS;
+    /** Where OpenBLAS overtakes plain Java. */
+    private static final int JAVA_ROWS = 16;
 
     /**
      * The fastest that this machine has, or what {@code isthmus.level} or {@code ISTHMUS_LEVEL} asks for: a level's
@@ -56,9 +50,9 @@ public record CpuBackend(Optional<KernelLevel> level, int openBlasRows) {
                         : supported.toString().toLowerCase(Locale.ROOT) + " and java"));
     }
 
-    /** The C kernels at a level, and OpenBLAS where it is faster. */
+    /** The C kernels at a level. */
     public static CpuBackend of(KernelLevel level) {
-        return new CpuBackend(Optional.of(level), NATIVE_ROWS + 1);
+        return new CpuBackend(Optional.of(level), NEVER);
     }
 
     /** Plain Java, and OpenBLAS where it is faster. */
@@ -77,8 +71,8 @@ public record CpuBackend(Optional<KernelLevel> level, int openBlasRows) {
 
     /** Starts a team of {@code threads} on these kernels. */
     public CpuKernels open(int threads) {
-        CpuOps ops = level.<CpuOps>map(NativeOps::new).orElseGet(JavaOps::new);
-        return new CpuKernels(ops, new LazyBlas(), openBlasRows, threads);
+        CpuOps ops = level.<CpuOps>map(NativeOps::new).orElseGet(() -> new JavaOps(openBlasRows));
+        return new CpuKernels(ops, threads);
     }
 
     private static boolean nativeKernels() {

@@ -1,8 +1,13 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Layout;
+import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -10,29 +15,29 @@ import java.lang.foreign.MemorySegment;
  * columns [n0, n1) or heads [h0, h1). The arguments are those of the same functions in {@code isthmus.h}, which
  * documents them; callers have checked them. An element's value does not depend on the part that it is computed in.
  */
-sealed interface CpuOps permits NativeOps, JavaOps {
-
-    /** The most rows that {@link #matmul} takes in one call. */
-    int MATMUL_MAX_ROWS = 16;
+sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
 
     /** What computes, in words. */
     String description();
 
-    void embedding(MemorySegment wte, MemorySegment wpe, RowBatch batch, MemorySegment x, long vocabulary,
-            long positions, long channels, long t0, long t1);
+    MemorySegment allocateWeights(Arena arena, long bytes);
+
+    long matrixBytes(WeightType type, int inputs, int outputs);
+
+    Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory);
+
+    void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1);
+
+    void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1);
 
     void layerNorm(MemorySegment x, MemorySegment weight, MemorySegment bias, MemorySegment out, long channels,
             double epsilon, long t0, long t1);
 
-    /** x[t, n] = activation(x[t, n] + bias[n]) on x [rows, outputs]; bias may be null. */
-    void biasActivation(MemorySegment x, MemorySegment bias, Activation activation, long rows, long outputs, long n0,
-            long n1);
-
-    void residualAdd(MemorySegment x, MemorySegment y, long channels, long t0, long t1);
-
-    /** out = x · w for at most {@link #MATMUL_MAX_ROWS} rows. */
-    void matmul(MemorySegment x, MemorySegment w, MemorySegment out, Layout layout, long rows, long inputs,
-            long outputs, long n0, long n1);
+    /**
+     * A linear map of all rows, shared out to the team: out = activation(x · weight + bias), or with {@code add}
+     * out += x · weight + bias, without activation.
+     */
+    void linear(WorkerTeam team, Tensor x, Linear linear, Activation activation, boolean add, Tensor out);
 
     void softmax(MemorySegment x, long columns, long t0, long t1);
 
@@ -40,4 +45,7 @@ sealed interface CpuOps permits NativeOps, JavaOps {
 
     void attention(MemorySegment qkv, MemorySegment out, RowBatch batch, int layer, float scale, long t0, long t1,
             long h0, long h1);
+
+    @Override
+    void close();
 }

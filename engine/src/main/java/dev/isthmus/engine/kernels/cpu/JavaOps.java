@@ -1,12 +1,20 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.ActivationFunction;
 import dev.isthmus.engine.kernels.Layout;
+import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
+import dev.isthmus.engine.kernels.PlainMatrix;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
@@ -19,21 +27,64 @@ final class JavaOps implements CpuOps {
     /** Products are added up in float for so many inputs at a time, and the sums of these in double. */
     private static final int BLOCK = 64;
 
-    @Override
-    public String description() {
-        return "plain Java kernels";
+    /** A task of a product in Java. */
+    private static final int ROWS = 16;
+    private static final int COLUMNS = 192;
+
+    /** A task of a product by OpenBLAS has more rows, for the packing to pay. */
+    private static final int BLAS_ROWS = 256;
+
+    private final LazyBlas blas = new LazyBlas();
+    private final int blasRows;
+
+    /**
+     * Takes over where libisthmus is missing.
+     *
+     * @param blasRows the rows from which on OpenBLAS computes a matrix product, where it can be loaded
+     */
+    JavaOps(int blasRows) {
+        this.blasRows = blasRows;
     }
 
     @Override
-    public void embedding(MemorySegment wte, MemorySegment wpe, RowBatch batch, MemorySegment x, long vocabulary,
-            long positions, long channels, long t0, long t1) {
-        for (long t = t0; t < t1; t++) {
-            float[] token = row(wte, batch.token((int) t) * channels, channels);
-            float[] position = row(wpe, batch.position((int) t) * channels, channels);
+    public String description() {
+        boolean openBlas = blasRows != CpuBackend.NEVER && blas.get() != null;
+        return "plain Java kernels, " + (openBlas ? "OpenBLAS from " + blasRows + " rows" : "no OpenBLAS");
+    }
+
+    @Override
+    public void close() {}
+
+    @Override
+    public MemorySegment allocateWeights(Arena arena, long bytes) {
+        return arena.allocate(bytes, Tensor.ALIGNMENT);
+    }
+
+    @Override
+    public long matrixBytes(WeightType type, int inputs, int outputs) {
+        return PlainMatrix.bytes(inputs, outputs);
+    }
+
+    @Override
+    public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory) {
+        return PlainMatrix.of(type, layout, inputs, outputs, memory);
+    }
+
+    @Override
+    public void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1) {
+        PlainMatrix.of(matrix).pack(weights, k0, k1, n0, n1);
+    }
+
+    @Override
+    public void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1) {
+        PlainMatrix matrix = PlainMatrix.of(wte);
+        int channels = wte.inputs();
+        for (int t = (int) t0; t < t1; t++) {
+            float[] row = row(wpe.data(), (long) batch.position(t) * channels, channels);
             for (int c = 0; c < channels; c++) {
-                token[c] += position[c];
+                row[c] += matrix.get(c, batch.token(t));
             }
-            write(token, x, t * channels);
+            write(row, x, (long) t * channels);
         }
     }
 
@@ -62,51 +113,47 @@ final class JavaOps implements CpuOps {
     }
 
     @Override
-    public void biasActivation(MemorySegment x, MemorySegment bias, Activation activation, long rows, long outputs,
-            long n0, long n1) {
-        float[] b = bias == null ? new float[(int) (n1 - n0)] : row(bias, n0, n1 - n0);
-        for (long t = 0; t < rows; t++) {
-            float[] values = row(x, t * outputs + n0, n1 - n0);
-            for (int n = 0; n < values.length; n++) {
-                values[n] = (float) ActivationFunction.apply(activation, values[n] + b[n]);
+    public void linear(WorkerTeam team, Tensor x, Linear linear, Activation activation, boolean add, Tensor out) {
+        PlainMatrix matrix = PlainMatrix.of(linear.weight());
+        int rows = (int) x.dim(0);
+        Blas openBlas = rows >= blasRows ? blas.get() : null;
+        Tiles.run(team, rows, openBlas == null ? ROWS : BLAS_ROWS, linear.outputs(), COLUMNS, (t0, t1, n0, n1) -> {
+            float[][] sums = openBlas == null ? product(x, matrix, t0, t1, n0, n1)
+                    : openBlas.product(x.data(), matrix, t0, t1, n0, n1);
+            float[] bias = linear.bias() == null ? new float[n1 - n0] : row(linear.bias().data(), n0, n1 - n0);
+            for (int t = t0; t < t1; t++) {
+                long to = (long) t * linear.outputs() + n0;
+                float[] sum = sums[t - t0];
+                float[] before = add ? row(out.data(), to, sum.length) : null;
+                for (int n = 0; n < sum.length; n++) {
+                    sum[n] = add ? before[n] + (sum[n] + bias[n])
+                            : (float) ActivationFunction.apply(activation, sum[n] + bias[n]);
+                }
+                write(sum, out.data(), to);
             }
-            write(values, x, t * outputs + n0);
-        }
+        });
     }
 
-    @Override
-    public void residualAdd(MemorySegment x, MemorySegment y, long channels, long t0, long t1) {
-        for (long t = t0; t < t1; t++) {
-            float[] sum = row(x, t * channels, channels);
-            float[] added = row(y, t * channels, channels);
-            for (int c = 0; c < channels; c++) {
-                sum[c] += added[c];
-            }
-            write(sum, x, t * channels);
+    private static float[][] product(Tensor x, PlainMatrix matrix, int t0, int t1, int n0, int n1) {
+        int inputs = matrix.inputs();
+        float[][] xs = new float[t1 - t0][];
+        for (int t = t0; t < t1; t++) {
+            xs[t - t0] = row(x.data(), (long) t * inputs, inputs);
         }
+        return switch (matrix.layout()) {
+            case IN_OUT -> matmulInOut(xs, matrix, n0, n1);
+            case OUT_IN -> matmulOutIn(xs, matrix, n0, n1);
+        };
     }
 
-    @Override
-    public void matmul(MemorySegment x, MemorySegment w, MemorySegment out, Layout layout, long rows, long inputs,
-            long outputs, long n0, long n1) {
-        float[][] xs = new float[(int) rows][];
-        for (int t = 0; t < rows; t++) {
-            xs[t] = row(x, t * inputs, inputs);
-        }
-        switch (layout) {
-            case IN_OUT -> matmulInOut(xs, w, out, outputs, n0, n1);
-            case OUT_IN -> matmulOutIn(xs, w, out, inputs, outputs, n0, n1);
-        }
-    }
-
-    private static void matmulInOut(float[][] xs, MemorySegment w, MemorySegment out, long outputs, long n0, long n1) {
-        int columns = (int) (n1 - n0);
+    private static float[][] matmulInOut(float[][] xs, PlainMatrix matrix, int n0, int n1) {
+        int columns = n1 - n0;
         int inputs = xs[0].length;
         double[][] totals = new double[xs.length][columns];
         float[][] sums = new float[xs.length][columns];
         float[] weights = new float[columns];
         for (int k = 0; k < inputs; k++) {
-            read(w, k * outputs + n0, weights);
+            read(matrix.weight().data(), (long) k * matrix.outputs() + n0, weights);
             for (int t = 0; t < xs.length; t++) {
                 multiplyAdd(xs[t][k], weights, sums[t]);
             }
@@ -123,23 +170,20 @@ final class JavaOps implements CpuOps {
             for (int n = 0; n < columns; n++) {
                 sums[t][n] = (float) totals[t][n];
             }
-            write(sums[t], out, t * outputs + n0);
         }
+        return sums;
     }
 
-    private static void matmulOutIn(float[][] xs, MemorySegment w, MemorySegment out, long inputs, long outputs,
-            long n0, long n1) {
-        float[][] results = new float[xs.length][(int) (n1 - n0)];
-        float[] weights = new float[(int) inputs];
-        for (long n = n0; n < n1; n++) {
-            read(w, n * inputs, weights);
+    private static float[][] matmulOutIn(float[][] xs, PlainMatrix matrix, int n0, int n1) {
+        float[][] results = new float[xs.length][n1 - n0];
+        float[] weights = new float[matrix.inputs()];
+        for (int n = n0; n < n1; n++) {
+            read(matrix.weight().data(), (long) n * weights.length, weights);
             for (int t = 0; t < xs.length; t++) {
-                results[t][(int) (n - n0)] = (float) dot(xs[t], 0, weights, 0, weights.length);
+                results[t][n - n0] = (float) dot(xs[t], weights);
             }
         }
-        for (int t = 0; t < xs.length; t++) {
-            write(results[t], out, t * outputs + n0);
-        }
+        return results;
     }
 
     @Override
@@ -171,14 +215,11 @@ final class JavaOps implements CpuOps {
         for (int t = (int) t0; t < t1; t++) {
             KvCache cache = batch.cache(batch.sequence(t));
             int d = cache.headChannels();
-            MemorySegment block = cache.block(batch.position(t) / KvCache.BLOCK_POSITIONS).data();
-            for (int part = 0; part < 2; part++) {
-                for (int h = 0; h < cache.heads(); h++) {
-                    long from = ((3L * t + 1 + part) * cache.heads() + h) * d;
-                    long to = panel(cache, layer, part, h)
-                            + (long) batch.position(t) % KvCache.BLOCK_POSITIONS * d;
-                    MemorySegment.copy(qkv, from * Float.BYTES, block, to * Float.BYTES, (long) d * Float.BYTES);
-                }
+            int channels = cache.heads() * d;
+            float[] keys = row(qkv, (3L * t + 1) * channels, channels);
+            float[] values = row(qkv, (3L * t + 2) * channels, channels);
+            for (int c = 0; c < channels; c++) {
+                cache.set(layer, c / d, batch.position(t), c % d, keys[c], values[c]);
             }
         }
     }
@@ -197,37 +238,51 @@ final class JavaOps implements CpuOps {
     private static void attend(MemorySegment qkv, MemorySegment out, KvCache cache, int layer, float scale, int t,
             int h, int positions) {
         int d = cache.headChannels();
+        int size = KvCache.BLOCK_POSITIONS;
         float[] query = row(qkv, (3L * t * cache.heads() + h) * d, d);
-        float[] scores = new float[positions];
-        float[] panel = new float[KvCache.BLOCK_POSITIONS * d];
-        for (int p = 0; p < positions; p++) {
-            int slot = p % KvCache.BLOCK_POSITIONS;
-            if (slot == 0) {
-                read(cache.block(p / KvCache.BLOCK_POSITIONS).data(), panel(cache, layer, 0, h), panel);
+        float[] scores = new float[Math.ceilDiv(positions, size) * size];
+        float[] keys = new float[d * size];
+        float[] sums = new float[size];
+        for (int p = 0; p < positions; p += size) {
+            read(cache, p / size, cache.keys(layer, h), keys);
+            Arrays.fill(sums, 0);
+            for (int c = 0; c < d; c++) {
+                for (int slot = 0; slot < size; slot++) {
+                    sums[slot] += query[c] * keys[c * size + slot];
+                }
             }
-            scores[p] = (float) dot(query, 0, panel, slot * d, d) * scale;
+            for (int slot = 0; slot < size; slot++) {
+                scores[p + slot] = sums[slot] * scale;
+            }
         }
         softmax(scores, positions);
-        double[] sums = new double[d];
+        double[] totals = new double[d];
+        float[] values = new float[size * cache.valueStride()];
         for (int p = 0; p < positions; p++) {
-            int slot = p % KvCache.BLOCK_POSITIONS;
+            int slot = p % size;
             if (slot == 0) {
-                read(cache.block(p / KvCache.BLOCK_POSITIONS).data(), panel(cache, layer, 1, h), panel);
+                read(cache, p / size, cache.values(layer, h), values);
             }
             for (int c = 0; c < d; c++) {
-                sums[c] += scores[p] * panel[slot * d + c];
+                totals[c] += scores[p] * values[slot * cache.valueStride() + c];
             }
         }
         for (int c = 0; c < d; c++) {
-            query[c] = (float) sums[c];
+            query[c] = (float) totals[c];
         }
         write(query, out, ((long) t * cache.heads() + h) * d);
     }
 
-    /** Where the keys (part 0) or values (part 1) of a head begin in a block, in elements. */
-    private static long panel(KvCache cache, int layer, int part, int head) {
-        return cache.layerOffset(layer)
-                + ((long) part * cache.heads() + head) * KvCache.BLOCK_POSITIONS * cache.headChannels();
+    /** Elements of one of the cache's blocks. */
+    private static void read(KvCache cache, int block, long from, float[] into) {
+        MemorySegment data = cache.block(block).data();
+        if (cache.type() == DType.F32) {
+            read(data, from, into);
+            return;
+        }
+        for (int i = 0; i < into.length; i++) {
+            into[i] = Float.float16ToFloat(data.getAtIndex(JAVA_SHORT, from + i));
+        }
     }
 
     private static void multiplyAdd(float x, float[] w, float[] sum) {
@@ -237,17 +292,17 @@ final class JavaOps implements CpuOps {
     }
 
     /** Eight chains, since one would wait for each addition in turn. */
-    private static double dot(float[] a, int aFrom, float[] b, int bFrom, int count) {
+    private static double dot(float[] a, float[] b) {
         double[] sums = new double[8];
         int i = 0;
-        for (; i + 8 <= count; i += 8) {
+        for (; i + 8 <= a.length; i += 8) {
             for (int lane = 0; lane < 8; lane++) {
-                sums[lane] += a[aFrom + i + lane] * b[bFrom + i + lane];
+                sums[lane] += a[i + lane] * b[i + lane];
             }
         }
         double sum = 0;
-        for (; i < count; i++) {
-            sum += a[aFrom + i] * b[bFrom + i];
+        for (; i < a.length; i++) {
+            sum += a[i] * b[i];
         }
         for (double chain : sums) {
             sum += chain;

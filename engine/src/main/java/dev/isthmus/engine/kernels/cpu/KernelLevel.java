@@ -9,7 +9,9 @@ public enum KernelLevel {
     /** x86-64 with AVX-512 F, BW, DQ and VL. */
     AVX512,
     /** arm64. */
-    NEON;
+    NEON,
+    /** x86-64 with AVX-512 F, BW, DQ, VL and VNNI. */
+    VNNI;
 
     /** The level's number in {@code isthmus.h}. */
     public int code() {

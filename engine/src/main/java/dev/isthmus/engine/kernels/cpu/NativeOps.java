@@ -3,15 +3,34 @@ package dev.isthmus.engine.kernels.cpu;
 import dev.isthmus.bindings.isthmus.Isthmus;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.kernels.Layout;
+import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
+import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** The operations in C: libisthmus at one of its instruction-set levels. */
 final class NativeOps implements CpuOps {
 
+    /** A task of a product: as many rows as use a block of weights together, and columns enough to pay for them. */
+    private static final int ROWS = 96;
+    private static final int COLUMNS = 384;
+
+    /** Where reading weights is what takes the time, tasks are smaller, so that the threads end together. */
+    private static final int FEW_ROWS = 16;
+    private static final int FEW_ROWS_COLUMNS = 128;
+
+    /** Rows that are turned into bytes as one task. */
+    private static final int QUANTIZED_ROWS = 16;
+
     private final int level;
+    private final Workspaces workspaces = new Workspaces();
 
     /**
      * Takes a level.
@@ -31,10 +50,34 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
-    public void embedding(MemorySegment wte, MemorySegment wpe, RowBatch batch, MemorySegment x, long vocabulary,
-            long positions, long channels, long t0, long t1) {
-        check("embedding", Isthmus.isthmus_embedding(level, wte, wpe, batch.tokens(), batch.positions(), x, vocabulary,
-                positions, channels, t0, t1));
+    public MemorySegment allocateWeights(Arena arena, long bytes) {
+        MemorySegment area = bytes == 0 ? MemorySegment.NULL : Isthmus.isthmus_map_memory(bytes);
+        if (area.address() == 0) {
+            return arena.allocate(bytes, Tensor.ALIGNMENT);
+        }
+        return area.reinterpret(bytes, arena, memory -> Isthmus.isthmus_unmap_memory(memory, bytes));
+    }
+
+    @Override
+    public long matrixBytes(WeightType type, int inputs, int outputs) {
+        return PackedMatrix.bytes(type, inputs, outputs);
+    }
+
+    @Override
+    public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory) {
+        return new PackedMatrix(type, inputs, outputs, memory);
+    }
+
+    @Override
+    public void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1) {
+        check("pack weights", Isthmus.isthmus_pack(level, weights, code(layout), code(matrix.type()),
+                packed(matrix).data(), matrix.inputs(), matrix.outputs(), k0, k1, n0, n1));
+    }
+
+    @Override
+    public void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1) {
+        check("embedding", Isthmus.isthmus_embedding(level, packed(wte).data(), code(wte.type()), wpe.data(),
+                batch.tokens(), batch.positions(), x, wte.outputs(), wpe.dim(0), wte.inputs(), t0, t1));
     }
 
     @Override
@@ -44,31 +87,34 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
-    public void biasActivation(MemorySegment x, MemorySegment bias, Activation activation, long rows, long outputs,
-            long n0, long n1) {
-        int function = switch (activation) {
-            case NONE -> Isthmus.ISTHMUS_ACT_NONE();
-            case GELU_TANH -> Isthmus.ISTHMUS_ACT_GELU_TANH();
-            case GELU_ERF -> Isthmus.ISTHMUS_ACT_GELU_ERF();
-            case RELU -> Isthmus.ISTHMUS_ACT_RELU();
-        };
-        check("bias and activation", Isthmus.isthmus_bias_activation(level, x,
-                bias == null ? MemorySegment.NULL : bias, function, rows, outputs, n0, n1));
+    public void linear(WorkerTeam team, Tensor x, Linear linear, Activation activation, boolean add, Tensor out) {
+        WeightType type = linear.weight().type();
+        if (!type.isQuantized()) {
+            product(team, x.data(), x.dim(0), linear, activation, add, out);
+            return;
+        }
+        int rows = (int) x.dim(0);
+        int inputs = linear.inputs();
+        long rowBytes = Isthmus.isthmus_quantized_row_bytes(code(type), inputs);
+        try (Workspaces.Workspace workspace = workspaces.borrow(rows * rowBytes)) {
+            MemorySegment bytes = workspace.memory();
+            Tiles.run(team, rows, QUANTIZED_ROWS, 1, 1, (t0, t1, n0, n1) -> check("quantize activations",
+                    Isthmus.isthmus_quantize(level, x.data(), code(type), bytes, inputs, t0, t1)));
+            product(team, bytes, rows, linear, activation, add, out);
+        }
     }
 
-    @Override
-    public void residualAdd(MemorySegment x, MemorySegment y, long channels, long t0, long t1) {
-        check("residual add", Isthmus.isthmus_residual_add(level, x, y, channels, t0, t1));
-    }
-
-    @Override
-    public void matmul(MemorySegment x, MemorySegment w, MemorySegment out, Layout layout, long rows, long inputs,
-            long outputs, long n0, long n1) {
-        int code = switch (layout) {
-            case IN_OUT -> Isthmus.ISTHMUS_LAYOUT_IN_OUT();
-            case OUT_IN -> Isthmus.ISTHMUS_LAYOUT_OUT_IN();
-        };
-        check("matrix product", Isthmus.isthmus_matmul(level, x, w, out, code, rows, inputs, outputs, n0, n1));
+    private void product(WorkerTeam team, MemorySegment x, long rows, Linear linear, Activation activation,
+            boolean add, Tensor out) {
+        MemorySegment weights = packed(linear.weight()).data();
+        MemorySegment bias = linear.bias() == null ? MemorySegment.NULL : linear.bias().data();
+        int type = code(linear.weight().type());
+        int function = code(activation);
+        int store = add ? Isthmus.ISTHMUS_ADD() : Isthmus.ISTHMUS_STORE();
+        int columns = rows <= FEW_ROWS ? FEW_ROWS_COLUMNS : COLUMNS;
+        Tiles.run(team, (int) rows, ROWS, linear.outputs(), columns, (t0, t1, n0, n1) ->
+                check("matrix product", Isthmus.isthmus_matmul(level, x, weights, type, bias, function, store,
+                        out.data(), linear.inputs(), linear.outputs(), t0, t1, n0, n1)));
     }
 
     @Override
@@ -80,7 +126,7 @@ final class NativeOps implements CpuOps {
     public void appendKeysAndValues(MemorySegment qkv, RowBatch batch, int layer, long t0, long t1) {
         KvCache cache = batch.cache(0);
         check("append to the cache", Isthmus.isthmus_append_kv(level, qkv, batch.positions(), batch.sequences(),
-                batch.blocks(), batch.blockStart(), KvCache.BLOCK_POSITIONS, cache.layerOffset(layer), cache.heads(),
+                batch.blocks(), batch.blockStart(), code(cache.type()), layerOffset(cache, layer), cache.heads(),
                 cache.headChannels(), t0, t1));
     }
 
@@ -89,8 +135,53 @@ final class NativeOps implements CpuOps {
             long t1, long h0, long h1) {
         KvCache cache = batch.cache(0);
         check("attention", Isthmus.isthmus_attention(level, qkv, out, batch.positions(), batch.sequences(),
-                batch.blocks(), batch.blockStart(), KvCache.BLOCK_POSITIONS, cache.layerOffset(layer), cache.heads(),
+                batch.blocks(), batch.blockStart(), code(cache.type()), layerOffset(cache, layer), cache.heads(),
                 cache.headChannels(), scale, t0, t1, h0, h1));
+    }
+
+    private static long layerOffset(KvCache cache, int layer) {
+        return cache.layerOffset(layer) * cache.type().bytes();
+    }
+
+    private static PackedMatrix packed(Matrix matrix) {
+        if (matrix instanceof PackedMatrix packed) {
+            return packed;
+        }
+        throw new IllegalArgumentException("expected a matrix made by these kernels, found a plain one");
+    }
+
+    private static int code(Layout layout) {
+        return switch (layout) {
+            case IN_OUT -> Isthmus.ISTHMUS_LAYOUT_IN_OUT();
+            case OUT_IN -> Isthmus.ISTHMUS_LAYOUT_OUT_IN();
+        };
+    }
+
+    private static int code(WeightType type) {
+        return switch (type) {
+            case F32 -> Isthmus.ISTHMUS_TYPE_F32();
+            case F16 -> Isthmus.ISTHMUS_TYPE_F16();
+            case BF16 -> Isthmus.ISTHMUS_TYPE_BF16();
+            case INT8 -> Isthmus.ISTHMUS_TYPE_INT8();
+            case Q4 -> Isthmus.ISTHMUS_TYPE_Q4();
+        };
+    }
+
+    private static int code(DType type) {
+        return switch (type) {
+            case F32 -> Isthmus.ISTHMUS_TYPE_F32();
+            case F16 -> Isthmus.ISTHMUS_TYPE_F16();
+            case BF16, F64 -> throw new IllegalArgumentException("a cache of " + type);
+        };
+    }
+
+    private static int code(Activation activation) {
+        return switch (activation) {
+            case NONE -> Isthmus.ISTHMUS_ACT_NONE();
+            case GELU_TANH -> Isthmus.ISTHMUS_ACT_GELU_TANH();
+            case GELU_ERF -> Isthmus.ISTHMUS_ACT_GELU_ERF();
+            case RELU -> Isthmus.ISTHMUS_ACT_RELU();
+        };
     }
 
     private static void check(String operation, int status) {
@@ -98,5 +189,10 @@ final class NativeOps implements CpuOps {
             throw new BackendException(operation + ": libisthmus refused the arguments (status " + status
                     + "); this is a defect of the engine, please report it");
         }
+    }
+
+    @Override
+    public void close() {
+        workspaces.close();
     }
 }

@@ -5,17 +5,22 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.ActivationFunction;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.Matrix;
+import dev.isthmus.engine.kernels.PlainMatrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.ShapeChecks;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.function.DoubleBinaryOperator;
 import java.util.stream.IntStream;
 
 /**
@@ -25,6 +30,7 @@ import java.util.stream.IntStream;
 public final class ReferenceKernels implements Kernels {
 
     private static final DType TYPE = DType.F64;
+    private static final List<DType> CACHE_TYPES = List.of(DType.F64);
     private static final int COLUMN_TILE = 256;
 
     @Override
@@ -38,13 +44,40 @@ public final class ReferenceKernels implements Kernels {
     }
 
     @Override
-    public void embedding(Tensor wte, Tensor wpe, RowBatch batch, Tensor x) {
+    public MemorySegment allocateWeights(Arena arena, long bytes) {
+        return arena.allocate(bytes, Tensor.ALIGNMENT);
+    }
+
+    @Override
+    public boolean packsMatrices() {
+        return false;
+    }
+
+    @Override
+    public long matrixBytes(WeightType type, int inputs, int outputs) {
+        return PlainMatrix.bytes(inputs, outputs);
+    }
+
+    @Override
+    public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory) {
+        return PlainMatrix.of(type, layout, inputs, outputs, memory);
+    }
+
+    @Override
+    public void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1) {
+        ShapeChecks.pack(matrix, weights, k0, k1, n0, n1);
+        PlainMatrix.of(matrix).pack(weights, k0, k1, n0, n1);
+    }
+
+    @Override
+    public void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
         ShapeChecks.embedding(TYPE, wte, wpe, batch, x);
-        long channels = x.dim(1);
+        int channels = wte.inputs();
+        PlainMatrix matrix = PlainMatrix.of(wte);
         for (int t = 0; t < batch.rows(); t++) {
-            for (long c = 0; c < channels; c++) {
-                set(x, t * channels + c, (double) weight(wte, batch.token(t) * channels + c)
-                        + weight(wpe, batch.position(t) * channels + c));
+            for (int c = 0; c < channels; c++) {
+                set(x, (long) t * channels + c, (double) matrix.get(c, batch.token(t))
+                        + weight(wpe, (long) batch.position(t) * channels + c));
             }
         }
     }
@@ -74,20 +107,33 @@ public final class ReferenceKernels implements Kernels {
     @Override
     public void linear(Tensor x, Linear linear, Activation activation, Tensor out) {
         ShapeChecks.linear(TYPE, x, linear, out);
+        product(x, linear, out, (before, sum) -> ActivationFunction.apply(activation, sum));
+    }
+
+    @Override
+    public void linearAdd(Tensor x, Linear linear, Tensor out) {
+        ShapeChecks.linear(TYPE, x, linear, out);
+        product(x, linear, out, Double::sum);
+    }
+
+    /** out = store(out, x · weight + bias). */
+    private static void product(Tensor x, Linear linear, Tensor out, DoubleBinaryOperator store) {
         double[][] rows = new double[(int) x.dim(0)][];
         for (int t = 0; t < rows.length; t++) {
             rows[t] = x.data().asSlice(t * x.dim(1) * Double.BYTES, x.dim(1) * Double.BYTES).toArray(JAVA_DOUBLE);
         }
+        PlainMatrix matrix = PlainMatrix.of(linear.weight());
         int outputs = linear.outputs();
         IntStream.range(0, Math.ceilDiv(outputs, COLUMN_TILE)).parallel().forEach(tile -> {
             int from = tile * COLUMN_TILE;
             int to = Math.min(from + COLUMN_TILE, outputs);
-            double[][] sums = linear.layout() == Layout.IN_OUT
-                    ? productInOut(rows, linear.weight(), from, to) : productOutIn(rows, linear.weight(), from, to);
+            double[][] sums = matrix.layout() == Layout.IN_OUT
+                    ? productInOut(rows, matrix.weight(), from, to) : productOutIn(rows, matrix.weight(), from, to);
             for (int t = 0; t < rows.length; t++) {
                 for (int n = from; n < to; n++) {
                     double bias = linear.bias() == null ? 0 : weight(linear.bias(), n);
-                    set(out, (long) t * outputs + n, ActivationFunction.apply(activation, sums[t][n - from] + bias));
+                    long i = (long) t * outputs + n;
+                    set(out, i, store.applyAsDouble(get(out, i), sums[t][n - from] + bias));
                 }
             }
         });
@@ -126,30 +172,20 @@ public final class ReferenceKernels implements Kernels {
     }
 
     @Override
-    public void add(Tensor x, Tensor y) {
-        ShapeChecks.add(TYPE, x, y);
-        for (long i = 0; i < x.shape().elements(); i++) {
-            set(x, i, get(x, i) + get(y, i));
-        }
+    public List<DType> cacheTypes() {
+        return CACHE_TYPES;
     }
 
     @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
-        ShapeChecks.append(TYPE, qkv, batch, layer);
-        int blockPositions = KvCache.BLOCK_POSITIONS;
+        ShapeChecks.append(TYPE, CACHE_TYPES, qkv, batch, layer);
         for (int t = 0; t < batch.rows(); t++) {
             KvCache cache = batch.cache(batch.sequence(t));
-            int heads = cache.heads();
-            int headChannels = cache.headChannels();
-            Tensor block = cache.block(batch.position(t) / blockPositions);
-            int slot = batch.position(t) % blockPositions;
-            for (int part = 0; part < 2; part++) {
-                for (int h = 0; h < heads; h++) {
-                    long from = ((3L * t + 1 + part) * heads + h) * headChannels;
-                    long to = cache.layerOffset(layer)
-                            + (((long) part * heads + h) * blockPositions + slot) * headChannels;
-                    MemorySegment.copy(qkv.data(), from * Double.BYTES, block.data(), to * Double.BYTES,
-                            (long) headChannels * Double.BYTES);
+            long channels = (long) cache.heads() * cache.headChannels();
+            for (int h = 0; h < cache.heads(); h++) {
+                for (int d = 0; d < cache.headChannels(); d++) {
+                    long key = (3L * t + 1) * channels + (long) h * cache.headChannels() + d;
+                    cache.set(layer, h, batch.position(t), d, get(qkv, key), get(qkv, key + channels));
                 }
             }
         }
@@ -157,7 +193,7 @@ public final class ReferenceKernels implements Kernels {
 
     @Override
     public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
-        ShapeChecks.attention(TYPE, qkv, batch, layer, out);
+        ShapeChecks.attention(TYPE, CACHE_TYPES, qkv, batch, layer, out);
         for (int t = 0; t < batch.rows(); t++) {
             KvCache cache = batch.cache(batch.sequence(t));
             for (int h = 0; h < cache.heads(); h++) {
@@ -174,7 +210,7 @@ public final class ReferenceKernels implements Kernels {
         for (int p = 0; p < positions; p++) {
             double dot = 0;
             for (int d = 0; d < headChannels; d++) {
-                dot += get(qkv, query + d) * cached(cache, layer, 0, h, p, d);
+                dot += get(qkv, query + d) * cache.key(layer, h, p, d);
             }
             scores[p] = dot * scale;
         }
@@ -182,16 +218,10 @@ public final class ReferenceKernels implements Kernels {
         for (int d = 0; d < headChannels; d++) {
             double sum = 0;
             for (int p = 0; p < positions; p++) {
-                sum += scores[p] * cached(cache, layer, 1, h, p, d);
+                sum += scores[p] * cache.value(layer, h, p, d);
             }
             set(out, ((long) t * cache.heads() + h) * headChannels + d, sum);
         }
-    }
-
-    private static double cached(KvCache cache, int layer, int part, int h, int position, int d) {
-        int blockPositions = KvCache.BLOCK_POSITIONS;
-        long row = ((long) part * cache.heads() + h) * blockPositions + position % blockPositions;
-        return get(cache.block(position / blockPositions), cache.layerOffset(layer) + row * cache.headChannels() + d);
     }
 
     @Override

@@ -1,0 +1,11 @@
+package dev.isthmus.engine.api;
+
+/** How a session keeps keys and values. The reference backend keeps them in float64 whatever is asked for. */
+public enum CacheType {
+    /** Float16 where the weights have eight bits or fewer, else float32. */
+    AUTO,
+    /** Float32. */
+    F32,
+    /** Float16: half the memory, and half the time where reading the cache takes it. */
+    F16
+}

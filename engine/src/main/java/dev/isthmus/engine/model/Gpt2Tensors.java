@@ -1,0 +1,156 @@
+package dev.isthmus.engine.model;
+
+import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.kernels.PackedMatrix;
+import dev.isthmus.engine.tensor.Shape;
+import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.StoredType;
+import dev.isthmus.engine.weights.TensorInfo;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Which tensors of a checkpoint are a GPT-2 model's weights, found by name and checked against the configuration. A
+ * file whose {@code __metadata__} says {@code isthmus.weights: int8} or {@code q4} holds its matrices packed: bytes
+ * [panels, bytes of a panel] in the form of {@link PackedMatrix}.
+ */
+final class Gpt2Tensors {
+
+    /** The output matrix. */
+    static final String HEAD = "lm_head.weight";
+
+    /** The token embedding. */
+    static final String EMBEDDING = "wte.weight";
+
+    /** The key in a file's metadata that says what type its packed matrices have. */
+    static final String PACKED_KEY = "isthmus.weights";
+
+    private static final String PREFIX = "transformer.";
+
+    private final Checkpoint checkpoint;
+    private final Gpt2Config config;
+    private final Map<String, TensorInfo> found = new LinkedHashMap<>();
+
+    /**
+     * Looks all of them up.
+     *
+     * @throws CheckpointException if one is missing or has another shape or type than expected
+     */
+    Gpt2Tensors(Checkpoint checkpoint, Gpt2Config config) {
+        this.checkpoint = checkpoint;
+        this.config = config;
+        findAll();
+    }
+
+    /** The tensors by their names without prefix. */
+    Map<String, TensorInfo> found() {
+        return found;
+    }
+
+    /** The tensor of a name that {@link #found} has. */
+    TensorInfo get(String name) {
+        return found.get(name);
+    }
+
+    /** Whether the checkpoint has an optional tensor. */
+    boolean has(String name) {
+        return found.containsKey(name);
+    }
+
+    /** The type that a tensor's file says its packed matrices have; empty for a matrix that is not packed. */
+    Optional<WeightType> packedType(TensorInfo tensor) {
+        String named = checkpoint.metadata(tensor.file()).get(PACKED_KEY);
+        if (named == null || tensor.type() != StoredType.U8) {
+            return Optional.empty();
+        }
+        for (WeightType type : WeightType.values()) {
+            if (type.isQuantized() && type.name().toLowerCase(Locale.ROOT).equals(named)) {
+                return Optional.of(type);
+            }
+        }
+        throw new CheckpointException(Reason.WRONG_TYPE, tensor.file(), "__metadata__: expected " + PACKED_KEY
+                + " to be int8 or q4, found '" + named + "'; convert the model again");
+    }
+
+    private void findAll() {
+        long c = config.channels();
+        long inner = config.inner();
+        boolean head = find(HEAD, c, config.vocabulary(), config.vocabulary(), c);
+        boolean embedding = find(EMBEDDING, c, config.vocabulary(), config.vocabulary(), c);
+        if (!embedding && !(head && config.tiedHead())) {
+            throw missing(EMBEDDING, "");
+        }
+        if (!head && !config.tiedHead()) {
+            throw missing(HEAD, " (tie_word_embeddings is false, so the output matrix must be in the file)");
+        }
+        require("wpe.weight", config.context(), c);
+        for (int layer = 0; layer < config.layers(); layer++) {
+            String block = "h." + layer + ".";
+            require(block + "ln_1.weight", c);
+            require(block + "ln_1.bias", c);
+            requireMatrix(block + "attn.c_attn.weight", c, 3 * c);
+            require(block + "attn.c_attn.bias", 3 * c);
+            requireMatrix(block + "attn.c_proj.weight", c, c);
+            require(block + "attn.c_proj.bias", c);
+            require(block + "ln_2.weight", c);
+            require(block + "ln_2.bias", c);
+            requireMatrix(block + "mlp.c_fc.weight", c, inner);
+            require(block + "mlp.c_fc.bias", inner);
+            requireMatrix(block + "mlp.c_proj.weight", inner, c);
+            require(block + "mlp.c_proj.bias", c);
+        }
+        require("ln_f.weight", c);
+        require("ln_f.bias", c);
+    }
+
+    private void require(String name, long... dims) {
+        if (!find(name, 0, 0, dims)) {
+            throw missing(name, "");
+        }
+    }
+
+    private void requireMatrix(String name, long inputs, long outputs) {
+        if (!find(name, inputs, outputs, inputs, outputs)) {
+            throw missing(name, "");
+        }
+    }
+
+    /** Looks a tensor up and checks it, a matrix's packed form by its inputs and outputs; false if it is not there. */
+    private boolean find(String name, long inputs, long outputs, long... dims) {
+        Optional<TensorInfo> plain = checkpoint.tensor(name);
+        Optional<TensorInfo> prefixed = checkpoint.tensor(PREFIX + name);
+        // The head's own name is the one without prefix.
+        Optional<TensorInfo> tensor = name.equals(HEAD) ? plain.or(() -> prefixed) : prefixed.or(() -> plain);
+        if (tensor.isEmpty()) {
+            return false;
+        }
+        TensorInfo info = tensor.get();
+        Optional<WeightType> packed = inputs > 0 ? packedType(info) : Optional.empty();
+        Shape expected = packed.map(type -> new Shape(Math.ceilDiv(outputs, PackedMatrix.PANEL),
+                PackedMatrix.panelBytes(type, (int) inputs))).orElseGet(() -> new Shape(dims));
+        if (!info.shape().equals(expected)) {
+            throw new CheckpointException(Reason.WRONG_SHAPE, info.file(), "tensor " + info.name() + ": expected shape "
+                    + expected + " by config.json, found " + info.shape()
+                    + "; take weights and config.json from the same model");
+        }
+        if (packed.isEmpty() && info.type() != StoredType.F32 && info.type() != StoredType.F16
+                && info.type() != StoredType.BF16) {
+            throw new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
+                    + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types");
+        }
+        found.put(name, info);
+        return true;
+    }
+
+    private CheckpointException missing(String name, String why) {
+        return new CheckpointException(Reason.MISSING_TENSOR, checkpoint.path(), "expected tensor " + name
+                + " or " + PREFIX + name + " by config.json (n_layer " + config.layers()
+                + "), found neither among " + checkpoint.tensors().size() + " tensors" + why
+                + "; take weights and config.json from the same GPT-2 model");
+    }
+}

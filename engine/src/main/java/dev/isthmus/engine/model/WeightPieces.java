@@ -1,0 +1,249 @@
+package dev.isthmus.engine.model;
+
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Layout;
+import dev.isthmus.engine.kernels.Matrix;
+import dev.isthmus.engine.kernels.PackedMatrix;
+import dev.isthmus.engine.tensor.Tensor;
+import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.TensorInfo;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiConsumer;
+
+/**
+ * Reads weights in pieces, with a few threads, and reports how far it is. A piece is small enough to be in a processor's
+ * cache when it is packed, and for the threads to end together.
+ */
+final class WeightPieces {
+
+    private static final int PIECE_BYTES = 1 << 19;
+
+    private final Checkpoint checkpoint;
+    private final Kernels kernels;
+    private final List<Piece> pieces;
+    private final BiConsumer<Long, Long> progress;
+    private final long total;
+    private long done;
+
+    /**
+     * Prepares to read.
+     *
+     * @param progress told (bytes read, bytes in all), one call at a time
+     */
+    WeightPieces(Checkpoint checkpoint, Kernels kernels, List<Piece> pieces, BiConsumer<Long, Long> progress) {
+        this.checkpoint = checkpoint;
+        this.kernels = kernels;
+        this.pieces = pieces;
+        this.progress = progress;
+        this.total = pieces.stream().mapToLong(Piece::storedBytes).sum();
+    }
+
+    /** What is read at a time. */
+    sealed interface Piece {
+
+        /** The bytes that it has in the file. */
+        long storedBytes();
+
+        /** The memory that reading it needs besides its target. */
+        default long bufferBytes() {
+            return 0;
+        }
+    }
+
+    /** A whole tensor of F32. */
+    record Vector(TensorInfo info, Tensor into) implements Piece {
+
+        @Override
+        public long storedBytes() {
+            return info.bytes();
+        }
+    }
+
+    /** Inputs [k0, k1) of outputs [n0, n1) of a matrix, which lie together in the file. */
+    record Part(TensorInfo info, Layout layout, Matrix matrix, int k0, int k1, int n0, int n1) implements Piece {
+
+        private long elements() {
+            return (long) (k1 - k0) * (n1 - n0);
+        }
+
+        private long first() {
+            return layout == Layout.IN_OUT ? (long) k0 * matrix.outputs() : (long) n0 * matrix.inputs();
+        }
+
+        @Override
+        public long storedBytes() {
+            return elements() * info.type().bits() / 8;
+        }
+
+        @Override
+        public long bufferBytes() {
+            return elements() * Float.BYTES;
+        }
+    }
+
+    /** Outputs [n0, n1), whole panels, of a matrix that is stored packed. */
+    record Panels(TensorInfo info, WeightType stored, Matrix matrix, int n0, int n1) implements Piece {
+
+        private long first() {
+            return n0 / PackedMatrix.PANEL * PackedMatrix.panelBytes(stored, matrix.inputs());
+        }
+
+        @Override
+        public long storedBytes() {
+            return PackedMatrix.bytes(stored, matrix.inputs(), n1 - n0);
+        }
+
+        @Override
+        public long bufferBytes() {
+            return storedBytes() + (long) matrix.inputs() * (n1 - n0) * Float.BYTES;
+        }
+    }
+
+    /** The pieces of a matrix that is stored plain. */
+    static List<Piece> of(TensorInfo info, Layout layout, Matrix matrix) {
+        List<Piece> pieces = new ArrayList<>();
+        int inputs = matrix.inputs();
+        int outputs = matrix.outputs();
+        if (layout == Layout.IN_OUT) {
+            int block = matrix.type().blockInputs();
+            int step = Math.max(1, PIECE_BYTES / Float.BYTES / outputs / block) * block;
+            for (int k = 0; k < inputs; k += step) {
+                pieces.add(new Part(info, layout, matrix, k, Math.min(k + step, inputs), 0, outputs));
+            }
+        } else {
+            int panels = Math.max(1, PIECE_BYTES / Float.BYTES / inputs / PackedMatrix.PANEL);
+            int step = panels * PackedMatrix.PANEL;
+            for (int n = 0; n < outputs; n += step) {
+                pieces.add(new Part(info, layout, matrix, 0, inputs, n, Math.min(n + step, outputs)));
+            }
+        }
+        return pieces;
+    }
+
+    /** The pieces of a matrix that is stored packed. */
+    static List<Piece> ofPacked(TensorInfo info, WeightType stored, Matrix matrix) {
+        List<Piece> pieces = new ArrayList<>();
+        for (int n = 0; n < matrix.outputs(); n += PackedMatrix.PANEL) {
+            pieces.add(new Panels(info, stored, matrix, n, Math.min(n + PackedMatrix.PANEL, matrix.outputs())));
+        }
+        return pieces;
+    }
+
+    /**
+     * Reads all pieces. Returns, with or without a failure, only after every thread has ended, so that the caller may
+     * free the memory.
+     *
+     * @param threads how many may read at a time, the caller's included; at least 1
+     */
+    void read(int threads) {
+        long bufferBytes = pieces.stream().mapToLong(Piece::bufferBytes).max().orElse(0);
+        ConcurrentLinkedDeque<MemorySegment> buffers = new ConcurrentLinkedDeque<>();
+        try (Arena arena = Arena.ofShared()) {
+            runAll(pieces.stream().map(piece -> (Runnable) () -> {
+                MemorySegment idle = buffers.pollFirst();
+                MemorySegment buffer = idle != null ? idle : arena.allocate(bufferBytes, Tensor.ALIGNMENT);
+                read(piece, buffer);
+                buffers.addFirst(buffer);
+                advance(piece.storedBytes());
+            }).toList(), threads);
+        }
+    }
+
+    private void read(Piece piece, MemorySegment buffer) {
+        switch (piece) {
+            case Vector vector -> checkpoint.readF32(vector.info(), 0, vector.into().data());
+            case Part part -> {
+                MemorySegment weights = buffer.asSlice(0, part.bufferBytes());
+                checkpoint.readF32(part.info(), part.first(), weights);
+                kernels.pack(part.matrix(), part.layout(), weights, part.k0(), part.k1(), part.n0(), part.n1());
+            }
+            case Panels panels -> readPanels(panels, buffer);
+        }
+    }
+
+    private void readPanels(Panels panels, MemorySegment buffer) {
+        Matrix matrix = panels.matrix();
+        if (matrix instanceof PackedMatrix packed && packed.type() == panels.stored()) {
+            checkpoint.readBytes(panels.info(), panels.first(),
+                    packed.data().asSlice(panels.first(), panels.storedBytes()));
+            return;
+        }
+        int inputs = matrix.inputs();
+        int outputs = panels.n1() - panels.n0();
+        MemorySegment bytes = buffer.asSlice(0, panels.storedBytes());
+        checkpoint.readBytes(panels.info(), panels.first(), bytes);
+        PackedMatrix stored = new PackedMatrix(panels.stored(), inputs, outputs, bytes);
+        MemorySegment weights = buffer.asSlice(panels.storedBytes(), (long) inputs * outputs * Float.BYTES);
+        for (int k = 0; k < inputs; k++) {
+            for (int n = 0; n < outputs; n++) {
+                weights.set(ValueLayout.JAVA_FLOAT_UNALIGNED, ((long) k * outputs + n) * Float.BYTES,
+                        stored.weight(k, n));
+            }
+        }
+        kernels.pack(matrix, Layout.IN_OUT, weights, 0, inputs, panels.n0(), panels.n1());
+    }
+
+    private synchronized void advance(long bytes) {
+        done += bytes;
+        progress.accept(done, total);
+    }
+
+    /**
+     * Does all tasks on at most {@code threads} threads, the caller's included, in about the order of the list. After
+     * a failure no further one begins; it is thrown when every thread has ended.
+     */
+    static void runAll(List<? extends Runnable> tasks, int threads) {
+        AtomicInteger next = new AtomicInteger();
+        AtomicReference<Throwable> failure = new AtomicReference<>();
+        Runnable work = () -> {
+            try {
+                int i;
+                while (failure.get() == null && (i = next.getAndIncrement()) < tasks.size()) {
+                    tasks.get(i).run();
+                }
+            } catch (RuntimeException | Error e) {
+                failure.compareAndSet(null, e);
+            }
+        };
+        List<Thread> helpers = new ArrayList<>();
+        try {
+            for (int i = 1; i < Math.min(threads, tasks.size()); i++) {
+                helpers.add(Thread.ofPlatform().name("isthmus-load-" + i).daemon().start(work));
+            }
+            work.run();
+        } finally {
+            joinAll(helpers);
+        }
+        switch (failure.get()) {
+            case null -> { }
+            case RuntimeException e -> throw e;
+            case Error e -> throw e;
+            case Throwable e -> throw new AssertionError(e);
+        }
+    }
+
+    private static void joinAll(List<Thread> helpers) {
+        boolean interrupted = false;
+        for (Thread helper : helpers) {
+            while (true) {
+                try {
+                    helper.join();
+                    break;
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}
