@@ -26,7 +26,7 @@ run_tests() {
     if ! up_to_date "$dir/tests" "$key"; then
         compile "$dir" "$flags" $(kernel_sources) test/exp_level.c
         jobs=
-        for source in test/harness.c test/cache.c test/test_*.c; do
+        for source in test/harness.c test/packed.c test/cache.c test/batch.c test/test_*.c; do
             "$CC" $CFLAGS_ALWAYS $flags $(have_levels) -c "$source" -o "$dir/$(basename "$source" .c).o" &
             jobs="$jobs $!"
         done

@@ -16,7 +16,7 @@ enum {
     TILE = ISTHMUS_CACHE_BLOCK,
     ROWS = 16 * TILE_ROWS,
     ACCUMULATED = ROWS * 64, /* floats: ROWS rows of the usual 64 head channels, fewer of wider ones */
-    WIDENED = 128 * TILE,    /* elements of half precision that are widened at a time */
+    WIDENED_CHANNELS = 128,  /* of heads whose keys or values of half precision are widened for many rows at once */
 };
 
 /* What a row's softmax has come to: the largest score so far and, by lanes, the sum of exponentials relative to it. */
@@ -37,7 +37,7 @@ struct queries {
 struct buffers {
     float accumulated[ACCUMULATED] __attribute__((aligned(64)));
     float scores[ROWS * TILE] __attribute__((aligned(64)));
-    float widened[WIDENED] __attribute__((aligned(64)));
+    float widened[WIDENED_CHANNELS * TILE] __attribute__((aligned(64)));
     int64_t depths[ROWS];
     struct running running[ROWS];
 };
@@ -71,26 +71,17 @@ INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, 
 #undef CALL
         return;
     }
-    const int64_t piece = type == ISTHMUS_TYPE_F32 ? o->depth : WIDENED / o->w_stride;
-    for (int64_t k0 = 0; k0 < o->depth; k0 += piece) {
-        const int64_t k1 = o->depth - k0 < piece ? o->depth : k0 + piece;
-        const char *part = o->w + k0 * o->w_stride * element_bytes(type);
-        tile.w = part;
-        if (type != ISTHMUS_TYPE_F32) {
-            widen(widened, part, type, k1 - k0, o->w_stride);
-            tile.w = widened;
-        }
-        tile.add = o->add || k0 > 0;
-#define CALL(t, rows)                                                \
-    const int64_t end = o->depths ? o->depths[t + rows - 1] : k1;    \
-    tile.x = o->x + t * o->x_stride + k0;                            \
-    tile.sums = o->sums + t * o->sums_stride;                        \
-    tile.depth = (end < k1 ? end : k1) - k0;                         \
-    if (tile.depth > 0)                                              \
-        run_tile(&tile, ISTHMUS_TYPE_F32, rows, o->w_stride, 0);
-        FOR_ROW_GROUPS(rows_count, CALL)
-#undef CALL
+    if (type != ISTHMUS_TYPE_F32) {
+        widen(widened, o->w, type, o->depth, o->w_stride);
+        tile.w = widened;
     }
+#define CALL(t, rows)                                              \
+    tile.x = o->x + t * o->x_stride;                               \
+    tile.sums = o->sums + t * o->sums_stride;                      \
+    tile.depth = o->depths ? o->depths[t + rows - 1] : o->depth;   \
+    run_tile(&tile, ISTHMUS_TYPE_F32, rows, o->w_stride, 0);
+    FOR_ROW_GROUPS(rows_count, CALL)
+#undef CALL
 }
 
 /* Turns a row's scores of one tile, of which `count` are of positions that it sees, into exponentials, zero for the
@@ -167,21 +158,50 @@ INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_
     }
 }
 
+static void attend_as_stored(const struct queries *r, const struct kv_cache *cache, struct buffers *buffers)
+{
+    if (cache->type == ISTHMUS_TYPE_F32)
+        attend(r, cache, ISTHMUS_TYPE_F32, buffers);
+    else
+        attend(r, cache, ISTHMUS_TYPE_F16, buffers);
+}
+
+static int has_nan(const f32 *x, int64_t count)
+{
+    int found = 0;
+    for (int64_t i = 0; i < count; i++)
+        found |= x[i] != x[i];
+    return found;
+}
+
+/* The most rows of a sequence that go through a tile together. */
+static int64_t most_rows(const struct kv_cache *cache)
+{
+    const int64_t channels = value_stride(cache->D), fitting = ACCUMULATED / channels;
+    if (cache->type == ISTHMUS_TYPE_F16 && channels > WIDENED_CHANNELS)
+        return fitting < TILE_ROWS ? fitting : TILE_ROWS;
+    return fitting < ROWS ? fitting : ROWS;
+}
+
 void KERNEL(attention)(const f32 *restrict qkv, f32 *restrict out, const i32 *positions, const i32 *sequences,
                        const struct kv_cache *cache, float scale, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
 {
     struct buffers buffers;
-    const int64_t D = cache->D, C = cache->H * D;
-    const int64_t most = ACCUMULATED / value_stride(D) < ROWS ? ACCUMULATED / value_stride(D) : ROWS;
+    const int64_t D = cache->D, C = cache->H * D, most = most_rows(cache);
     for (int64_t h = h0; h < h1; h++)
         for (int64_t t = t0, rows; t < t1; t += rows) {
             for (rows = 1; rows < most && t + rows < t1 && sequences[t + rows] == sequences[t];)
                 rows++;
-            const struct queries queries = {qkv + t * 3 * C + h * D, out + t * C + h * D, positions + t, sequences[t],
-                                            h, rows, scale};
-            if (cache->type == ISTHMUS_TYPE_F32)
-                attend(&queries, cache, ISTHMUS_TYPE_F32, &buffers);
-            else
-                attend(&queries, cache, ISTHMUS_TYPE_F16, &buffers);
+            struct queries queries = {qkv + t * 3 * C + h * D, out + t * C + h * D, positions + t, sequences[t], h,
+                                      rows, scale};
+            attend_as_stored(&queries, cache, &buffers);
+            /* A probability of zero keeps a later position out, unless its value is not finite: zero times that is NaN.
+             * Only a row alone is certain not to have met it. */
+            for (queries.count = 1; rows > 1 && queries.positions < positions + t + rows; queries.positions++) {
+                if (has_nan(queries.out, D))
+                    attend_as_stored(&queries, cache, &buffers);
+                queries.q += 3 * C;
+                queries.out += C;
+            }
         }
 }

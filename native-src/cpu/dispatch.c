@@ -141,10 +141,12 @@ static int is_whole(int64_t begin, int64_t end, int64_t size, int64_t block)
     return is_range(begin, end) && end <= size && begin % block == 0 && (end % block == 0 || end == size);
 }
 
-/* Whether a packed matrix's size can be addressed; no type takes more than four bytes and a half a weight. */
+/* Whether a packed matrix's size can be addressed: filled up to whole blocks and panels, no type takes more than four
+ * bytes and a half a weight. */
 static int matrix_fits(int64_t K, int64_t N)
 {
-    return K > 0 && N > 0 && fits(K, N, 4);
+    return K > 0 && N > 0 && fits(K, N, 1) &&
+           fits(rounded_up(K, ISTHMUS_INT8_BLOCK), rounded_up(N, ISTHMUS_PANEL), 2);
 }
 
 int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N)
@@ -207,7 +209,7 @@ int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type
 int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(x && q && is_quantized(type) && K > 0 && is_range(t0, t1))
+    RETURN_INVALID_UNLESS(x && q && is_quantized(type) && matrix_fits(K, 1) && is_range(t0, t1))
     RETURN_INVALID_UNLESS(fits(t1, rounded_up(K, ISTHMUS_Q4_BLOCK), 2))
     kernels->quantize(x, type, q, K, t0, t1);
     return ISTHMUS_OK;
@@ -226,9 +228,10 @@ int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t 
 static int cache_is_sound(const struct kv_cache *cache, const i32 *positions, const i32 *sequences, int64_t t0,
                           int64_t t1, int past)
 {
+    const int64_t room = PTRDIFF_MAX / 2; /* for the layers before this one, and for this one */
     if ((cache->type != ISTHMUS_TYPE_F32 && cache->type != ISTHMUS_TYPE_F16) || cache->H <= 0 || cache->D <= 0 ||
-        cache->D > ISTHMUS_MOST_HEAD_CHANNELS || cache->layer_offset < 0 ||
-        !fits(cache->H, value_stride(cache->D), 3 * ISTHMUS_CACHE_BLOCK) || !is_range(t0, t1) ||
+        cache->D > ISTHMUS_MOST_HEAD_CHANNELS || cache->layer_offset < 0 || cache->layer_offset > room ||
+        !fits(cache->H, value_stride(cache->D), 4 * ISTHMUS_CACHE_BLOCK) || !is_range(t0, t1) ||
         !fits(t1, cache->H * cache->D, 3))
         return 0;
     for (int64_t t = t0; t < t1; t++) {

@@ -66,16 +66,16 @@ static void pack_int8(uint8_t *to, const float *values, int64_t count)
 }
 
 /* The scale, a binary16 number, that the weights of a column are rounded with least squared error: the extreme one
- * becomes -8, or something near it. */
+ * becomes -8, or something near it. NaN where binary16 has no number so large. */
 static float q4_scale(const float *values, int64_t count, float extreme)
 {
     enum { CANDIDATES = 9 };
-    float best = 0, least = INFINITY;
+    float best = NAN, least = INFINITY;
     for (int i = 0; i < CANDIDATES; i++) {
         const u16 half = f16_of(extreme / (-8.0f + 0.25f * (float)i));
         const float scale = f16_value(half);
-        if (!(fabsf(scale) > 0x1p-100f))
-            return scale; /* zero, or not finite */
+        if (scale == 0)
+            return scale;
         const float inverse = 1.0f / scale;
         float error = 0;
         for (int64_t k = 0; k < count; k++) {

@@ -86,7 +86,8 @@ int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N);
 
 /* Packs inputs [k0, k1) of columns [n0, n1) of a matrix. `weights` holds just these, [k1 - k0, n1 - n0] or the
  * transposed by layout. k0 and n0 are multiples of the type's block and of ISTHMUS_PANEL; k1 and n1 too, or K and N.
- * The panels' filling is written as well. A scale is NaN where one of its weights is not finite. */
+ * The panels' filling is written as well. A scale is NaN where one of its weights is not finite, or too
+ * large for a scale of Q4: beyond about 5e5. */
 int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K,
                      int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1);
 

@@ -4,21 +4,23 @@
 
 #include "test.h"
 
-enum { CACHE_MAX_BLOCKS = 256, CACHE_MAX_SEQUENCES = 4 };
+enum { CACHE_MAX_BLOCKS = 64, CACHE_MAX_SEQUENCES = 4 };
 
 struct cache {
     struct tensor block[CACHE_MAX_BLOCKS];
     uint64_t blocks[CACHE_MAX_BLOCKS];
     int64_t block_start[CACHE_MAX_SEQUENCES];
-    int64_t count, block_positions, layer_offset, H, D;
+    int64_t count, layer_offset, H, D;
+    int32_t type;
 };
 
-/* Blocks for `sequences` sequences of up to `positions` positions; all floats are NaN. */
-void cache_new(struct cache *cache, int sequences, int64_t positions, int64_t block_positions, int64_t layer_offset,
-               int64_t H, int64_t D);
+/* Blocks for `sequences` sequences of up to `positions` positions; all elements are NaN, as F32 and as F16. The layer
+ * is the last in its blocks, which end with it; layer_offset is a multiple of four. */
+void cache_new(struct cache *cache, int sequences, int64_t positions, int32_t type, int64_t layer_offset, int64_t H,
+               int64_t D);
 void cache_free(struct cache *cache);
-/* Element d of the key (value = 0) or value (value = 1) of a position: its tensor and its index there. */
-struct tensor *cache_at(struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d,
-                        int64_t *index);
+/* Element d of the key (value = 0) or value (value = 1) of a position. */
+double cache_get(const struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d);
+void cache_set(struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d, float x);
 
 #endif

@@ -14,7 +14,7 @@ const int64_t SIZES[] = {1,  2,  3,  4,  5,  7,  8,  9,   15,  16,  17,  23,  31
                          47, 63, 64, 65, 96, 127, 128, 129, 255, 257, 511, 513, 767, 768, 769};
 const int SIZES_COUNT = COUNT(SIZES);
 
-int32_t LEVELS[4];
+int32_t LEVELS[5];
 int LEVELS_COUNT;
 
 static uint64_t random_state;
@@ -45,14 +45,14 @@ float random_float(void)
 
 const char *level_name(int32_t level)
 {
-    static const char *const names[] = {"baseline", "avx2", "avx512", "neon"};
+    static const char *const names[] = {"baseline", "avx2", "avx512", "neon", "vnni"};
     return names[level];
 }
 
 int32_t unsupported_level(int i)
 {
-    static const int32_t never[] = {-1, 4, INT32_MIN, INT32_MAX};
-    for (int32_t level = 0; level < 4; level++)
+    static const int32_t never[] = {-1, 5, 6, INT32_MIN, INT32_MAX};
+    for (int32_t level = 0; level < COUNT(LEVELS); level++)
         if (!isthmus_level_supported(level) && i-- == 0)
             return level;
     return never[i % COUNT(never)];
@@ -117,6 +117,37 @@ float get(const struct tensor *t, int64_t i)
 void set(struct tensor *t, int64_t i, float value)
 {
     write_at(t->data, i, value);
+}
+
+uint8_t get_u8(const struct tensor *t, int64_t i)
+{
+    return ((const uint8_t *)t->data)[i];
+}
+
+uint16_t get_u16(const struct tensor *t, int64_t i)
+{
+    uint16_t value;
+    memcpy(&value, (const char *)t->data + i, 2);
+    return value;
+}
+
+uint32_t get_u32(const struct tensor *t, int64_t i)
+{
+    uint32_t value;
+    memcpy(&value, (const char *)t->data + i, 4);
+    return value;
+}
+
+void set_u16(struct tensor *t, int64_t i, uint16_t value)
+{
+    memcpy((char *)t->data + i, &value, 2);
+}
+
+float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
 }
 
 int same_bits(const struct tensor *a, const struct tensor *b)
@@ -186,7 +217,7 @@ int main(int argc, char **argv)
 {
     random_state = argc > 1 ? strtoull(argv[1], NULL, 0) : 20260101u;
     printf("seed %llu; levels:", (unsigned long long)random_state);
-    for (int32_t level = 0; level < 4; level++)
+    for (int32_t level = 0; level < COUNT(LEVELS); level++)
         if (isthmus_level_supported(level)) {
             LEVELS[LEVELS_COUNT++] = level;
             printf(" %s", level_name(level));
@@ -195,14 +226,20 @@ int main(int argc, char **argv)
     printf("\n");
 
     RUN(exp)
+    RUN(memory)
+    RUN(pack)
+    RUN(pack_quantized)
+    RUN(halves)
     RUN(embedding)
     RUN(layer_norm)
-    RUN(bias_activation)
-    RUN(residual_add)
     RUN(matmul)
+    RUN(epilogue)
+    RUN(quantize)
+    RUN(matmul_quantized)
     RUN(softmax)
     RUN(append_kv)
     RUN(attention)
+    RUN(attention_edges)
     RUN(dispatch)
     return all_failures != 0;
 }

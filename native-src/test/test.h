@@ -16,7 +16,7 @@ extern const int64_t SIZES[];
 extern const int SIZES_COUNT;
 
 /* The levels that this build and machine have. */
-extern int32_t LEVELS[4];
+extern int32_t LEVELS[5];
 extern int LEVELS_COUNT;
 const char *level_name(int32_t level);
 
@@ -26,7 +26,7 @@ int64_t random_below(int64_t n);
 float random_float(void);
 
 /*
- * A tensor of floats that begins `shift` bytes (0 to 3) off alignment, fewer than four bytes before a page that can be
+ * A tensor of floats, or of other elements that fill as many bytes, that begins `shift` bytes (0 to 3) off alignment, fewer than four bytes before a page that can be
  * neither read nor written, so that any access behind it is a crash. Before it lie guard values.
  */
 struct tensor {
@@ -41,6 +41,12 @@ struct tensor tensor_copy(const struct tensor *t);
 void tensor_free(struct tensor *t);
 float get(const struct tensor *t, int64_t i);
 void set(struct tensor *t, int64_t i, float value);
+/* Of a tensor that holds other elements: byte i, and the 16 or 32 bits from byte i on. */
+uint8_t get_u8(const struct tensor *t, int64_t i);
+uint16_t get_u16(const struct tensor *t, int64_t i);
+uint32_t get_u32(const struct tensor *t, int64_t i);
+void set_u16(struct tensor *t, int64_t i, uint16_t value);
+float float_of_bits(uint32_t bits);
 /* Whether both hold the same bits; and whether the guard values before t are still there. */
 int same_bits(const struct tensor *a, const struct tensor *b);
 int guards_hold(const struct tensor *t);
@@ -64,6 +70,6 @@ double ulps(float got, double want);
 
 /* Levels that no build has, and those that this one has not. */
 int32_t unsupported_level(int i);
-#define UNSUPPORTED_LEVELS 4
+#define UNSUPPORTED_LEVELS 5
 
 #endif

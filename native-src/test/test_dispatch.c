@@ -7,7 +7,7 @@ void test_dispatch(void)
     check(isthmus_level_supported(ISTHMUS_LEVEL_BASELINE) == 1, "baseline is not supported");
     check(isthmus_level_supported(isthmus_best_level()) == 1, "the best level is not supported");
     check(isthmus_best_level() == LEVELS[LEVELS_COUNT - 1], "best level %d", (int)isthmus_best_level());
-    check(isthmus_level_supported(-1) == 0 && isthmus_level_supported(4) == 0, "a level that does not exist");
+    check(isthmus_level_supported(-1) == 0 && isthmus_level_supported(5) == 0, "a level that does not exist");
 
     struct tensor x = tensor_random(64, 0), w = tensor_random(64, 0);
     const int32_t zero[] = {0};
@@ -16,14 +16,15 @@ void test_dispatch(void)
     for (int i = 0; i < UNSUPPORTED_LEVELS; i++) {
         const int32_t level = unsupported_level(i);
 #define CALL(call) REFUSES(x, ISTHMUS_UNSUPPORTED, call)
-        CALL(isthmus_embedding(level, w.data, w.data, zero, zero, x.data, 1, 1, 4, 0, 1));
+        CALL(isthmus_pack(level, w.data, 0, ISTHMUS_TYPE_F32, x.data, 1, 64, 0, 1, 0, 64));
+        CALL(isthmus_embedding(level, w.data, ISTHMUS_TYPE_F32, w.data, zero, zero, x.data, 1, 1, 1, 0, 1));
         CALL(isthmus_layer_norm(level, w.data, w.data, w.data, x.data, 4, 1e-5, 0, 1));
-        CALL(isthmus_bias_activation(level, x.data, w.data, 1, 1, 4, 0, 4));
-        CALL(isthmus_residual_add(level, x.data, w.data, 4, 0, 1));
-        CALL(isthmus_matmul(level, w.data, w.data, x.data, 0, 1, 4, 4, 0, 4));
+        CALL(isthmus_matmul(level, w.data, w.data, ISTHMUS_TYPE_F32, 0, 0, 0, x.data, 1, 64, 0, 1, 0, 64));
+        CALL(isthmus_quantize(level, w.data, ISTHMUS_TYPE_INT8, x.data, 4, 0, 1));
         CALL(isthmus_softmax(level, x.data, 4, 0, 1));
-        CALL(isthmus_append_kv(level, w.data, zero, zero, blocks, start, 1, 0, 1, 1, 0, 1));
-        CALL(isthmus_attention(level, w.data, x.data, zero, zero, blocks, start, 1, 0, 1, 1, 1.0f, 0, 1, 0, 1));
+        CALL(isthmus_append_kv(level, w.data, zero, zero, blocks, start, ISTHMUS_TYPE_F16, 0, 1, 1, 0, 1));
+        CALL(isthmus_attention(level, w.data, x.data, zero, zero, blocks, start, ISTHMUS_TYPE_F16, 0, 1, 1, 1.0f, 0, 1,
+                               0, 1));
 #undef CALL
     }
     tensor_free(&x), tensor_free(&w);

@@ -5,7 +5,7 @@
 #include "test.h"
 
 typedef void exp_function(const float *x, float *out, int64_t n);
-exp_function exp_level_baseline, exp_level_avx2, exp_level_avx512, exp_level_neon;
+exp_function exp_level_baseline, exp_level_avx2, exp_level_avx512, exp_level_neon, exp_level_vnni;
 
 static exp_function *exp_at(int32_t level)
 {
@@ -18,9 +18,13 @@ static exp_function *exp_at(int32_t level)
     case ISTHMUS_LEVEL_AVX512:
         return exp_level_avx512;
 #endif
+#ifdef HAVE_VNNI
+    case ISTHMUS_LEVEL_VNNI:
+        return exp_level_vnni;
+#endif
 #ifdef HAVE_NEON
     case ISTHMUS_LEVEL_NEON:
-        return exp_level_neon;
+        return exp_level_neon, exp_level_vnni;
 #endif
     default:
         return exp_level_baseline;

@@ -1,0 +1,61 @@
+#include "batch.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void batch_new(struct batch *b, int64_t T, int64_t H, int64_t D, int64_t past, int32_t type, float peak)
+{
+    *b = (struct batch){.T = T, .H = H, .D = D, .type = type};
+    b->scale = peak / sqrtf((float)D);
+    b->qkv = tensor_random(T * 3 * H * D, (int)(D % 4));
+    int64_t length[BATCH_SEQUENCES] = {past, random_below(past + 1), random_below(past + 1)};
+    const int32_t first = (int32_t)random_below(BATCH_SEQUENCES);
+    /* Half of the batches are one sequence's. */
+    const int64_t end = random_below(2) ? T : random_below(T + 1), second_end = end + random_below(T - end + 1);
+    for (int64_t t = 0; t < T; t++) {
+        b->sequences[t] = (first + (t >= end) + (t >= second_end)) % BATCH_SEQUENCES;
+        b->positions[t] = (int32_t)length[b->sequences[t]]++;
+    }
+    cache_new(&b->cache, BATCH_SEQUENCES, past + T, type, BATCH_LAYER_OFFSET, H, D);
+    for (int32_t s = 0; s < BATCH_SEQUENCES; s++)
+        for (int64_t p = 0; p < length[s]; p++)
+            for (int64_t c = 0; c < 2 * H * D; c++)
+                cache_set(&b->cache, c >= H * D, s, p, c % (H * D) / D, c % D, random_float());
+}
+
+void batch_free(struct batch *b)
+{
+    tensor_free(&b->qkv);
+    cache_free(&b->cache);
+}
+
+int32_t attend(const struct batch *b, int32_t level, struct tensor *out, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
+{
+    return isthmus_attention(level, b->qkv.data, out->data, b->positions, b->sequences, b->cache.blocks,
+                             b->cache.block_start, b->type, BATCH_LAYER_OFFSET, b->H, b->D, b->scale, t0, t1, h0, h1);
+}
+
+void attention_of(const struct batch *b, int64_t t, int64_t h, double *out)
+{
+    const int64_t D = b->D, past = b->positions[t] + 1;
+    const int32_t s = b->sequences[t];
+    double *score = malloc((size_t)past * sizeof *score), maximum = -INFINITY, sum = 0;
+    for (int64_t p = 0; p < past; p++) {
+        score[p] = 0;
+        for (int64_t d = 0; d < D; d++)
+            score[p] += (double)b->scale * (double)get(&b->qkv, t * 3 * b->H * D + h * D + d) *
+                        cache_get(&b->cache, 0, s, p, h, d);
+        maximum = fmax(maximum, score[p]);
+    }
+    for (int64_t d = 0; d < D; d++)
+        out[d] = 0;
+    for (int64_t p = 0; p < past; p++) {
+        const double weight = exp(score[p] - maximum);
+        sum += weight;
+        for (int64_t d = 0; d < D; d++)
+            out[d] += weight * cache_get(&b->cache, 1, s, p, h, d);
+    }
+    for (int64_t d = 0; d < D; d++)
+        out[d] /= sum;
+    free(score);
+}
