@@ -15,6 +15,7 @@
 enum {
     TILE = ISTHMUS_CACHE_BLOCK,
     ROWS = 16 * TILE_ROWS,
+    CHAIN = 32, /* head channels that are added up one after another; then these sums are */
     ACCUMULATED = ROWS * 64, /* floats: ROWS rows of the usual 64 head channels, fewer of wider ones */
     WIDENED_CHANNELS = 128,  /* of heads whose keys or values of half precision are widened for many rows at once */
 };
@@ -135,10 +136,15 @@ INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_
         const char *next = p0 + TILE < past ? key_tile(cache, r->sequence, p0 + TILE, r->head) : values;
         float *accumulated = b->accumulated + first * channels;
 
-        const struct operands scores = {
-            .x = r->q + first * 3 * C, .x_stride = 3 * C, .w = key_tile(cache, r->sequence, p0, r->head),
-            .w_stride = TILE, .depth = D, .sums = b->scores, .sums_stride = TILE, .coming = values};
-        product(&scores, type, count, b->widened);
+        const char *keys = key_tile(cache, r->sequence, p0, r->head);
+        for (int64_t d = 0; d < D; d += CHAIN) {
+            const int64_t offset = d * TILE * element_bytes(type);
+            const struct operands scores = {
+                .x = r->q + first * 3 * C + d, .x_stride = 3 * C, .w = keys + offset, .w_stride = TILE,
+                .depth = D - d < CHAIN ? D - d : CHAIN, .sums = b->scores, .sums_stride = TILE, .add = d > 0,
+                .coming = values + offset};
+            product(&scores, type, count, b->widened);
+        }
         for (int64_t i = 0; i < count; i++)
             weigh(b->scores + i * TILE, b->depths[first + i], r->scale, &b->running[first + i],
                   accumulated + i * channels, channels);

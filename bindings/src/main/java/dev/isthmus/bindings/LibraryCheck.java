@@ -19,6 +19,9 @@ import java.util.Map;
  * cannot be used for that: they belong to the one library that was found good.
  */
 final class LibraryCheck {
+    /** By their numbers in isthmus.h. */
+    private static final List<String> LEVELS = List.of("baseline", "avx2", "avx512", "neon", "vnni");
+
     private static final List<String> OPENBLAS_FUNCTIONS = List.of("cblas_sgemm", "cblas_sgemv",
             "openblas_set_num_threads", "openblas_get_num_threads", "openblas_get_config", "openblas_get_corename");
 
@@ -76,29 +79,16 @@ final class LibraryCheck {
                     + "; rebuild it from the same sources");
         }
         StringBuilder levels = new StringBuilder();
-        for (int level = Isthmus.ISTHMUS_LEVEL_BASELINE(); level <= Isthmus.ISTHMUS_LEVEL_NEON(); level++) {
+        for (int level = 0; level < LEVELS.size(); level++) {
             if (callForInt(symbols, "isthmus_level_supported", level) == 1) {
-                levels.append(levels.isEmpty() ? "" : " ").append(levelName(level));
+                levels.append(levels.isEmpty() ? "" : " ").append(LEVELS.get(level));
             }
         }
         Map<String, String> details = new LinkedHashMap<>();
         details.put("abi", Integer.toString(found));
-        details.put("level", levelName(callForInt(symbols, "isthmus_best_level")));
+        details.put("level", LEVELS.get(callForInt(symbols, "isthmus_best_level")));
         details.put("levels", levels.toString());
         return details;
-    }
-
-    private static String levelName(int level) {
-        if (level == Isthmus.ISTHMUS_LEVEL_BASELINE()) {
-            return "baseline";
-        }
-        if (level == Isthmus.ISTHMUS_LEVEL_AVX2()) {
-            return "avx2";
-        }
-        if (level == Isthmus.ISTHMUS_LEVEL_AVX512()) {
-            return "avx512";
-        }
-        return level == Isthmus.ISTHMUS_LEVEL_NEON() ? "neon" : "unknown (" + level + ")";
     }
 
     private static int callForInt(SymbolLookup symbols, String function) throws LoadFailure {

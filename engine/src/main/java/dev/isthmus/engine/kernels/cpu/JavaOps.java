@@ -242,7 +242,7 @@ final class JavaOps implements CpuOps {
         float[] query = row(qkv, (3L * t * cache.heads() + h) * d, d);
         float[] scores = new float[Math.ceilDiv(positions, size) * size];
         float[] keys = new float[d * size];
-        float[] sums = new float[size];
+        double[] sums = new double[size];
         for (int p = 0; p < positions; p += size) {
             read(cache, p / size, cache.keys(layer, h), keys);
             Arrays.fill(sums, 0);
@@ -252,7 +252,7 @@ final class JavaOps implements CpuOps {
                 }
             }
             for (int slot = 0; slot < size; slot++) {
-                scores[p + slot] = sums[slot] * scale;
+                scores[p + slot] = (float) (sums[slot] * scale);
             }
         }
         softmax(scores, positions);
