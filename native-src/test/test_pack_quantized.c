@@ -39,7 +39,7 @@ static void rounds_to_nearest(int32_t level, int32_t type, int64_t K, int64_t N,
         for (int64_t n = 0; n < N; n++) {
             const struct quantum w = weight_quantum(&matrix, type, K, k, n);
             const double weight = (double)get(&weights, k * N + n), largest = largest_of(&weights, type, K, N, k, n);
-            wrong += type == ISTHMUS_TYPE_INT8 ? !is_nearest_int8(w, weight, largest) : !is_nearest_q4(w, weight, largest);
+            wrong += !(type == ISTHMUS_TYPE_INT8 ? is_nearest_int8 : is_nearest_q4)(w, weight, largest);
         }
     check(wrong == 0 && guards_hold(&matrix), "%s at %s, K = %d, N = %d: %d wrong", TYPE_NAMES[type], level_name(level),
           (int)K, (int)N, (int)wrong);

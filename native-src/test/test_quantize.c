@@ -77,7 +77,8 @@ static void turns_into(int32_t level, int32_t type, float value, int32_t q)
     int64_t wrong = 0;
     for (int64_t k = 0; k < K; k++) {
         const struct quantum input = input_quantum(&rows, type, K, 0, k);
-        wrong += input.q != q || !(input.scale >= 0) || fabs(input.q * input.scale - (double)value) > 1e-6 * fabs((double)value) + 0x1p-100;
+        const double error = fabs(input.q * input.scale - (double)value);
+        wrong += input.q != q || !(input.scale >= 0) || error > 1e-6 * fabs((double)value) + 0x1p-100;
     }
     check(wrong == 0, "%s at %s: %g is wrong %d times", TYPE_NAMES[type], level_name(level), (double)value, (int)wrong);
     tensor_free(&x), tensor_free(&rows);
