@@ -128,7 +128,8 @@ static void keeps_large_weights(int32_t level)
     static const float too_large[] = {6e5f, -6e5f, 1e20f, 3e38f, -3e38f};
     for (int i = 0; i < COUNT(too_large); i++) {
         const struct quantum w = packs(level, ISTHMUS_TYPE_Q4, 1, too_large[i]);
-        check(isnan(w.scale), "Q4 at %s: %g became %d * %g", level_name(level), (double)too_large[i], (int)w.q, w.scale);
+        check(isnan(w.scale), "Q4 at %s: %g became %d * %g", level_name(level), (double)too_large[i], (int)w.q,
+              w.scale);
     }
     const struct quantum w = packs(level, ISTHMUS_TYPE_INT8, 1, -3e38f);
     check(w.q == -127 && fabs(w.scale / (3e38 / 127) - 1) < 1e-6, "INT8 at %s: -3e38 became %d * %g", level_name(level),

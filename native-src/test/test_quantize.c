@@ -60,8 +60,8 @@ static void handles(int32_t level, int32_t type, float special)
         const double there = input_quantum(&rows, type, K, 0, at).scale;
         const double elsewhere = input_quantum(&rows, type, K, 0, at < 32 ? 39 : 0).scale;
         check(isnan(there) && (type == ISTHMUS_TYPE_INT8 ? isnan(elsewhere) : fabs(elsewhere - 1.0 / 127) < 1e-6),
-              "%s at %s: %g at %d gives scales %g and %g", TYPE_NAMES[type], level_name(level), (double)special, (int)at,
-              there, elsewhere);
+              "%s at %s: %g at %d gives scales %g and %g", TYPE_NAMES[type], level_name(level), (double)special,
+              (int)at, there, elsewhere);
         tensor_free(&x), tensor_free(&rows);
     }
 }
