@@ -22,47 +22,50 @@ struct product {
     struct epilogue epilogue;
 };
 
-/* `rows` rows of x from `t` on times the panel of columns n to n + 64. */
-INLINE void panel_product(const struct product *p, int32_t type, int64_t t0, int64_t rows_count, int64_t n)
-{
-    float sums[ROWS * PANEL] __attribute__((aligned(LINE_BYTES)));
-    float widened[K_BLOCK * PANEL] __attribute__((aligned(LINE_BYTES)));
-    const int64_t input_bytes = PANEL * element_bytes(type);
-    const char *panel = p->w + n * p->K * element_bytes(type);
-    enum { ALL_LINES = PANEL * 4 / LINE_BYTES };
-    const int lines = type == ISTHMUS_TYPE_F32 ? ALL_LINES : ALL_LINES / 2;
+enum { ALL_LINES = PANEL * 4 / LINE_BYTES };
 
-    for (int64_t k0 = 0; k0 < p->K; k0 += K_BLOCK) {
-        const int64_t depth = p->K - k0 < K_BLOCK ? p->K - k0 : K_BLOCK;
-        const char *weights = panel + k0 * input_bytes;
-        struct tile tile = {.x_stride = p->K, .w = weights, .w_stride = PANEL, .depth = depth, .sums_stride = PANEL,
-                            .add = k0 > 0};
-        if (rows_count <= TILE_ROWS) {
-#define TILE(t, rows)                               \
-    tile.x = p->x + t0 * p->K + k0;                 \
-    tile.sums = sums;                               \
-    tile.coming = weights + K_BLOCK * input_bytes;  \
-    run_tile(&tile, type, rows, PANEL, lines);
-            FOR_ROW_GROUPS(rows_count, TILE)
-#undef TILE
-            continue;
-        }
-        /* The first two groups fetch half of the coming lines each. */
-        const char *coming = weights + K_BLOCK * input_bytes;
-        if (type != ISTHMUS_TYPE_F32) {
-            widen(widened, weights, type, depth, PANEL);
-            tile.w = widened;
-        }
+/* One block of inputs for more rows than a tile has. The first two groups fetch half of the coming lines each. */
+static void block_product(struct tile tile, const f32 *x, float *sums, int64_t rows_count)
+{
+    const char *coming = tile.coming;
 #define TILE(t, rows)                                                        \
-    tile.x = p->x + (t0 + t) * p->K + k0;                                    \
+    tile.x = x + t * tile.x_stride;                                          \
     tile.sums = sums + t * PANEL;                                            \
     tile.coming = coming + group * (ALL_LINES / 2) * LINE_BYTES;             \
     if (group < 2)                                                           \
         run_tile(&tile, ISTHMUS_TYPE_F32, rows, PANEL, ALL_LINES / 2);       \
     else                                                                     \
         run_tile(&tile, ISTHMUS_TYPE_F32, rows, PANEL, 0);
-        FOR_ROW_GROUPS(rows_count, TILE)
+    FOR_ROW_GROUPS(rows_count, TILE)
 #undef TILE
+}
+
+/* `rows_count` rows of x from t0 on times the panel of columns n to n + 64. */
+INLINE void panel_product(const struct product *p, int32_t type, int64_t t0, int64_t rows_count, int64_t n)
+{
+    float sums[ROWS * PANEL] __attribute__((aligned(LINE_BYTES)));
+    float widened[K_BLOCK * PANEL] __attribute__((aligned(LINE_BYTES)));
+    const int64_t input_bytes = PANEL * element_bytes(type);
+    const char *panel = p->w + n * p->K * element_bytes(type);
+    const int lines = type == ISTHMUS_TYPE_F32 ? ALL_LINES : ALL_LINES / 2;
+
+    for (int64_t k0 = 0; k0 < p->K; k0 += K_BLOCK) {
+        const int64_t depth = p->K - k0 < K_BLOCK ? p->K - k0 : K_BLOCK;
+        const char *weights = panel + k0 * input_bytes;
+        const f32 *x = p->x + t0 * p->K + k0;
+        struct tile tile = {.x = x, .x_stride = p->K, .w = weights, .w_stride = PANEL, .depth = depth, .sums = sums,
+                            .sums_stride = PANEL, .add = k0 > 0, .coming = weights + K_BLOCK * input_bytes};
+        if (rows_count <= TILE_ROWS) { /* one group, so that t is 0 */
+#define TILE(t, rows) run_tile(&tile, type, rows, PANEL, lines);
+            FOR_ROW_GROUPS(rows_count, TILE)
+#undef TILE
+            continue;
+        }
+        if (type != ISTHMUS_TYPE_F32) {
+            widen(widened, weights, type, depth, PANEL);
+            tile.w = widened;
+        }
+        block_product(tile, x, sums, rows_count);
     }
     finish_panel(&p->epilogue, sums, t0, rows_count, n, p->N);
 }

@@ -26,8 +26,9 @@ int64_t random_below(int64_t n);
 float random_float(void);
 
 /*
- * A tensor of floats, or of other elements that fill as many bytes, that begins `shift` bytes (0 to 3) off alignment, fewer than four bytes before a page that can be
- * neither read nor written, so that any access behind it is a crash. Before it lie guard values.
+ * A tensor of floats, or of other elements that fill as many bytes, that begins `shift` bytes (0 to 3) off alignment,
+ * fewer than four bytes before a page that can be neither read nor written, so that any access behind it is a crash.
+ * Before it lie guard values.
  */
 struct tensor {
     float *data; /* to be handed to the library; `get` and `set` read and write at any alignment */

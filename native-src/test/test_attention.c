@@ -31,8 +31,9 @@ static void attends(int32_t level, int32_t type, int64_t T, int64_t H, int64_t D
     const double worst = worst_error(&b, &out);
     /* Values are below 1; scores below peak sqrt(D), sums of D products, carry float32 errors of their own into the
      * weights. */
-    check(worst <= 3e-7 * (1 + (double)peak * (1 + (double)D / 300)) && guards_hold(&out), "%s at %s, T = %d, H = %d, D = %d, past %d: error %g",
-          TYPE_NAMES[type], level_name(level), (int)T, (int)H, (int)D, (int)past, worst);
+    check(worst <= 3e-7 * (1 + (double)peak * (1 + (double)D / 300)) && guards_hold(&out),
+          "%s at %s, T = %d, H = %d, D = %d, past %d: error %g", TYPE_NAMES[type],
+          level_name(level), (int)T, (int)H, (int)D, (int)past, worst);
 
     /* In any parts: single rows and heads, and rows split anywhere; each part leaves the others alone. */
     struct tensor parts = tensor_new(T * H * D, 1);

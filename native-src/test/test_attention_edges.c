@@ -98,8 +98,8 @@ static void takes_the_mean_of_equals(int32_t level, int32_t type, float key, flo
     struct tensor out = tensor_new(T * D, 0);
     attend(&b, level, &out, 0, T, 0, 1);
     for (int64_t t = 0; t < T; t++)
-        check(rows_are(&out, t, t + 1, (double)(PAST + t) / 2, 1e-4), "%s at %s, keys %g, scale %g: %g", TYPE_NAMES[type],
-              level_name(level), (double)key, (double)scale, (double)get(&out, t * D));
+        check(rows_are(&out, t, t + 1, (double)(PAST + t) / 2, 1e-4), "%s at %s, keys %g, scale %g: %g",
+              TYPE_NAMES[type], level_name(level), (double)key, (double)scale, (double)get(&out, t * D));
     tensor_free(&out);
     batch_free(&b);
 }

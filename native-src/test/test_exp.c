@@ -24,7 +24,7 @@ static exp_function *exp_at(int32_t level)
 #endif
 #ifdef HAVE_NEON
     case ISTHMUS_LEVEL_NEON:
-        return exp_level_neon, exp_level_vnni;
+        return exp_level_neon;
 #endif
     default:
         return exp_level_baseline;

@@ -44,7 +44,7 @@ static void multiplies(int32_t level, int32_t type, int64_t T, int64_t K, int64_
         const double want = sum_of(&x, &w, type, i / N, i % N, K, &magnitude);
         worst = fmax(worst, fabs((double)get(&out, i) - want) / magnitude);
     }
-    check(worst <= 0x1p-22 && guards_hold(&out), "%s at %s, T = %d, K = %d, N = %d: error %g of the terms' sum",
+    check(worst <= 0x1p-21 && guards_hold(&out), "%s at %s, T = %d, K = %d, N = %d: error %g of the terms' sum",
           TYPE_NAMES[type], level_name(level), (int)T, (int)K, (int)N, worst);
 
     /* Rows and panels split anywhere; each part leaves the others alone. */

@@ -124,7 +124,8 @@ static void keeps_what_is_not_finite(int32_t level, int32_t type, float special)
     int wrong = 0;
     for (int64_t i = 0; i < T * N; i++)
         wrong += i / N == 4 || i % N == 66 ? !isnan(get(&out, i)) : !isfinite(get(&out, i));
-    check(wrong == 0, "%s at %s: %g is wrong in %d places", TYPE_NAMES[type], level_name(level), (double)special, wrong);
+    check(wrong == 0, "%s at %s: %g is wrong in %d places", TYPE_NAMES[type], level_name(level), (double)special,
+          wrong);
     tensor_free(&x), tensor_free(&weights), tensor_free(&rows), tensor_free(&w), tensor_free(&out);
 }
 

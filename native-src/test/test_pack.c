@@ -61,8 +61,8 @@ static void packs_in_parts(int32_t level, int32_t type, int32_t layout, int64_t 
         tensor_free(&before), tensor_free(&weights_part);
     }
     check(done == k_parts * n_parts && strays == 0 && same_bits(&whole, &matrix) && guards_hold(&matrix),
-          "%s at %s, layout %d, K = %d, N = %d in parts: %d strays", TYPE_NAMES[type], level_name(level), layout, (int)K,
-          (int)N, (int)strays);
+          "%s at %s, layout %d, K = %d, N = %d in parts: %d strays", TYPE_NAMES[type], level_name(level), layout,
+          (int)K, (int)N, (int)strays);
 
     struct tensor before = tensor_copy(&matrix);
     isthmus_pack(level, weights.data, layout, type, matrix.data, K, N, 0, 0, 0, N);

@@ -39,7 +39,7 @@ static void rounds_to_nearest(int32_t level, int32_t type, int64_t K, int64_t N,
         for (int64_t n = 0; n < N; n++) {
             const struct quantum w = weight_quantum(&matrix, type, K, k, n);
             const double weight = (double)get(&weights, k * N + n), largest = largest_of(&weights, type, K, N, k, n);
-            wrong += type == ISTHMUS_TYPE_INT8 ? !is_nearest_int8(w, weight, largest) : !is_nearest_q4(w, weight, largest);
+            wrong += !(type == ISTHMUS_TYPE_INT8 ? is_nearest_int8 : is_nearest_q4)(w, weight, largest);
         }
     check(wrong == 0 && guards_hold(&matrix), "%s at %s, K = %d, N = %d: %d wrong", TYPE_NAMES[type], level_name(level),
           (int)K, (int)N, (int)wrong);
@@ -63,7 +63,7 @@ static void rounds_to_nearest(int32_t level, int32_t type, int64_t K, int64_t N,
     tensor_free(&weights), tensor_free(&matrix), tensor_free(&transposed), tensor_free(&other);
 }
 
-/* Searching for Q4's scale leaves less error than taking the eighth of the largest weight. */
+/* Searching for Q4's scale leaves less error than taking the one that makes the largest weight -8. */
 static void q4_searches_for_its_scale(int32_t level)
 {
     enum { K = 320, N = 64 };
@@ -72,8 +72,11 @@ static void q4_searches_for_its_scale(int32_t level)
     double ours = 0, plain = 0;
     for (int64_t i = 0; i < K * N; i++) {
         const double weight = (double)get(&weights, i);
-        const double scale = largest_of(&weights, ISTHMUS_TYPE_Q4, K, N, i / N, i % N) / 8;
-        ours += pow(weight - weight_value(&matrix, ISTHMUS_TYPE_Q4, K, i / N, i % N), 2);
+        const double largest = largest_of(&weights, ISTHMUS_TYPE_Q4, K, N, i / N, i % N);
+        double scale = 0; /* that makes the largest -8 */
+        for (int64_t k = i / N / 32 * 32; k < i / N / 32 * 32 + 32; k++)
+            if (fabs((double)get(&weights, k * N + i % N)) == largest)
+                scale = (double)get(&weights, k * N + i % N) / -8;
         plain += pow(weight - scale * fmin(7, fmax(-8, rint(weight / scale))), 2);
     }
     check(ours < 0.95 * plain, "%s: squared error %.4g of the plain scale's", level_name(level), ours / plain);
@@ -128,7 +131,8 @@ static void keeps_large_weights(int32_t level)
     static const float too_large[] = {6e5f, -6e5f, 1e20f, 3e38f, -3e38f};
     for (int i = 0; i < COUNT(too_large); i++) {
         const struct quantum w = packs(level, ISTHMUS_TYPE_Q4, 1, too_large[i]);
-        check(isnan(w.scale), "Q4 at %s: %g became %d * %g", level_name(level), (double)too_large[i], (int)w.q, w.scale);
+        check(isnan(w.scale), "Q4 at %s: %g became %d * %g", level_name(level), (double)too_large[i], (int)w.q,
+              w.scale);
     }
     const struct quantum w = packs(level, ISTHMUS_TYPE_INT8, 1, -3e38f);
     check(w.q == -127 && fabs(w.scale / (3e38 / 127) - 1) < 1e-6, "INT8 at %s: -3e38 became %d * %g", level_name(level),

@@ -60,8 +60,8 @@ static void handles(int32_t level, int32_t type, float special)
         const double there = input_quantum(&rows, type, K, 0, at).scale;
         const double elsewhere = input_quantum(&rows, type, K, 0, at < 32 ? 39 : 0).scale;
         check(isnan(there) && (type == ISTHMUS_TYPE_INT8 ? isnan(elsewhere) : fabs(elsewhere - 1.0 / 127) < 1e-6),
-              "%s at %s: %g at %d gives scales %g and %g", TYPE_NAMES[type], level_name(level), (double)special, (int)at,
-              there, elsewhere);
+              "%s at %s: %g at %d gives scales %g and %g", TYPE_NAMES[type], level_name(level), (double)special,
+              (int)at, there, elsewhere);
         tensor_free(&x), tensor_free(&rows);
     }
 }
@@ -77,7 +77,8 @@ static void turns_into(int32_t level, int32_t type, float value, int32_t q)
     int64_t wrong = 0;
     for (int64_t k = 0; k < K; k++) {
         const struct quantum input = input_quantum(&rows, type, K, 0, k);
-        wrong += input.q != q || !(input.scale >= 0) || fabs(input.q * input.scale - (double)value) > 1e-6 * fabs((double)value) + 0x1p-100;
+        const double error = fabs(input.q * input.scale - (double)value);
+        wrong += input.q != q || !(input.scale >= 0) || error > 1e-6 * fabs((double)value) + 0x1p-100;
     }
     check(wrong == 0, "%s at %s: %g is wrong %d times", TYPE_NAMES[type], level_name(level), (double)value, (int)wrong);
     tensor_free(&x), tensor_free(&rows);
