@@ -72,7 +72,7 @@ class Isthmus(Peer):
 
     def setup(self, work):
         self.model = work.checkpoint()
-        work.run(self.launcher, "bench", "--help")  # which also builds what is not built
+        work.run(self.launcher, "info")  # builds what is not built
         version = subprocess.check_output([self.launcher, "--version"], text=True)
         return version.split()[-1]
 

@@ -69,14 +69,14 @@ def figure(peer, variant, samples):
     } | extra
 
 
-def document(table, present, missing, failed, args):
+def document(table, versions, missing, failed, args):
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
         "machine": machine(),
         "threads": args.threads,
         "rounds": args.rounds,
         "repeat": args.repeat,
-        "versions": {peer.name: version for peer, version in present.items()},
+        "versions": versions,
         "missing": missing,
         "failed": failed,
         "disagreeing": disagreeing(table),
