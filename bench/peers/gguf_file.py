@@ -1,6 +1,6 @@
 """Writes a GPT-2 checkpoint as GGUF, for llama.cpp and what is built on it.
 
-    python gguf_file.py MODEL_DIR OUT.gguf f32|q8_0|q4_0 [untied]
+    python gguf_file.py MODEL_DIR f32|q8_0|q4_0 tied|untied OUT
 
 "untied" writes the head once more, as output.weight: the llama.cpp in java-llama.cpp 4.2.0 asks for it.
 """
@@ -56,7 +56,7 @@ def add_tokenizer(writer, model, size):
 
 
 def main():
-    model, out, file_type = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    model, file_type, head, out = pathlib.Path(sys.argv[1]), *sys.argv[2:]
     config = json.loads((model / "config.json").read_text())
     writer = gguf.GGUFWriter(out, "gpt2")
     writer.add_block_count(config["n_layer"])
@@ -68,7 +68,7 @@ def main():
     writer.add_file_type(FILE_TYPES[file_type])
     add_tokenizer(writer, model, config["vocab_size"])
     tensors = load_file(model / "model.safetensors")
-    if "untied" in sys.argv:
+    if head == "untied":
         tensors["output.weight"] = tensors["wte.weight"]
     for name, tensor in tensors.items():
         if tensor.ndim == 2 and name.startswith("h."):

@@ -184,7 +184,7 @@ class JavaLlamaCpp(Peer):
     variants = {dtype: [""] for dtype in GGUF_TYPES}
 
     def setup(self, work):
-        self.models = {dtype: work.gguf(file_type, "untied") for dtype, file_type in GGUF_TYPES.items()}
+        self.models = {dtype: work.gguf(file_type, tied=False) for dtype, file_type in GGUF_TYPES.items()}
         self.java = work.jdk() / "java"
         self.class_path = work.java("java-llama.xml", "JavaLlamaPeer.java")
         return "4.2.0"

@@ -31,7 +31,8 @@ class Work:
             try:
                 subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
             except (OSError, subprocess.CalledProcessError) as failure:
-                raise Missing(f"{failure}; see {self.log}") from failure
+                words = " ".join(map(str, command))
+                raise Missing(f"{words[:60]} … failed; see {self.log}") from failure
 
     def make(self, name, build):
         """The path of `name` in the folder; `build(path)` makes it, under another name until it is complete."""
@@ -49,7 +50,9 @@ class Work:
     def python(self, *packages):
         """A Python that has these packages, in the versions of requirements.txt."""
         if self.given_python:
-            self.run(self.given_python, "-c", "import sys, importlib.metadata as m; [m.version(p) for p in sys.argv[1:]]", *packages)
+            program = "import sys, importlib.metadata as m; [m.version(p) for p in sys.argv[1:]]"
+            if subprocess.run([self.given_python, "-c", program, *packages], stderr=subprocess.DEVNULL).returncode:
+                raise Missing(f"{self.given_python} lacks some of {', '.join(packages)}")
             return self.given_python
         python = self.folder / "venv/bin/python"
         if not python.exists():
@@ -61,21 +64,22 @@ class Work:
         program = f"import importlib.metadata as m; print(m.version({package!r}))"
         return subprocess.check_output([self.python(package), "-c", program], text=True).strip()
 
+    def make_by(self, name, program, packages, *arguments):
+        """Makes `name` by one of the Python programs beside this file; it is given the arguments and the path."""
+        return self.make(name, lambda out: self.run(self.python(*packages), HERE / program, *arguments, out))
+
     def checkpoint(self):
         tokenizer = ROOT / "engine/src/test/resources/gpt2"
-        python = self.python("numpy", "safetensors", "tokenizers")
-        return self.make("gpt2-124m", lambda out: self.run(python, HERE / "checkpoint.py", tokenizer, out))
+        return self.make_by("gpt2-124m", "checkpoint.py", ["numpy", "safetensors", "tokenizers"], tokenizer)
 
     def onnx(self):
-        model = self.checkpoint()
-        python = self.python("numpy", "safetensors", "onnx", "onnx-ir", "onnxruntime")
-        return self.make("onnx", lambda out: self.run(python, HERE / "onnx_graph.py", model, out))
+        packages = ["numpy", "safetensors", "onnx", "onnx-ir", "onnxruntime"]
+        return self.make_by("onnx", "onnx_graph.py", packages, self.checkpoint())
 
-    def gguf(self, file_type, *options):
-        model = self.checkpoint()
-        python = self.python("numpy", "safetensors", "gguf")
-        name = "gguf/" + "-".join([file_type, *options])
-        return self.make(name, lambda out: self.run(python, HERE / "gguf_file.py", model, out, file_type, *options))
+    def gguf(self, file_type, tied=True):
+        name = f"gguf/{file_type}" if tied else f"gguf/{file_type}-untied"
+        arguments = [self.checkpoint(), file_type, "tied" if tied else "untied"]
+        return self.make_by(name, "gguf_file.py", ["numpy", "safetensors", "gguf"], *arguments)
 
     def jdk(self):
         """The bin folder of a JDK that is new enough, from where the launcher looks for one."""

@@ -12,6 +12,9 @@ final class JavaLlamaPeer implements Timing.Peer {
 
     private static final String ONE_TOKEN = " the";
 
+    /** More than the 1024 positions of the model, since a prompt that fills the context would be cut. */
+    private static final int CONTEXT = 1056;
+
     private final LlamaModel model;
 
     private JavaLlamaPeer(LlamaModel model) {
@@ -21,7 +24,7 @@ final class JavaLlamaPeer implements Timing.Peer {
     public static void main(String[] args) throws Exception {
         Timing.main(args, (model, threads) -> new JavaLlamaPeer(new LlamaModel(new ModelParameters()
                 .setModel(model)
-                .setCtxSize(1024)
+                .setCtxSize(CONTEXT)
                 .setBatchSize(1024)
                 .setUbatchSize(512)
                 .setThreads(threads)
