@@ -2,10 +2,10 @@
 
     python onnx_graph.py MODEL_DIR OUT_DIR
 
-Every fused operator that ONNX Runtime has for this shape is used, keys and values go in and out through buffers that the
-caller owns, and only the last position meets the head. Writes f32.onnx and, made from it by ONNX Runtime's own tools:
-int8dyn.onnx (int8 weights per channel, activations quantised on the fly), w8.onnx and w4.onnx (weights only, blocks of 32,
-int8 arithmetic).
+Every fused operator that ONNX Runtime has for this shape is used, keys and values go in and out through buffers that
+the caller owns, and only the last position meets the head. Writes f32.onnx and, made from it by ONNX Runtime's own
+tools: int8dyn.onnx (int8 weights per channel, activations quantised on the fly), w8.onnx and w4.onnx (weights only,
+blocks of 32, int8 arithmetic).
 """
 
 import json
@@ -45,7 +45,13 @@ class Graph:
 
     def add_and_norm(self, residual, x, linear, norm, epsilon):
         """(the layer norm of residual + x + the linear layer's bias, that sum)"""
-        inputs = [residual, x, self.weight(f"{norm}.weight"), self.weight(f"{norm}.bias"), self.weight(f"{linear}.bias")]
+        inputs = [
+            residual,
+            x,
+            self.weight(f"{norm}.weight"),
+            self.weight(f"{norm}.bias"),
+            self.weight(f"{linear}.bias"),
+        ]
         outputs = [f"{norm}.out", "", "", f"{norm}.sum"]
         return self.add("SkipLayerNormalization", inputs, outputs, MICROSOFT, epsilon=epsilon), outputs[3]
 
@@ -65,9 +71,14 @@ def transformer(graph, config):
         past = [f"past_key.{layer}", f"past_value.{layer}"]
         present = [f"present_key.{layer}", f"present_value.{layer}"]
         attention = graph.add(
-            "GroupQueryAttention", [qkv, "", "", *past, "last_position", "length"], [f"{h}.attention", *present],
-            MICROSOFT, num_heads=heads, kv_num_heads=heads, scale=scale,
-        )  # fmt: skip
+            "GroupQueryAttention",
+            [qkv, "", "", *past, "last_position", "length"],
+            [f"{h}.attention", *present],
+            MICROSOFT,
+            num_heads=heads,
+            kv_num_heads=heads,
+            scale=scale,
+        )
         y = graph.matmul(attention, f"{h}.attn.c_proj")
         y, x = graph.add_and_norm(x, y, f"{h}.attn.c_proj", f"{h}.ln_2", epsilon)
         y = graph.matmul(y, f"{h}.mlp.c_fc")

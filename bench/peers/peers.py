@@ -5,7 +5,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 
-from work import HERE, ROOT, Missing
+from work import HERE, ROOT
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Isthmus(Peer):
             ids = ",".join(str(100 + i) for i in range(workload.prompt))
             generate = ["--ids", ids, "--max-tokens", str(workload.new or 1), "--temperature", "0"]
             return [self.launcher, "generate", *generate, *common]
-        return [self.launcher, "bench", *workload.flags(), "--batch", str(workload.batch), "--repeat", str(repeat), *common]
+        bench = [*workload.flags(), "--batch", str(workload.batch), "--repeat", str(repeat)]
+        return [self.launcher, "bench", *bench, *common]
 
     def read(self, output, dtype, workload):
         if workload.whole_process:
@@ -134,7 +135,8 @@ class LlamaCpp(Peer):
     def command(self, variant, dtype, workload, threads, repeat):
         flags = ["-m", self.models[dtype], "-t", str(threads), "-fa", "on" if variant == "flash" else "off"]
         if workload.unit == "s":
-            return [self.programs / "llama-bench", *flags, "-p", str(workload.prompt), "-n", "0", "-r", "1", "--no-warmup"]
+            once = ["-p", str(workload.prompt), "-n", "0", "-r", "1", "--no-warmup"]
+            return [self.programs / "llama-bench", *flags, *once]
         cache = "f32" if dtype == "f32" else "f16"
         context = max(1024, workload.batch * (workload.prompt + workload.new))
         flags += ["-tb", str(threads), "-c", str(context), "-b", "2048", "-ub", "512", "-ctk", cache, "-ctv", cache]

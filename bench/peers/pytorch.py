@@ -1,4 +1,4 @@
-"""PyTorch with transformers: eager GPT2LMHeadModel, its own cache (which grows by concatenation), last position's logits."""
+"""PyTorch with transformers: eager, its own cache (which grows by concatenation), the last position's logits only."""
 
 import torch
 from transformers import GPT2LMHeadModel

