@@ -48,9 +48,9 @@ class PeersTest(unittest.TestCase):
             LlamaCpp().read(output, "f32", DECODE)
 
     def test_a_ratio_pairs_the_samples_of_a_round(self):
-        # The machine's speed doubled between the rounds: the medians' ratio would be 15 / 11.25.
-        (row,) = report.rows({(DECODE, "f32"): {("Isthmus", ""): samples(10, 20), ("A", ""): samples(7.5, 15)}}, 0)
-        self.assertAlmostEqual(row["ratio"], 4 / 3)
+        # The medians' ratio would be 25 / 17.5.
+        (row,) = report.rows({(DECODE, "f32"): {("Isthmus", ""): samples(10, 40), ("A", ""): samples(5, 30)}}, 0)
+        self.assertAlmostEqual(row["ratio"], (10 / 5 + 40 / 30) / 2)
 
     def test_the_best_variant_of_the_best_peer_counts_and_less_is_better_for_memory(self):
         by_peer = {
