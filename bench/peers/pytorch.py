@@ -1,49 +1,24 @@
-"""Times PyTorch with transformers at what ForwardBenchmark times: milliseconds, median of 7 after 3 warm-ups.
-
-    python pytorch.py MODEL_DIR [THREADS]
-
-The prompt's time includes the logits of its last position only; decoding is greedy, with transformers' own cache.
-"""
-
-import statistics
-import sys
-import time
+"""PyTorch with transformers: eager, its own cache (which grows by concatenation), the last position's logits only."""
 
 import torch
 from transformers import GPT2LMHeadModel
 
-WORKLOADS = ((128, 0), (512, 0), (1024, 0), (64, 128), (896, 64))
+import timing
 
 
-def run(model, prompt, decode):
-    out = model(prompt, use_cache=True, logits_to_keep=1)
-    if decode == 0:
-        return lambda: model(prompt, use_cache=True, logits_to_keep=1)
+class Peer:
+    def __init__(self, model, threads):
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(False)
+        self.model = GPT2LMHeadModel.from_pretrained(model, dtype=torch.float32).eval()
 
-    def generate():
-        step = out
-        for _ in range(decode - 1):
-            token = step.logits[:, -1].argmax(-1, keepdim=True)
-            step = model(token, past_key_values=step.past_key_values, use_cache=True)
-        return step.logits[:, -1].argmax(-1)
+    def begin(self, batch):
+        self.cache = None
 
-    return generate
-
-
-def main():
-    torch.set_num_threads(int(sys.argv[2]) if len(sys.argv) > 2 else 2)
-    model = GPT2LMHeadModel.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
-    for length, decode in WORKLOADS:
-        times = []
-        with torch.no_grad():
-            for _ in range(10):
-                prompt = torch.randint(model.config.vocab_size, (1, length))
-                work = run(model, prompt, decode)
-                begun = time.perf_counter()
-                work()
-                times.append(1e3 * (time.perf_counter() - begun))
-        print(f"{length}+{decode}: {statistics.median(times[3:]):.1f} ms")
+    def read(self, ids):
+        out = self.model(torch.from_numpy(ids), past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+        self.cache = out.past_key_values
+        return out.logits[:, -1].argmax(-1).numpy()
 
 
-if __name__ == "__main__":
-    main()
+timing.main(Peer)

@@ -24,7 +24,7 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * A whole model at work, in milliseconds: reading a prompt of {@code prompt} tokens, or generating {@code decode} more
- * behind it. {@code peers/pytorch.py} does the same with PyTorch.
+ * behind it. {@code peers/run} compares that with other engines.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SingleShotTime)
