@@ -18,9 +18,12 @@ import java.lang.foreign.MemorySegment;
 /** The operations in C: libisthmus at one of its instruction-set levels. */
 final class NativeOps implements CpuOps {
 
-    /** A task of a product: as many rows as use a block of weights together, and columns enough to pay for them. */
-    private static final int ROWS = 96;
-    private static final int COLUMNS = 384;
+    /** A task of a product: at most as many rows as use a block of weights together, and columns enough to pay. */
+    private static final int MOST_ROWS = 96;
+    private static final int COLUMNS = 192;
+
+    /** Rows that the inner loop takes at a time. */
+    private static final int ROW_GROUP = 6;
 
     /** Where reading weights is what takes the time, tasks are smaller, so that the threads end together. */
     private static final int FEW_ROWS = 16;
@@ -112,7 +115,9 @@ final class NativeOps implements CpuOps {
         int function = code(activation);
         int store = add ? Isthmus.ISTHMUS_ADD() : Isthmus.ISTHMUS_STORE();
         int columns = rows <= FEW_ROWS ? FEW_ROWS_COLUMNS : COLUMNS;
-        Tiles.run(team, (int) rows, ROWS, linear.outputs(), columns, (t0, t1, n0, n1) ->
+        int equalParts = (int) Math.ceilDiv(rows, Math.ceilDiv(rows, MOST_ROWS));
+        int rowsOfTask = Math.ceilDiv(equalParts, ROW_GROUP) * ROW_GROUP;
+        Tiles.run(team, (int) rows, rowsOfTask, linear.outputs(), columns, (t0, t1, n0, n1) ->
                 check("matrix product", Isthmus.isthmus_matmul(level, x, weights, type, bias, function, store,
                         out.data(), linear.inputs(), linear.outputs(), t0, t1, n0, n1)));
     }
