@@ -10,7 +10,6 @@ import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -136,7 +135,7 @@ public final class Gpt2Loader {
                     + expected + " by config.json, found " + info.shape()
                     + "; take weights and config.json from the same model");
         }
-        if (info.type() != StoredType.F32 && info.type() != StoredType.F16 && info.type() != StoredType.BF16) {
+        if (!info.type().readsAsF32()) {
             throw new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
                     + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types");
         }

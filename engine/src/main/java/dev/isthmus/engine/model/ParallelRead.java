@@ -60,7 +60,7 @@ final class ParallelRead {
 
     private void read(Target target, long first, long count) {
         checkpoint.readF32(target.tensor(), first, target.into().asSlice(first * Float.BYTES, count * Float.BYTES));
-        advance(count * target.tensor().type().bits() / 8);
+        advance(target.tensor().type().bytes(count));
     }
 
     /**

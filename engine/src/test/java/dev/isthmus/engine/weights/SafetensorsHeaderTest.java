@@ -67,9 +67,9 @@ class SafetensorsHeaderTest {
         SafetensorsHeader header = parse(SMALL);
         long data = SMALL.length - 10;
         assertEquals(List.of(
-                new TensorInfo("b", StoredType.F32, new Shape(2, 1), FILE, data, data + 8),
-                new TensorInfo("e", StoredType.I64, new Shape(0), FILE, data + 8, data + 8),
-                new TensorInfo("s", StoredType.BF16, new Shape(), FILE, data + 8, data + 10)), header.tensors());
+                new TensorInfo("b", StoredType.F32, new Shape(2, 1), FILE, data, data + 8, false),
+                new TensorInfo("e", StoredType.I64, new Shape(0), FILE, data + 8, data + 8, false),
+                new TensorInfo("s", StoredType.BF16, new Shape(), FILE, data + 8, data + 10, false)), header.tensors());
         assertEquals(Map.of("format", "pt"), header.metadata());
         assertEquals(data, header.dataBegin());
     }
