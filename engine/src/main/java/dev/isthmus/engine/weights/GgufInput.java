@@ -14,7 +14,7 @@ import java.util.Arrays;
 
 /**
  * The header of a GGUF file from its first byte on, which nowhere says how long it is: bytes are fetched as they are
- * asked for, never more than twice as many, and never more than a safetensors header may have.
+ * asked for, never more than about twice as many, and never more than a safetensors header may have.
  */
 final class GgufInput {
 
@@ -45,17 +45,20 @@ final class GgufInput {
     }
 
     int u32() throws IOException {
-        return bytes.getInt(take(Integer.BYTES));
+        int begin = take(Integer.BYTES);
+        return bytes.getInt(begin);
     }
 
     long u64() throws IOException {
-        return bytes.getLong(take(Long.BYTES));
+        int begin = take(Long.BYTES);
+        return bytes.getLong(begin);
     }
 
     /** A string: its length in bytes as u64, then UTF-8. */
     String string(String what) throws IOException {
         int length = length(what);
-        ByteBuffer text = bytes.slice(take(length), length);
+        int begin = take(length);
+        ByteBuffer text = bytes.slice(begin, length);
         try {
             return StandardCharsets.UTF_8.newDecoder().decode(text).toString();
         } catch (CharacterCodingException e) {
