@@ -1,6 +1,7 @@
 package dev.isthmus.engine.config;
 
 import dev.isthmus.engine.weights.GgufHeader;
+import dev.isthmus.engine.weights.MemoryLimit;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -39,8 +40,8 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
      *     message names key, value and what is supported
      */
     public static Gpt2Config read(Path model) {
-        return GgufHeader.isGguf(model) ? Gpt2GgufConfig.read(model)
-                : Gpt2ConfigReader.read(model.resolve("config.json"));
+        return MemoryLimit.reading(model, () -> GgufHeader.isGguf(model) ? Gpt2GgufConfig.read(model)
+                : Gpt2ConfigReader.read(model.resolve("config.json")));
     }
 
     /** D, the channels of one head. */

@@ -3,6 +3,7 @@ package dev.isthmus.engine.tokenizer;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.weights.GgufHeader;
+import dev.isthmus.engine.weights.MemoryLimit;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -40,7 +41,8 @@ public final class Tokenizer {
      *     be read, is malformed, or asks for what GPT-2's tokenizer does not do; the message says where and what
      */
     public static Optional<Tokenizer> open(Path model) {
-        return GgufHeader.isGguf(model) ? GgufTokenizer.open(model) : TokenizerFiles.open(model);
+        return MemoryLimit.reading(model,
+                () -> GgufHeader.isGguf(model) ? GgufTokenizer.open(model) : TokenizerFiles.open(model));
     }
 
     /**

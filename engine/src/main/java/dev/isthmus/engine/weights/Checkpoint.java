@@ -45,6 +45,10 @@ public final class Checkpoint implements AutoCloseable {
      * @throws CheckpointException if it is missing, unreadable or invalid
      */
     public static Checkpoint open(Path path) {
+        return MemoryLimit.reading(path, () -> find(path));
+    }
+
+    private static Checkpoint find(Path path) {
         if (!Files.isDirectory(path)) {
             return openFiles(path, List.of(path), null, GgufHeader.isGguf(path) ? TensorFile::openGguf
                     : TensorFile::openSafetensors);
@@ -180,11 +184,14 @@ public final class Checkpoint implements AutoCloseable {
         long count = into.byteSize() / Float.BYTES;
         checkRange(first, count, tensor.shape().elements());
         TensorFile file = file(tensor.file());
-        if (tensor.transposed()) {
-            Transposition.read(file, tensor, first, into);
-        } else {
-            Float32Reader.read(file, tensor, first, into);
-        }
+        MemoryLimit.reading(tensor.file(), () -> {
+            if (tensor.transposed()) {
+                Transposition.read(file, tensor, first, into);
+            } else {
+                Float32Reader.read(file, tensor, first, into);
+            }
+            return null;
+        });
     }
 
     /**

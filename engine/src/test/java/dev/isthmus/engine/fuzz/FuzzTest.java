@@ -3,6 +3,7 @@ package dev.isthmus.engine.fuzz;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.ChildJvm;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -85,14 +86,14 @@ class FuzzTest {
         Path log = KEPT.resolve(what.replace(' ', '-') + ".log");
         List<String> arguments = new ArrayList<>(List.of(directory.resolve("work").toAbsolutePath().toString()));
         arguments.addAll(reader);
-        Process process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                // A reader that takes more memory for such small files is at fault.
-                "-Xmx512m", "-XX:TieredStopAtLevel=" + (reader.isEmpty() ? 1 : 4), "-cp", classPath(), "com.code_intelligence.jazzer.Jazzer",
+        // A reader that takes more memory for such small files is at fault.
+        List<String> options = List.of("-Xmx512m", "-XX:TieredStopAtLevel=" + (reader.isEmpty() ? 1 : 4));
+        Process process = ChildJvm.of(options, "com.code_intelligence.jazzer.Jazzer", List.of(
                 "--target_class=" + FuzzTarget.class.getName(), "--target_args=" + String.join(" ", arguments),
                 "--instrumentation_includes=dev.isthmus.**:com.fasterxml.jackson.core.**",
                 "--reproducer_path=" + KEPT, "-artifact_prefix=" + KEPT + File.separator, "-max_total_time=" + seconds,
-                "-max_len=16384", "-timeout=10", "-rss_limit_mb=0", "-print_final_stats=1", corpus.toString())
-                .redirectErrorStream(true).redirectOutput(log.toFile()).start();
+                "-max_len=16384", "-timeout=10", "-rss_limit_mb=0", "-print_final_stats=1", corpus.toString()))
+                .redirectOutput(log.toFile()).start();
         int exitCode = process.waitFor();
         String output = Files.readString(log);
         assertEquals(0, exitCode, () -> what + ": fuzzing found a fault, or could not begin. The input is in " + KEPT
@@ -111,11 +112,5 @@ class FuzzTest {
         } catch (IOException e) {
             throw new AssertionError("no seeds for " + reader, e);
         }
-    }
-
-    /** Everything on the class path: Jazzer instruments no named modules. */
-    private static String classPath() {
-        return String.join(File.pathSeparator, Path.of("target", "test-classes").toString(), System.getProperty("jdk.module.path", ""),
-                System.getProperty("java.class.path"));
     }
 }
