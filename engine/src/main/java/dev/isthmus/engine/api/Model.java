@@ -53,7 +53,8 @@ public final class Model implements AutoCloseable {
     /**
      * Opens a GGUF file of architecture gpt2 (F32, F16, BF16 or Q8_0), or a Hugging Face style directory: config.json,
      * model.safetensors (or shards with model.safetensors.index.json) and, if it has them, tokenizer.json or vocab.json
-     * with merges.txt. The weights are copied into memory, so the files may change or vanish afterwards. The path may be of any file system.
+     * with merges.txt. The weights are copied into memory, so the files may change or vanish afterwards. The path may be
+     * of any file system.
      *
      * @throws dev.isthmus.engine.errors.CheckpointException if a file is missing or not what it should be
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if the configuration is not one that is computed

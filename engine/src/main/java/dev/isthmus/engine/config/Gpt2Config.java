@@ -31,7 +31,8 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
      *
      * <p>Of a model directory it is the config.json, read as {@code GPT2Config} of transformers 5.18 does: missing keys
      * take its defaults, {@code hidden_size} and the other aliases win over {@code n_embd}, of a repeated key the last
-     * value counts. Keys that change no result are ignored; ids of {@code eos_token_id} outside the vocabulary are left out.
+     * value counts. Keys that change no result are ignored; ids of {@code eos_token_id} outside the vocabulary are left
+     * out.
      *
      * @param model a GGUF file or a directory
      * @throws dev.isthmus.engine.errors.CheckpointException if there is none, it is not a JSON object, or the GGUF file

@@ -17,7 +17,8 @@ import java.util.function.Function;
 
 /**
  * The open weight files of a model: a safetensors file, a set of shards with an index, or a GGUF file of architecture
- * gpt2, whose tensors appear under transformers' names and with its shapes. Works on any file system. Immutable but for {@link #close}; any thread may read, several at the same time.
+ * gpt2, whose tensors appear under transformers' names and with its shapes. Works on any file system. Immutable but
+ * for {@link #close}; any thread may read, several at the same time.
  */
 public final class Checkpoint implements AutoCloseable {
 
@@ -80,7 +81,8 @@ public final class Checkpoint implements AutoCloseable {
             }
         }
         return new CheckpointException(Reason.MISSING_FILE, directory, "expected " + SINGLE_FILE + " or " + INDEX_FILE
-                + " in this directory, found neither; name the directory of a model in the Hugging Face layout, or a GGUF file itself");
+                + " in this directory, found neither; name the directory of a model in the Hugging Face layout, or a GGUF file"
+                + " itself");
     }
 
     private static Checkpoint openFiles(Path path, Iterable<Path> paths, ShardIndex index,
@@ -127,7 +129,7 @@ public final class Checkpoint implements AutoCloseable {
         return path;
     }
 
-    /** The safetensors files, in the order of the index. */
+    /** The files, in the order of the index. */
     public List<Path> files() {
         return List.copyOf(files.keySet());
     }
@@ -142,7 +144,7 @@ public final class Checkpoint implements AutoCloseable {
         return Optional.ofNullable(tensors.get(name));
     }
 
-    /** The {@code __metadata__} of one of {@link #files}; empty if it has none. */
+    /** The {@code __metadata__} of one of {@link #files}; empty if it has none, as a GGUF file. */
     public Map<String, String> metadata(Path file) {
         return file(file).metadata();
     }

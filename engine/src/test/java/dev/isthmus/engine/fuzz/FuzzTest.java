@@ -23,8 +23,9 @@ import org.junit.jupiter.api.io.TempDir;
 /**
  * Coverage-guided fuzzing with Jazzer, in a process of its own. Each build fuzzes all readers together for a few
  * seconds. With {@code -Disthmus.fuzz.seconds=N} each reader has a process and N seconds of its own, or only that of
- * {@code -Disthmus.fuzz.reader=NAME}, and what it learns is kept in {@code target/fuzz} for the next time; docs/fuzzing.md
- * has the commands. Seeds and findings lie under {@code src/test/resources/fuzz}, and every build reads each of them.
+ * {@code -Disthmus.fuzz.reader=NAME}, and what it learns is kept in {@code target/fuzz} for the next time;
+ * docs/fuzzing.md has the commands. Seeds and findings lie under {@code src/test/resources/fuzz}, and every build reads
+ * each of them.
  */
 class FuzzTest {
 

@@ -182,7 +182,8 @@ class GgufHeaderTest {
     void everyRangeOfATransposedMatrixIsReadInTheOrderOfItsShape(int ggmlType) throws IOException {
         int rows = 64;
         int columns = 5;
-        try (Checkpoint checkpoint = Checkpoint.open(matrix(ggmlType, rows, columns)); Arena arena = Arena.ofConfined()) {
+        try (Checkpoint checkpoint = Checkpoint.open(matrix(ggmlType, rows, columns));
+                Arena arena = Arena.ofConfined()) {
             TensorInfo tensor = checkpoint.tensor("h.0.attn.c_attn.weight").orElseThrow();
             assertEquals(new Shape(rows, columns), tensor.shape());
             for (int first = 0; first <= rows * columns; first += 3) {

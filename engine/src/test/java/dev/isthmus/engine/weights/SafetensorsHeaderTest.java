@@ -133,7 +133,8 @@ class SafetensorsHeaderTest {
 
     @Test
     void aHeaderOfTheGreatestLengthIsReadAndOneByteMoreIsNot() {
-        byte[] text = "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}".getBytes(StandardCharsets.UTF_8);
+        byte[] text = """
+                {"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""".getBytes(StandardCharsets.UTF_8);
         byte[] file = new byte[8 + SafetensorsHeader.MAX_HEADER_BYTES + 2];
         Arrays.fill(file, (byte) ' ');
         System.arraycopy(text, 0, file, 8, text.length);

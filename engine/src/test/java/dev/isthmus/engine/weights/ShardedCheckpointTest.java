@@ -93,7 +93,8 @@ class ShardedCheckpointTest {
     @Test
     @DisabledOnOs(value = OS.WINDOWS, disabledReason = "symbolic links take a privilege on Windows")
     void aShardMayBeALinkAsInTheHuggingFaceCacheAndABrokenOneIsNamed() throws IOException {
-        Path blob = Files.move(directory.resolve(FIRST), Files.createDirectory(directory.resolve("blobs")).resolve("x"));
+        Path blobs = Files.createDirectory(directory.resolve("blobs"));
+        Path blob = Files.move(directory.resolve(FIRST), blobs.resolve("x"));
         Files.createSymbolicLink(directory.resolve(FIRST), Path.of("blobs", "x"));
         index("'a':'" + FIRST + "','c':'" + SECOND + "'");
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
@@ -131,7 +132,8 @@ class ShardedCheckpointTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"", ".", "..", "../x.safetensors", "/etc/passwd", "sub/x.safetensors", "./x.safetensors",
-        "..\\\\x.safetensors", "C:x.safetensors", "file:///x", "\\\\\\\\server\\\\x", "a/../x.safetensors", "a\\u0000b", "a\\nb"})
+        "..\\\\x.safetensors", "C:x.safetensors", "file:///x", "\\\\\\\\server\\\\x", "a/../x.safetensors", "a\\u0000b",
+        "a\\nb"})
     void aShardNameThatIsNotAPlainFileNameIsRefused(String name) throws IOException {
         index("'a':'" + name + "'");
         refusal(Reason.INVALID_SHARD, Checkpoint.INDEX_FILE);
