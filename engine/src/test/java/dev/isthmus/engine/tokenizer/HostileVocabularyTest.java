@@ -37,8 +37,14 @@ class HostileVocabularyTest {
 
     @Test
     void valuesNestedDeeperThanPythonReadsThemAreRefused() throws IOException {
-        Files.writeString(directory.resolve("tokenizer.json"), "{\"pre_tokenizer\":" + "[".repeat(128) + "]".repeat(128)
-                + "}");
+        String tokenizer = """
+                {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}, "decoder": {"type": "ByteLevel"},
+                "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "x": %s}""";
+        Files.writeString(directory.resolve("tokenizer.json"), String.format(tokenizer, "[".repeat(126)
+                + "]".repeat(126)));
+        assertEquals(1, Tokenizer.open(directory).orElseThrow().vocabularySize());
+        Files.writeString(directory.resolve("tokenizer.json"), String.format(tokenizer, "[".repeat(127)
+                + "]".repeat(127)));
         CheckpointException refusal = assertThrows(CheckpointException.class, () -> Tokenizer.open(directory));
         assertEquals(CheckpointException.Reason.MALFORMED, refusal.reason());
     }
