@@ -43,30 +43,31 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * Opens a model directory with the default options.
+     * Opens a model with the default options.
      *
      * @see #open(Path, ModelOptions)
      */
-    public static Model open(Path directory) {
-        return open(directory, ModelOptions.DEFAULT);
+    public static Model open(Path path) {
+        return open(path, ModelOptions.DEFAULT);
     }
 
     /**
-     * Opens a Hugging Face style directory: config.json, model.safetensors (or shards with
-     * model.safetensors.index.json) and, if it has them, tokenizer.json or vocab.json with merges.txt. The weights are
-     * copied into memory, so the files may change or vanish afterwards. The path may be of any file system.
+     * Opens a GGUF file of architecture gpt2 (F32, F16, BF16 or Q8_0), or a Hugging Face style directory: config.json,
+     * model.safetensors (or shards with model.safetensors.index.json) and, if it has them, tokenizer.json or vocab.json
+     * with merges.txt. The weights are copied into memory, so the files may change or vanish afterwards. The path may be
+     * of any file system.
      *
      * @throws dev.isthmus.engine.errors.CheckpointException if a file is missing or not what it should be
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if the configuration is not one that is computed
      * @throws dev.isthmus.engine.errors.BackendException if the backend asked for cannot be used
      */
-    public static Model open(Path directory, ModelOptions options) {
-        Gpt2Config config = Gpt2Config.read(directory);
-        Optional<Tokenizer> tokenizer = Tokenizer.open(directory);
+    public static Model open(Path path, ModelOptions options) {
+        Gpt2Config config = Gpt2Config.read(path);
+        Optional<Tokenizer> tokenizer = Tokenizer.open(path);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
         Arena arena = Arena.ofShared();
         Kernels kernels = null;
-        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+        try (Checkpoint checkpoint = Checkpoint.open(path)) {
             kernels = switch (options.backend()) {
                 case AUTO, CPU -> Backends.cpu(threads);
                 case REFERENCE -> Backends.reference();

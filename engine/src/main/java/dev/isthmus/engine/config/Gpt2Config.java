@@ -1,5 +1,7 @@
 package dev.isthmus.engine.config;
 
+import dev.isthmus.engine.weights.GgufHeader;
+import dev.isthmus.engine.weights.MemoryLimit;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -24,16 +26,23 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
         List<Integer> endOfText) {
 
     /**
-     * Reads the config.json of a model directory as {@code GPT2Config} of transformers 5.18 does: missing keys take
-     * its defaults, {@code hidden_size} and the other aliases win over {@code n_embd}, of a repeated key the last value
-     * counts. Keys that change no result are ignored; ids of {@code eos_token_id} outside the vocabulary are left out.
+     * Reads the configuration of a model. Of a GGUF file it is in the metadata: the keys {@code gpt2.*} and
+     * {@code tokenizer.ggml.eos_token_id}; the rest is as llama.cpp computes the architecture gpt2.
      *
-     * @throws dev.isthmus.engine.errors.CheckpointException if there is none or it is not a JSON object
+     * <p>Of a model directory it is the config.json, read as {@code GPT2Config} of transformers 5.18 does: missing keys
+     * take its defaults, {@code hidden_size} and the other aliases win over {@code n_embd}, of a repeated key the last
+     * value counts. Keys that change no result are ignored; ids of {@code eos_token_id} outside the vocabulary are left
+     * out.
+     *
+     * @param model a GGUF file or a directory
+     * @throws dev.isthmus.engine.errors.CheckpointException if there is none, it is not a JSON object, or the GGUF file
+     *     is malformed
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if a key has a value that is not computed with; the
      *     message names key, value and what is supported
      */
-    public static Gpt2Config read(Path directory) {
-        return Gpt2ConfigReader.read(directory.resolve("config.json"));
+    public static Gpt2Config read(Path model) {
+        return MemoryLimit.reading(model, () -> GgufHeader.isGguf(model) ? Gpt2GgufConfig.read(model)
+                : Gpt2ConfigReader.read(model.resolve("config.json")));
     }
 
     /** D, the channels of one head. */

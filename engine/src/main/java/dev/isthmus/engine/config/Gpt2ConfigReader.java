@@ -29,7 +29,7 @@ final class Gpt2ConfigReader {
             "relu", Activation.RELU);
 
     /** So that 4 C, the default of n_inner, is an int. */
-    private static final int MAX_CHANNELS = Integer.MAX_VALUE / 4;
+    static final int MAX_CHANNELS = Integer.MAX_VALUE / 4;
 
     private final Path file;
     private final Map<String, Object> values;

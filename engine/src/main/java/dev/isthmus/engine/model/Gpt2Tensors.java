@@ -138,8 +138,7 @@ final class Gpt2Tensors {
                     + expected + " by config.json, found " + info.shape()
                     + "; take weights and config.json from the same model");
         }
-        if (packed.isEmpty() && info.type() != StoredType.F32 && info.type() != StoredType.F16
-                && info.type() != StoredType.BF16) {
+        if (packed.isEmpty() && !info.type().readsAsF32()) {
             throw new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
                     + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types");
         }

@@ -80,7 +80,7 @@ final class WeightPieces {
 
         @Override
         public long storedBytes() {
-            return elements() * info.type().bits() / 8;
+            return info.type().bytes(elements());
         }
 
         @Override
@@ -114,7 +114,8 @@ final class WeightPieces {
         int outputs = matrix.outputs();
         if (layout == Layout.IN_OUT) {
             int block = matrix.type().blockInputs();
-            int step = Math.max(1, PIECE_BYTES / Float.BYTES / outputs / block) * block;
+            // A tensor that is turned round while it is read is read fastest as a whole.
+            int step = info.transposed() ? inputs : Math.max(1, PIECE_BYTES / Float.BYTES / outputs / block) * block;
             for (int k = 0; k < inputs; k += step) {
                 pieces.add(new Part(info, layout, matrix, k, Math.min(k + step, inputs), 0, outputs));
             }

@@ -51,6 +51,14 @@ public record Shape(long... dims) {
         return elements;
     }
 
+    /** The shape of a matrix's transpose. */
+    public Shape transposed() {
+        if (dims.length != 2) {
+            throw new IllegalArgumentException("expected two dimensions, found " + this);
+        }
+        return new Shape(dims[1], dims[0]);
+    }
+
     @Override
     public boolean equals(Object other) {
         return other instanceof Shape shape && Arrays.equals(dims, shape.dims);

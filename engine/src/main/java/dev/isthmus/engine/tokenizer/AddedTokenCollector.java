@@ -32,6 +32,11 @@ final class AddedTokenCollector {
         return new AddedTokens(tokens.values());
     }
 
+    /** Adds a token of the vocabulary. */
+    void add(AddedToken token) {
+        tokens.put(token.content(), token);
+    }
+
     /** Reads an added_tokens.json, {@code {"token": id, …}}; not special unless another file says so. */
     void readAddedTokens(Path file, byte[] content) {
         try (JsonFile json = new JsonFile(file, content)) {
@@ -138,7 +143,7 @@ final class AddedTokenCollector {
             throw json.malformed("the added token " + JsonFile.quoted(content) + " has the id " + token.id()
                     + ", but the vocabulary gives it " + known);
         }
-        tokens.put(content, token);
+        add(token);
     }
 
     private static void checkMatching(Path file, String content, Map<?, ?> token) {

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import java.io.ByteArrayInputStream;
@@ -20,11 +21,15 @@ import java.util.Map;
 /** One JSON file being read token by token; each fault is a {@link CheckpointException} that says where it is. */
 final class JsonFile implements AutoCloseable {
 
+    /** As serde_json, with which Hugging Face tokenizers read; values within values are read recursively. */
+    private static final int MAX_DEPTH = 127;
+
     // Interning and canonicalizing names pays for keys that come again, and a vocabulary's never do.
     private static final JsonFactory FACTORY = JsonFactory.builder()
             .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
             .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
             .disable(JsonFactory.Feature.FAIL_ON_SYMBOL_HASH_OVERFLOW)
+            .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(MAX_DEPTH).build())
             .build();
 
     private final Path file;

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.tokenizer;
 
 import java.util.Arrays;
+import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * What two neighbouring tokens merge into, and how early: an open-addressing table from pairs of ids. Filled while
@@ -14,6 +15,8 @@ final class MergeTable {
     private final long[] pairs;
     private final long[] merges;
     private final int shift;
+    // Drawn anew each time: with a known one a file could put all its merges into one slot.
+    private final long multiplier = ThreadLocalRandom.current().nextLong() | 1;
 
     /** Makes an empty one with room for a number of merges. */
     MergeTable(int capacity) {
@@ -43,7 +46,7 @@ final class MergeTable {
 
     private int slot(long pair) {
         int mask = pairs.length - 1;
-        int slot = (int) (pair * 0x9E3779B97F4A7C15L >>> shift);
+        int slot = (int) (pair * multiplier >>> shift);
         while (merges[slot] != NONE && pairs[slot] != pair) {
             slot = slot + 1 & mask;
         }

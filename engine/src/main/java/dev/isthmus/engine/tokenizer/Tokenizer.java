@@ -2,6 +2,8 @@ package dev.isthmus.engine.tokenizer;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.weights.GgufHeader;
+import dev.isthmus.engine.weights.MemoryLimit;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -28,17 +30,19 @@ public final class Tokenizer {
     }
 
     /**
-     * Opens the tokenizer files of a model directory; empty where there are none. {@code tokenizer.json} is read
+     * Opens the tokenizer of a model: that in the metadata of a GGUF file, or the tokenizer files of a model directory;
+     * empty where there are none. In a directory {@code tokenizer.json} is read
      * where it exists, as transformers does, else {@code vocab.json} with {@code merges.txt}; {@code
      * added_tokens.json}, {@code special_tokens_map.json} and {@code tokenizer_config.json} add special tokens.
      *
-     * @param directory a directory of any file system; nothing is kept open
-     * @return the tokenizer, or empty if there is none of the three files
+     * @param model a directory or a GGUF file, of any file system; nothing is kept open
+     * @return the tokenizer, or empty if there is none of the three files, or the GGUF file has none
      * @throws CheckpointException if only one of {@code vocab.json} and {@code merges.txt} is there, or a file cannot
      *     be read, is malformed, or asks for what GPT-2's tokenizer does not do; the message says where and what
      */
-    public static Optional<Tokenizer> open(Path directory) {
-        return TokenizerFiles.open(directory);
+    public static Optional<Tokenizer> open(Path model) {
+        return MemoryLimit.reading(model,
+                () -> GgufHeader.isGguf(model) ? GgufTokenizer.open(model) : TokenizerFiles.open(model));
     }
 
     /**

@@ -2,6 +2,7 @@ package dev.isthmus.engine.tokenizer;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * Tokens by id and ids by token. A token's text is what the vocabulary file writes: for most of them bytes in
@@ -12,6 +13,9 @@ final class Vocabulary {
 
     /** The most ids: over ten times the largest vocabulary known, and small enough for tables by id. */
     static final int MAX_IDS = 1 << 22;
+
+    /** Of the hash; drawn anew by each process: with a known one a file could give all its tokens the same hash. */
+    private static final int MULTIPLIER = ThreadLocalRandom.current().nextInt() | 1;
 
     private byte[] texts;
     private int[] ends;
@@ -109,7 +113,7 @@ final class Vocabulary {
     static int hash(int hash, byte[] source, int from, int to) {
         int result = hash;
         for (int i = from; i < to; i++) {
-            result = result * 31 + source[i];
+            result = result * MULTIPLIER + source[i];
         }
         return result;
     }

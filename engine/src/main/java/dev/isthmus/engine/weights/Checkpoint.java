@@ -13,10 +13,12 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
- * The open safetensors files of a model: one file, or a set of shards with an index. Works on any file system.
- * Immutable but for {@link #close}; any thread may read, several at the same time.
+ * The open weight files of a model: a safetensors file, a set of shards with an index, or a GGUF file of architecture
+ * gpt2, whose tensors appear under transformers' names and with its shapes. Works on any file system. Immutable but
+ * for {@link #close}; any thread may read, several at the same time.
  */
 public final class Checkpoint implements AutoCloseable {
 
@@ -40,21 +42,26 @@ public final class Checkpoint implements AutoCloseable {
      * Opens a checkpoint and checks its headers; no tensor's contents are read.
      *
      * @param path a directory with {@value #SINGLE_FILE} or else {@value #INDEX_FILE} (transformers' order), or one
-     *     safetensors file
+     *     safetensors or GGUF file
      * @throws CheckpointException if it is missing, unreadable or invalid
      */
     public static Checkpoint open(Path path) {
+        return MemoryLimit.reading(path, () -> find(path));
+    }
+
+    private static Checkpoint find(Path path) {
         if (!Files.isDirectory(path)) {
-            return openFiles(path, List.of(path), null);
+            return openFiles(path, List.of(path), null, GgufHeader.isGguf(path) ? TensorFile::openGguf
+                    : TensorFile::openSafetensors);
         }
         Path single = path.resolve(SINGLE_FILE);
         Path index = path.resolve(INDEX_FILE);
         if (isThere(single)) {
-            return openFiles(path, List.of(single), null);
+            return openFiles(path, List.of(single), null, TensorFile::openSafetensors);
         }
         if (isThere(index)) {
             ShardIndex shards = ShardIndex.read(index);
-            return openFiles(path, new LinkedHashSet<>(shards.shards().values()), shards);
+            return openFiles(path, new LinkedHashSet<>(shards.shards().values()), shards, TensorFile::openSafetensors);
         }
         throw noCheckpoint(path);
     }
@@ -74,17 +81,19 @@ public final class Checkpoint implements AutoCloseable {
             }
         }
         return new CheckpointException(Reason.MISSING_FILE, directory, "expected " + SINGLE_FILE + " or " + INDEX_FILE
-                + " in this directory, found neither; name the directory of a model in the Hugging Face layout");
+                + " in this directory, found neither; name the directory of a model in the Hugging Face layout, or a GGUF file"
+                + " itself");
     }
 
-    private static Checkpoint openFiles(Path path, Iterable<Path> paths, ShardIndex index) {
+    private static Checkpoint openFiles(Path path, Iterable<Path> paths, ShardIndex index,
+            Function<Path, TensorFile> open) {
         Map<Path, TensorFile> files = new LinkedHashMap<>();
         Map<String, TensorInfo> tensors = new LinkedHashMap<>();
         try {
             for (Path each : paths) {
-                TensorFile file = TensorFile.open(each);
+                TensorFile file = open.apply(each);
                 files.put(each, file);
-                for (TensorInfo tensor : file.header().tensors()) {
+                for (TensorInfo tensor : file.tensors()) {
                     TensorInfo other = tensors.put(tensor.name(), tensor);
                     if (other != null) {
                         throw new CheckpointException(Reason.INVALID_SHARD, each, "tensor " + Quote.of(tensor.name())
@@ -120,7 +129,7 @@ public final class Checkpoint implements AutoCloseable {
         return path;
     }
 
-    /** The safetensors files, in the order of the index. */
+    /** The files, in the order of the index. */
     public List<Path> files() {
         return List.copyOf(files.keySet());
     }
@@ -135,13 +144,13 @@ public final class Checkpoint implements AutoCloseable {
         return Optional.ofNullable(tensors.get(name));
     }
 
-    /** The {@code __metadata__} of one of {@link #files}; empty if it has none. */
+    /** The {@code __metadata__} of one of {@link #files}; empty if it has none, as a GGUF file. */
     public Map<String, String> metadata(Path file) {
-        return file(file).header().metadata();
+        return file(file).metadata();
     }
 
     /**
-     * Reads a whole tensor as F32. F16 and BF16 are converted exactly.
+     * Reads a whole tensor as F32. F16 and BF16 are converted exactly, Q8_0 as ggml does.
      *
      * @param name the tensor's name
      * @param into off-heap memory of 4 bytes an element, in native byte order
@@ -159,24 +168,32 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     /**
-     * Reads some elements of a tensor as F32, in row-major order.
+     * Reads some elements of a tensor as F32, in row-major order. Of a {@linkplain TensorInfo#transposed transposed}
+     * one take as many rows at a time as you can: each call reads a part of every column.
      *
      * @param tensor one of {@link #tensors}
      * @param first the index of the first element
      * @param into off-heap memory of 4 bytes for each element to read
-     * @throws CheckpointException if it has another type than F32, F16 and BF16, or the file cannot be read
+     * @throws CheckpointException if it has another type than F32, F16, BF16 and Q8_0, or the file cannot be read
      * @throws ClosedException after {@link #close}
      */
     public void readF32(TensorInfo tensor, long first, MemorySegment into) {
-        StoredType type = tensor.type();
-        if (!Float32Reader.reads(type)) {
+        if (!tensor.type().readsAsF32()) {
             throw new CheckpointException(Reason.WRONG_TYPE, tensor.file(), "tensor " + Quote.of(tensor.name())
-                    + ": expected F32, F16 or BF16, found " + type + "; save the model in one of these types");
+                    + ": expected F32, F16 or BF16, found " + tensor.type() + "; save the model in one of these types");
         }
         requireRoom(into, Float.BYTES);
         long count = into.byteSize() / Float.BYTES;
         checkRange(first, count, tensor.shape().elements());
-        Float32Reader.read(file(tensor.file()), type, tensor.begin() + first * (type.bits() / 8), into);
+        TensorFile file = file(tensor.file());
+        MemoryLimit.reading(tensor.file(), () -> {
+            if (tensor.transposed()) {
+                Transposition.read(file, tensor, first, into);
+            } else {
+                Float32Reader.read(file, tensor, first, into);
+            }
+            return null;
+        });
     }
 
     /**

@@ -119,8 +119,8 @@ record HeaderJson(List<Entry> entries, Map<String, String> metadata, String dupl
         String name = json.text();
         StoredType type = StoredType.named(name);
         if (type == null) {
-            throw json.fault("expected one of " + Arrays.toString(StoredType.values()) + " for " + what + ", found "
-                    + Quote.of(name));
+            throw json.fault("expected one of " + Arrays.stream(StoredType.values())
+                    .filter(StoredType::inSafetensors).toList() + " for " + what + ", found " + Quote.of(name));
         }
         if (wrapped) {
             json.expect(JsonToken.VALUE_NULL, what);

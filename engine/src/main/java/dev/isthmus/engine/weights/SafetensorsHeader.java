@@ -128,7 +128,7 @@ public record SafetensorsHeader(List<TensorInfo> tensors, Map<String, String> me
         List<TensorInfo> tensors = new ArrayList<>(entries.size());
         for (HeaderJson.Entry entry : entries) {
             tensors.add(new TensorInfo(entry.name(), entry.type(), shape(entry, file), file,
-                    dataBegin + entry.begin(), dataBegin + entry.end()));
+                    dataBegin + entry.begin(), dataBegin + entry.end(), false));
         }
         return tensors;
     }

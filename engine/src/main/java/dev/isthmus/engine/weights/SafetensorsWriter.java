@@ -52,10 +52,13 @@ public final class SafetensorsWriter {
         /**
          * Checks the size.
          *
-         * @throws IllegalArgumentException if {@code data} is not as long as type and shape ask for, or the name is
-         *     {@code __metadata__}
+         * @throws IllegalArgumentException if {@code data} is not as long as type and shape ask for, the type is
+         *     none of safetensors, or the name is {@code __metadata__}
          */
         public Entry {
+            if (!type.inSafetensors()) {
+                throw new IllegalArgumentException("safetensors has no element type " + type);
+            }
             long bits = Math.multiplyExact(shape.elements(), (long) type.bits());
             if (bits % 8 != 0 || data.byteSize() != bits / 8) {
                 throw new IllegalArgumentException("tensor " + Quote.of(name) + ", " + type + " " + shape + ", takes "

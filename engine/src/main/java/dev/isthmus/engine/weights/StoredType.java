@@ -1,8 +1,8 @@
 package dev.isthmus.engine.weights;
 
 /**
- * The element types that a safetensors file can hold, in the order of {@code Dtype} in the Rust library's
- * {@code tensor.rs} (0.8), which is also the order of rising alignment.
+ * The element types of files: first those of safetensors, in the order of {@code Dtype} in the Rust library's
+ * {@code tensor.rs} (0.8), which is also the order of rising alignment; then one that only GGUF has.
  */
 public enum StoredType {
     /** A truth value in one byte. */
@@ -48,7 +48,12 @@ public enum StoredType {
     /** Signed 64-bit integer. */
     I64(64),
     /** Unsigned 64-bit integer. */
-    U64(64);
+    U64(64),
+    /** ggml's blocks of 32 signed bytes behind a binary16 that they are multiplied with; only in GGUF files. */
+    Q8_0(272);
+
+    /** The elements of a block of {@link #Q8_0}. */
+    static final int Q8_0_BLOCK = 32;
 
     private final int bits;
 
@@ -56,15 +61,30 @@ public enum StoredType {
         this.bits = bits;
     }
 
-    /** The size of one element in bits; not always a multiple of 8. */
+    /** The size of one element in bits, not always a multiple of 8; of {@link #Q8_0} that of a block. */
     public int bits() {
         return bits;
     }
 
-    /** The type with this exact name; null if there is none. */
+    /** The bytes that some elements take, which must be whole bytes, and whole blocks of {@link #Q8_0}. */
+    public long bytes(long elements) {
+        return this == Q8_0 ? elements / Q8_0_BLOCK * (bits / 8) : elements * bits / 8;
+    }
+
+    /** Whether this is a type of safetensors files. */
+    public boolean inSafetensors() {
+        return this != Q8_0;
+    }
+
+    /** Whether {@link Checkpoint#readF32} reads elements of this type. */
+    public boolean readsAsF32() {
+        return this == F32 || this == F16 || this == BF16 || this == Q8_0;
+    }
+
+    /** The type of safetensors files with this exact name; null if there is none. */
     static StoredType named(String name) {
         for (StoredType type : values()) {
-            if (type.name().equals(name)) {
+            if (type.inSafetensors() && type.name().equals(name)) {
                 return type;
             }
         }

@@ -14,9 +14,11 @@ import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 
 /**
- * One open safetensors file on any file system. Several threads may read at the same time; on the default file
+ * One open safetensors or GGUF file on any file system. Several threads may read at the same time; on the default file
  * system they do so without waiting for each other.
  */
 final class TensorFile implements AutoCloseable {
@@ -26,25 +28,54 @@ final class TensorFile implements AutoCloseable {
 
     private final Path path;
     private final SeekableByteChannel channel;
-    private final SafetensorsHeader header;
+    private final Header header;
 
-    private TensorFile(Path path, SeekableByteChannel channel, SafetensorsHeader header) {
+    private TensorFile(Path path, SeekableByteChannel channel, Header header) {
         this.path = path;
         this.channel = channel;
         this.header = header;
     }
 
     /**
-     * Opens the file and reads its header.
+     * What the file says about itself.
+     *
+     * @param tensors the tensors, in the order of their places
+     * @param metadata of a safetensors file its {@code __metadata__}
+     */
+    private record Header(List<TensorInfo> tensors, Map<String, String> metadata) {}
+
+    private interface HeaderReader {
+        Header read(SeekableByteChannel channel) throws IOException;
+    }
+
+    /**
+     * Opens a safetensors file and reads its header.
      *
      * @throws CheckpointException if it is missing, not a regular file, unreadable or no safetensors file
      */
-    static TensorFile open(Path path) {
+    static TensorFile openSafetensors(Path path) {
+        return open(path, channel -> {
+            SafetensorsHeader header = SafetensorsHeader.parse(channel, path);
+            return new Header(header.tensors(), header.metadata());
+        });
+    }
+
+    /**
+     * Opens a GGUF file and reads its header. The tensors are as transformers names them.
+     *
+     * @throws CheckpointException if it is missing, not a regular file, unreadable or no GGUF file
+     */
+    static TensorFile openGguf(Path path) {
+        return open(path, channel -> new Header(GgufHeader.parse(channel, path).tensors().stream()
+                .map(GgufNames::asInTransformers).toList(), Map.of()));
+    }
+
+    private static TensorFile open(Path path, HeaderReader reader) {
         requireRegularFile(path);
         SeekableByteChannel channel = null;
         try {
             channel = Files.newByteChannel(path);
-            TensorFile file = new TensorFile(path, channel, SafetensorsHeader.parse(channel, path));
+            TensorFile file = new TensorFile(path, channel, reader.read(channel));
             channel = null;
             return file;
         } catch (NoSuchFileException e) {
@@ -79,8 +110,14 @@ final class TensorFile implements AutoCloseable {
                 + "); check that you may read it and that its disk is well", cause);
     }
 
-    SafetensorsHeader header() {
-        return header;
+    /** The tensors, in the order of their places. */
+    List<TensorInfo> tensors() {
+        return header.tensors();
+    }
+
+    /** The {@code __metadata__} of a safetensors file; empty if it has none, or for a GGUF file. */
+    Map<String, String> metadata() {
+        return header.metadata();
     }
 
     /**

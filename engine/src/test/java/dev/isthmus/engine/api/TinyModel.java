@@ -16,7 +16,7 @@ import java.util.SplittableRandom;
  * Writes the directory of a small model with pseudo-random weights: 256 byte tokens, two merges ("he", "hel") and
  * {@code <|endoftext|>} as id 258; a context of 40 tokens.
  */
-final class TinyModel {
+public final class TinyModel {
 
     static final int VOCABULARY = 259;
     static final int END_OF_TEXT = 258;
@@ -26,7 +26,8 @@ final class TinyModel {
 
     private TinyModel() {}
 
-    static Path write(Path directory) throws IOException {
+    /** Writes it; returns the directory. */
+    public static Path write(Path directory) throws IOException {
         Files.createDirectories(directory);
         Files.writeString(directory.resolve("config.json"), """
                 {"model_type": "gpt2", "n_layer": 2, "n_head": 3, "n_embd": 24, "n_positions": 40, "vocab_size": 259,

@@ -121,6 +121,13 @@ final class HeaderCases {
         header("name with escaped surrogate pair", "{'\\ud83d\\ude00':{" + ONE + "}}", null);
         header("name with unpaired high surrogate", "{'\\ud800':{" + ONE + "}}", INVALID_HEADER_DESERIALIZATION);
         header("name with unpaired low surrogate", "{'\\udc00':{" + ONE + "}}", INVALID_HEADER_DESERIALIZATION);
+        header("metadata key with unpaired surrogate", "{'__metadata__':{'\\ud800':''},'a':{" + ONE + "}}",
+                INVALID_HEADER_DESERIALIZATION);
+        header("metadata value with unpaired surrogate", "{'__metadata__':{'':'\\udfff'},'a':{" + ONE + "}}",
+                INVALID_HEADER_DESERIALIZATION);
+        header("surrogates in the wrong order", "{'\\ude00\\ud83d':{" + ONE + "}}", INVALID_HEADER_DESERIALIZATION);
+        header("unknown field named by an unpaired surrogate", tensor(ONE + ",'\\ud800':1"),
+                INVALID_HEADER_DESERIALIZATION);
         header("unknown field with unpaired surrogate", tensor(ONE + ",'x':'\\ud800z'"),
                 INVALID_HEADER_DESERIALIZATION);
     }
@@ -139,6 +146,19 @@ final class HeaderCases {
         header("no-break space after", tensor(ONE) + "\u00A0", INVALID_HEADER_DESERIALIZATION);
         header("array", "[]", 0, INVALID_HEADER_DESERIALIZATION);
         header("null", "null", 0, INVALID_HEADER_DESERIALIZATION);
+        header("string", "'a'", INVALID_HEADER_DESERIALIZATION);
+        header("number", "4", INVALID_HEADER_DESERIALIZATION);
+        header("only an opening brace", "{", 0, INVALID_HEADER_DESERIALIZATION);
+        header("string that does not end", "{'a", INVALID_HEADER_DESERIALIZATION);
+        header("byte order mark between tokens", "{\uFEFF'a':{" + ONE + "}}", INVALID_HEADER_DESERIALIZATION);
+        header("two commas", tensor(ONE + ",,'x':1"), INVALID_HEADER_DESERIALIZATION);
+        header("colon missing", "{'a'{" + ONE + "}}", INVALID_HEADER_DESERIALIZATION);
+        header("literal cut off", tensor(ONE + ",'x':nul"), INVALID_HEADER_DESERIALIZATION);
+        header("literal in capitals", tensor(ONE + ",'x':NULL"), INVALID_HEADER_DESERIALIZATION);
+        header("128 levels of objects", tensor(ONE + ",'x':" + "{'x':".repeat(126) + "1" + "}".repeat(126)),
+                INVALID_HEADER_DESERIALIZATION);
+        header("nested dimensions", tensor(ONE.replace("[1]", "[[1]]")), INVALID_HEADER_DESERIALIZATION);
+        header("brackets that do not match", tensor(ONE.replace("[1]", "[1}")), INVALID_HEADER_DESERIALIZATION);
         header("second value", tensor(ONE) + "{}", INVALID_HEADER_DESERIALIZATION);
         header("comment", "/**/" + tensor(ONE), INVALID_HEADER_DESERIALIZATION);
         header("comma before the end", tensor(ONE + ","), INVALID_HEADER_DESERIALIZATION);
@@ -165,6 +185,16 @@ final class HeaderCases {
             String shown = bad.length() > 30 ? "of 2,000 digits" : bad.replace("'", "quoted ");
             header("dimension " + shown, tensor(ONE.replace("[1]", "[" + bad + "]")), INVALID_HEADER_DESERIALIZATION);
         }
+        header("unknown field -0", tensor(ONE + ",'x':-0"), null);
+        header("unknown field 1E+5", tensor(ONE + ",'x':1E+5"), null);
+        header("unknown field 1e-99999999999", tensor(ONE + ",'x':1e-99999999999"), null);
+        header("unknown field 1e99999999999", tensor(ONE + ",'x':1e99999999999"), INVALID_HEADER_DESERIALIZATION);
+        header("unknown field of 100,000 digits", tensor(ONE + ",'x':" + "7".repeat(100_000)),
+                INVALID_HEADER_DESERIALIZATION);
+        header("unknown field, 100,000 digits behind the point", tensor(ONE + ",'x':0." + "7".repeat(100_000)), null);
+        header("offset -1", tensor(ONE.replace("[0,", "[-1,")), INVALID_HEADER_DESERIALIZATION);
+        header("offset 2^64", tensor(ONE.replace("4]", "18446744073709551616]")), INVALID_HEADER_DESERIALIZATION);
+        header("offset quoted", tensor(ONE.replace("4]", "'4']")), INVALID_HEADER_DESERIALIZATION);
         header("dimension 2^53 + 1", tensor(ONE.replace("[1]", "[9007199254740993]")), TENSOR_INVALID_INFO);
         header("dimension 2^63", tensor(ONE.replace("[1]", "[9223372036854775808]")), VALIDATION_OVERFLOW);
         header("dimension 2^64 - 1", tensor(ONE.replace("[1]", "[18446744073709551615]")), VALIDATION_OVERFLOW);
@@ -237,6 +267,15 @@ final class HeaderCases {
                 + "'e':{'dtype':'F32','shape':[0],'data_offsets':[4,4]},'a':{" + ONE + "}}", 8, null);
         String empty = "{'dtype':'F32','shape':[0],'data_offsets':[0,0]}";
         header("two empty tensors at the same place", "{'e':" + empty + ",'f':" + empty + ",'a':{" + ONE + "}}", null);
+        header("three tensors in falling order", "{'c':{'dtype':'U8','shape':[1],'data_offsets':[2,3]},"
+                + "'b':{'dtype':'U8','shape':[1],'data_offsets':[1,2]},'a':{'dtype':'U8','shape':[1],"
+                + "'data_offsets':[0,1]}}", 3, null);
+        header("empty tensor at the end", "{'a':{" + ONE + "},'e':" + empty.replace("0,0", "4,4") + "}", null);
+        header("empty tensor beyond the end", "{'a':{" + ONE + "},'e':" + empty.replace("0,0", "8,8") + "}",
+                INVALID_OFFSET);
+        header("tensor within another", "{'a':{'dtype':'F32','shape':[2],'data_offsets':[0,8]},"
+                + "'b':{'dtype':'F32','shape':[1],'data_offsets':[4,8]}}", 8, INVALID_OFFSET);
+        header("all data before the first tensor", tensor(ONE.replace("[0,4]", "[4,8]")), 8, INVALID_OFFSET);
         header("empty tensor in the middle of another", "{'a':{" + ONE + "},'e':" + empty.replace("0,0", "2,2") + "}",
                 INVALID_OFFSET);
     }
@@ -244,6 +283,9 @@ final class HeaderCases {
     private void sizes() {
         header("scalar", tensor(ONE.replace("[1]", "[]")), null);
         header("eight dimensions", tensor(ONE.replace("[1]", "[1,1,1,1,1,1,1,1]")), null);
+        header("a thousand dimensions", tensor(ONE.replace("[1]", "[1" + ",1".repeat(999) + "]")), null);
+        header("scalar of no bytes", tensor(ONE.replace("[1]", "[]").replace("[0,4]", "[0,0]")), 0,
+                TENSOR_INVALID_INFO);
         header("too few bytes", tensor(ONE.replace("[0,4]", "[0,0]")), 0, TENSOR_INVALID_INFO);
         header("too many bytes", tensor(ONE.replace("[0,4]", "[0,5]")), 5, TENSOR_INVALID_INFO);
         String empty = "{'a':{'dtype':'F32','shape':[%s],'data_offsets':[0,0]}}";
@@ -271,6 +313,10 @@ final class HeaderCases {
 
     private void types() {
         for (StoredType type : StoredType.values()) {
+            if (!type.inSafetensors()) {
+                header("type " + type, tensor(ONE.replace("F32", type.name())), INVALID_HEADER_DESERIALIZATION);
+                continue;
+            }
             header("type " + type, "{'a':{'dtype':'" + type + "','shape':[8],'data_offsets':[0," + type.bits() + "]}}",
                     type.bits(), null);
         }

@@ -17,6 +17,8 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -89,6 +91,20 @@ class ShardedCheckpointTest {
     }
 
     @Test
+    @DisabledOnOs(value = OS.WINDOWS, disabledReason = "symbolic links take a privilege on Windows")
+    void aShardMayBeALinkAsInTheHuggingFaceCacheAndABrokenOneIsNamed() throws IOException {
+        Path blobs = Files.createDirectory(directory.resolve("blobs"));
+        Path blob = Files.move(directory.resolve(FIRST), blobs.resolve("x"));
+        Files.createSymbolicLink(directory.resolve(FIRST), Path.of("blobs", "x"));
+        index("'a':'" + FIRST + "','c':'" + SECOND + "'");
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            assertTrue(checkpoint.tensor("a").isPresent());
+        }
+        Files.delete(blob);
+        assertTrue(refusal(Reason.MISSING_FILE, FIRST).getMessage().contains("the link leads to no file"));
+    }
+
+    @Test
     void aTensorThatIsInNoShardIsRefused() throws IOException {
         index("'a':'" + FIRST + "','z':'" + FIRST + "'");
         assertTrue(refusal(Reason.INVALID_SHARD, FIRST).getMessage().contains("\"z\""));
@@ -116,7 +132,8 @@ class ShardedCheckpointTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"", ".", "..", "../x.safetensors", "/etc/passwd", "sub/x.safetensors", "./x.safetensors",
-        "..\\\\x.safetensors", "C:x.safetensors", "a\\u0000b", "a\\nb"})
+        "..\\\\x.safetensors", "C:x.safetensors", "file:///x", "\\\\\\\\server\\\\x", "a/../x.safetensors", "a\\u0000b",
+        "a\\nb"})
     void aShardNameThatIsNotAPlainFileNameIsRefused(String name) throws IOException {
         index("'a':'" + name + "'");
         refusal(Reason.INVALID_SHARD, Checkpoint.INDEX_FILE);

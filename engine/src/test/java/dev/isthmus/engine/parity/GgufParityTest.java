@@ -1,0 +1,168 @@
+package dev.isthmus.engine.parity;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.isthmus.engine.api.BackendChoice;
+import dev.isthmus.engine.api.Model;
+import dev.isthmus.engine.api.ModelOptions;
+import dev.isthmus.engine.api.Session;
+import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.tokenizer.Tokenizer;
+import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.SafetensorsWriter;
+import dev.isthmus.engine.weights.SafetensorsWriter.Entry;
+import dev.isthmus.engine.weights.StoredType;
+import dev.isthmus.engine.weights.TensorInfo;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.zip.CRC32;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * GGUF files that llama.cpp's gguf package wrote from a synthetic checkpoint, against what Python makes of them:
+ * {@code weights-tools/python/make_gguf_fixtures.py} makes the files and expected.json.
+ */
+class GgufParityTest {
+
+    private static final String FOLDER = "/gguf/";
+
+    @TempDir
+    Path directory;
+
+    private Json expected;
+
+    @BeforeEach
+    void copyFixtures() throws IOException {
+        for (String name : List.of("expected.json", "f32.gguf", "f16.gguf", "bf16.gguf", "q8_0.gguf")) {
+            try (var in = GgufParityTest.class.getResourceAsStream(FOLDER + name)) {
+                Files.copy(in, directory.resolve(name));
+            }
+        }
+        expected = Json.read(Files.readAllBytes(directory.resolve("expected.json")));
+    }
+
+    private Path file(String type) {
+        return directory.resolve(type + ".gguf");
+    }
+
+    private SyntheticCheckpoint checkpoint() {
+        Json config = expected.object("config");
+        SyntheticWeights weights = new SyntheticWeights(expected.integer("seed"), new SyntheticWeights.Size(
+                config.integer("n_layer"), config.integer("n_head"), config.integer("n_embd"),
+                config.integer("n_inner"), config.integer("n_positions"), config.integer("vocab_size"), true));
+        return new SyntheticCheckpoint(weights, configJson(), StoredType.F32, "", false, 1);
+    }
+
+    private String configJson() {
+        StringBuilder json = new StringBuilder();
+        expected.object("config").members().forEach((key, value) -> json.append(json.isEmpty() ? "{" : ", ")
+                .append('"').append(key).append("\": ").append(value instanceof String ? '"' + (String) value + '"'
+                        : value));
+        return json.append('}').toString();
+    }
+
+    private float[] logits(Path model, BackendChoice backend) {
+        try (Model opened = Model.open(model, ModelOptions.DEFAULT.withBackend(backend));
+                Session session = opened.newSession()) {
+            session.append(expected.integers("prompt"));
+            return session.logits();
+        }
+    }
+
+    @Test
+    void aFileInF32GivesTheBitsOfTheSafetensorsDirectoryThatItWasMadeFrom() throws IOException {
+        Path folder = Files.createDirectory(directory.resolve("model"));
+        checkpoint().write(folder);
+        for (BackendChoice backend : BackendChoice.values()) {
+            assertArrayEquals(logits(folder, backend), logits(file("f32"), backend), backend.toString());
+        }
+    }
+
+    @Test
+    void theConfigurationIsThatOfConfigJson() throws IOException {
+        Files.writeString(directory.resolve("config.json"), configJson());
+        assertEquals(Gpt2Config.read(directory), Gpt2Config.read(file("f32")));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"f32", "f16", "bf16", "q8_0"})
+    void tensorsAreWhatPythonDequantizesAsTransformersNamesThem(String type) {
+        Map<String, String> checksums = new LinkedHashMap<>();
+        try (Checkpoint checkpoint = Checkpoint.open(file(type)); Arena arena = Arena.ofConfined()) {
+            for (TensorInfo tensor : checkpoint.tensors()) {
+                CRC32 crc = new CRC32();
+                crc.update(read(checkpoint, tensor, arena).asByteBuffer());
+                checksums.put(tensor.name(), String.format(Locale.ROOT, "%08x", crc.getValue()));
+            }
+        }
+        assertEquals(expected.object("types").object(type).object("checksums").members(), checksums);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"f16", "bf16", "q8_0"})
+    void aRoundedFileGivesTheBitsOfASafetensorsFileOfTheSameRoundedWeights(String type) throws IOException {
+        Path folder = Files.createDirectory(directory.resolve("model"));
+        Files.writeString(folder.resolve("config.json"), configJson());
+        try (Checkpoint checkpoint = Checkpoint.open(file(type)); Arena arena = Arena.ofConfined()) {
+            List<Entry> entries = new ArrayList<>();
+            for (TensorInfo tensor : checkpoint.tensors()) {
+                entries.add(new Entry(tensor.name(), StoredType.F32, tensor.shape(),
+                        read(checkpoint, tensor, arena)));
+            }
+            SafetensorsWriter.write(folder.resolve(Checkpoint.SINGLE_FILE), Map.of(), entries);
+        }
+        for (BackendChoice backend : BackendChoice.values()) {
+            assertArrayEquals(logits(folder, backend), logits(file(type), backend), backend.toString());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"f32", "f16", "bf16", "q8_0"})
+    void theLogitsAreThoseOfTransformersWithTheSameRoundedWeights(String type) {
+        double[] transformers = expected.object("types").object(type).numbers("logits");
+        float[] ours = logits(file(type), BackendChoice.REFERENCE);
+        assertEquals(transformers.length, ours.length);
+        for (int i = 0; i < ours.length; i++) {
+            assertEquals(transformers[i], ours[i], Math.ulp(ours[i]), "logit " + i);
+        }
+    }
+
+    @Test
+    void theTokenizerIsThatOfVocabularyAndMerges() {
+        Tokenizer tokenizer = Tokenizer.open(file("f32")).orElseThrow();
+        assertEquals(expected.object("config").integer("vocab_size"), tokenizer.vocabularySize());
+        for (Json text : expected.objects("texts")) {
+            assertArrayEquals(text.integers("ids"), tokenizer.encodeWithSpecialTokens(text.text("text")));
+            assertEquals(text.text("text"), tokenizer.decode(text.integers("ids")));
+        }
+        assertEquals(261, tokenizer.specialToken("<|endoftext|>").orElseThrow());
+    }
+
+    @Test
+    void aFileIsRecognizedByItsFirstBytesUnderAnyName() throws IOException {
+        Path renamed = Files.move(file("f32"), directory.resolve("blob"));
+        try (Checkpoint checkpoint = Checkpoint.open(renamed)) {
+            assertEquals(expected.object("types").object("f32").object("checksums").members().size(),
+                    checkpoint.tensors().size());
+        }
+    }
+
+    private static MemorySegment read(Checkpoint checkpoint, TensorInfo tensor, Arena arena) {
+        MemorySegment into = arena.allocate(Float.BYTES * tensor.shape().elements(), Float.BYTES);
+        checkpoint.readF32(tensor, 0, into);
+        return into;
+    }
+}
