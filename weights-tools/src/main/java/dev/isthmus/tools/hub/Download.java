@@ -66,7 +66,11 @@ final class Download {
                     + " that is fetching " + file.name()))) {
                 if (!isThere(file)) {
                     requireRoom(partial, file);
-                    fill(partial, file, progress);
+                    try {
+                        fill(partial, file, progress);
+                    } finally {
+                        deleteIfEmpty(partial);
+                    }
                     verify(partial, file);
                     Files.move(partial, cache.blob(file.etag()), StandardCopyOption.ATOMIC_MOVE,
                             StandardCopyOption.REPLACE_EXISTING);
@@ -84,6 +88,13 @@ final class Download {
             throw new CommandException(String.format(Locale.ROOT, "%s: %s needs %,d MB more, and the disk has room for"
                     + " %,d MB; free some, or set HF_HUB_CACHE to a directory on another disk", partial.getParent(),
                     file.name(), (file.size() - there) / 1_000_000, room / 1_000_000));
+        }
+    }
+
+    /** Where nothing came, there is nothing to go on with. */
+    private static void deleteIfEmpty(Path partial) throws IOException {
+        if (Files.exists(partial) && Files.size(partial) == 0) {
+            Files.delete(partial);
         }
     }
 

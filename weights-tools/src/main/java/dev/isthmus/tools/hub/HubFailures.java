@@ -4,7 +4,6 @@ import dev.isthmus.tools.CommandException;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.URI;
-import java.net.UnknownHostException;
 import java.net.http.HttpResponse;
 import java.net.http.HttpTimeoutException;
 import java.nio.channels.UnresolvedAddressException;
@@ -109,13 +108,16 @@ final class HubFailures {
         String message = switch (failure) {
             case HttpTimeoutException e -> host + " does not answer; check the network, or allow more seconds with"
                     + " HF_HUB_ETAG_TIMEOUT";
-            case UnknownHostException e -> unreachable(host, "its name is not known");
-            case ConnectException e when e.getCause() instanceof UnresolvedAddressException ->
-                    unreachable(host, "its name is not known");
-            case ConnectException e -> unreachable(host, "the connection is refused");
+            case ConnectException e -> unreachable(host,
+                    isUnresolved(e) ? "its name is not known" : "the connection is refused");
             default -> "the connection to " + host + " broke off (" + failure.getMessage() + ")";
         };
         return new TransientException(message, failure);
+    }
+
+    private static boolean isUnresolved(Throwable failure) {
+        return failure instanceof UnresolvedAddressException
+                || failure.getCause() != null && isUnresolved(failure.getCause());
     }
 
     private static String unreachable(String host, String why) {
