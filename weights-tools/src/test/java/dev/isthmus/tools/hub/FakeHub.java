@@ -190,7 +190,7 @@ final class FakeHub implements AutoCloseable {
             return Reply.file(bytes, request.from()).with("X-Repo-Commit", commit)
                     .with("ETag", "\"" + gitHash(bytes) + "\"").with("Content-Type", "text/plain; charset=utf-8");
         }
-        String address = "http://127.0.0.1:" + store.getLocalPort() + "/" + parts[0] + "/" + commit + "/";
+        String address = "http://localhost:" + store.getLocalPort() + "/" + parts[0] + "/" + commit + "/";
         return Reply.status(302).with("X-Repo-Commit", commit).with("X-Linked-ETag", "\"" + sha256(bytes) + "\"")
                 .with("X-Linked-Size", bytes.length + "").with("Location", address + place[1]);
     }
