@@ -52,11 +52,7 @@ final class FetchCommand implements Callable<Integer> {
                 json.writeStringField("repository", fetched.repository());
                 json.writeStringField("revision", fetched.commit());
                 json.writeStringField("path", fetched.directory().toString());
-                json.writeArrayFieldStart("files");
-                for (String file : fetched.files()) {
-                    json.writeString(file);
-                }
-                json.writeEndArray();
+                Json.texts(json, "files", fetched.files());
             });
         } else {
             console.out().println(fetched.directory());

@@ -44,9 +44,13 @@ public final class Gpt2Loader {
     private static final String HEAD = "lm_head.weight";
     private static final long COMPARE_BYTES = 1 << 22;
 
+    /** A wrong config.json can ask for more tensors than anyone wants to read about. */
+    private static final int MOST_FAULTS = 200;
+
     private final Checkpoint checkpoint;
     private final Gpt2Config config;
     private final Map<String, TensorInfo> found = new LinkedHashMap<>();
+    private final List<CheckpointException> faults = new ArrayList<>();
 
     private Gpt2Loader(Checkpoint checkpoint, Gpt2Config config) {
         this.checkpoint = checkpoint;
@@ -69,15 +73,22 @@ public final class Gpt2Loader {
     public static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, Arena arena, int threads,
             BiConsumer<Long, Long> progress) {
         Gpt2Loader loader = new Gpt2Loader(checkpoint, config);
+        if (!loader.faults.isEmpty()) {
+            throw loader.faults.getFirst();
+        }
         long total = loader.found.values().stream().mapToLong(TensorInfo::bytes).sum();
         return loader.read(arena, threads, new ParallelRead(checkpoint, threads, total, progress));
     }
 
     /**
-     * The checkpoint's tensors that {@link #load} does not use.
-     *
-     * @throws CheckpointException if {@link #load} would refuse the checkpoint by its headers
+     * Everything for which {@link #load} would refuse the checkpoint by its headers: tensors that are missing, and
+     * tensors of a wrong shape or type. After {@value #MOST_FAULTS} no more layers are looked at.
      */
+    public static List<CheckpointException> faults(Checkpoint checkpoint, Gpt2Config config) {
+        return List.copyOf(new Gpt2Loader(checkpoint, config).faults);
+    }
+
+    /** The checkpoint's tensors that {@link #load} does not look for. */
     public static List<TensorInfo> unused(Checkpoint checkpoint, Gpt2Config config) {
         Set<TensorInfo> used = new HashSet<>(new Gpt2Loader(checkpoint, config).found.values());
         return checkpoint.tensors().stream().filter(tensor -> !used.contains(tensor)).toList();
@@ -89,13 +100,13 @@ public final class Gpt2Loader {
         boolean head = find(HEAD, config.vocabulary(), c);
         boolean embedding = find(EMBEDDING, config.vocabulary(), c);
         if (!embedding && !(head && config.tiedHead())) {
-            throw missing(EMBEDDING, "");
+            faults.add(missing(EMBEDDING, ""));
         }
         if (!head && !config.tiedHead()) {
-            throw missing(HEAD, " (tie_word_embeddings is false, so the output matrix must be in the file)");
+            faults.add(missing(HEAD, " (tie_word_embeddings is false, so the output matrix must be in the file)"));
         }
         require("wpe.weight", config.context(), c);
-        for (int layer = 0; layer < config.layers(); layer++) {
+        for (int layer = 0; layer < config.layers() && faults.size() < MOST_FAULTS; layer++) {
             String block = "h." + layer + ".";
             require(block + "ln_1.weight", c);
             require(block + "ln_1.bias", c);
@@ -116,7 +127,7 @@ public final class Gpt2Loader {
 
     private void require(String name, long... dims) {
         if (!find(name, dims)) {
-            throw missing(name, "");
+            faults.add(missing(name, ""));
         }
     }
 
@@ -130,17 +141,16 @@ public final class Gpt2Loader {
             return false;
         }
         TensorInfo info = tensor.get();
+        found.put(name, info);
         Shape expected = new Shape(dims);
         if (!info.shape().equals(expected)) {
-            throw new CheckpointException(Reason.WRONG_SHAPE, info.file(), "tensor " + info.name() + ": expected shape "
-                    + expected + " by config.json, found " + info.shape()
-                    + "; take weights and config.json from the same model");
+            faults.add(new CheckpointException(Reason.WRONG_SHAPE, info.file(), "tensor " + info.name()
+                    + ": expected shape " + expected + " by config.json, found " + info.shape()
+                    + "; take weights and config.json from the same model"));
+        } else if (info.type() != StoredType.F32 && info.type() != StoredType.F16 && info.type() != StoredType.BF16) {
+            faults.add(new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
+                    + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types"));
         }
-        if (info.type() != StoredType.F32 && info.type() != StoredType.F16 && info.type() != StoredType.BF16) {
-            throw new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
-                    + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types");
-        }
-        found.put(name, info);
         return true;
     }
 
