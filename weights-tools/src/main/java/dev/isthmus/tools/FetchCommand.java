@@ -12,8 +12,8 @@ import picocli.CommandLine.Parameters;
 /** Brings a model of the Hugging Face hub into the local cache. */
 @Command(name = "fetch", mixinStandardHelpOptions = true, sortOptions = false,
         versionProvider = IsthmusCommand.Version.class,
-        description = "Downloads a GPT-2 model from the Hugging Face hub into the Hugging Face cache, where --model NAME"
-                + " and Python find it, and prints its directory. Goes on where an earlier call broke off.",
+        description = "Downloads a GPT-2 model from the Hugging Face hub into the Hugging Face cache, where --model"
+                + " NAME and Python find it, and prints its directory. Goes on where an earlier call broke off.",
         footerHeading = "%n",
         footer = {"gpt2, gpt2-medium, gpt2-large, gpt2-xl and distilgpt2 are fetched at the revision whose hashes are"
                 + " published, and checked against them. The variables HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN,"

@@ -135,8 +135,8 @@ final class InspectCommand implements Callable<Integer> {
         int name = width(tensors, TensorInfo::name);
         int shape = width(tensors, tensor -> tensor.shape().toString());
         if (!statistics.isEmpty()) {
-            out.printf("%-" + name + "s %-5s %-" + shape + "s %11s %11s %11s %11s %8s%n", "tensor", "type", "shape", "min",
-                    "max", "mean", "std", "NaN/inf");
+            out.printf("%-" + name + "s %-5s %-" + shape + "s %11s %11s %11s %11s %8s%n", "tensor", "type", "shape",
+                    "min", "max", "mean", "std", "NaN/inf");
         }
         for (TensorInfo tensor : tensors) {
             TensorStatistics known = statistics.get(tensor.name());

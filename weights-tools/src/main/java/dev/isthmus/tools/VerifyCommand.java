@@ -83,6 +83,9 @@ final class VerifyCommand implements Callable<Integer> {
                     found.tensors().stream().mapToLong(TensorInfo::bytes).sum(), files(found));
         }
         found.faults().forEach(fault -> line("fault", "%s", fault));
+        if (found.sha256().isEmpty()) {
+            return;
+        }
         if (found.config().isEmpty() && found.faults().isEmpty()) {
             line("config", "not looked at: this is a file alone, name its directory");
         } else if (found.faults().isEmpty()) {

@@ -14,8 +14,8 @@ import java.util.Map;
 import java.util.stream.Stream;
 
 /**
- * The proxies that {@code HTTPS_PROXY}, {@code HTTP_PROXY}, {@code ALL_PROXY} and {@code NO_PROXY} name, in either case,
- * as Python and curl read them; where none is set, what Java's own properties say.
+ * The proxies that {@code HTTPS_PROXY}, {@code HTTP_PROXY}, {@code ALL_PROXY} and {@code NO_PROXY} name, in either
+ * case, as Python and curl read them; where none is set, what Java's own properties say.
  */
 final class EnvironmentProxies extends ProxySelector {
 

@@ -19,8 +19,8 @@ import java.util.function.Consumer;
 
 /**
  * Brings one model of the hub into the Hugging Face cache. The snapshot shows a file only when all are there, the
- * configuration last, and the refs after that, so a fetch that breaks off leaves no half model behind. GPT-2's own sizes
- * come from the published revision, and must be the published files bit by bit as far as their hashes are known.
+ * configuration last, and the refs after that, so a fetch that breaks off leaves no half model behind. GPT-2's own
+ * sizes come from the published revision, and must be the published files bit by bit as far as their hashes are known.
  */
 public final class Fetch {
 
@@ -138,11 +138,12 @@ public final class Fetch {
 
     private CommandException noSafetensors(HubClient client) {
         boolean pickle = PICKLES.stream().anyMatch(file -> describe(client, file).isPresent());
-        return new CommandException(name + " has no " + Checkpoint.SINGLE_FILE + (pickle ? ", only Python's pickle format"
-                + " (pytorch_model.bin), which runs code from the file when it is read and is therefore not fetched. Look"
-                + " at " + settings.endpoint() + "/" + name.repository() + "/discussions for a pull request that adds"
-                + " safetensors and give it as --revision refs/pr/N, or have"
-                + " https://huggingface.co/spaces/safetensors/convert make one" : "; only safetensors weights are read"));
+        return new CommandException(name + " has no " + Checkpoint.SINGLE_FILE + (pickle ? ", only Python's pickle"
+                + " format (pytorch_model.bin), which runs code from the file when it is read and is therefore not"
+                + " fetched. Look at " + settings.endpoint() + "/" + name.repository() + "/discussions for a pull"
+                + " request that adds safetensors and give it as --revision refs/pr/N, or have"
+                + " https://huggingface.co/spaces/safetensors/convert make one"
+                : "; only safetensors weights are read"));
     }
 
     /** Adds a file to the plan; false if the repository has none of this name. */

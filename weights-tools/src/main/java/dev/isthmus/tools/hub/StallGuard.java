@@ -19,7 +19,7 @@ final class StallGuard extends FilterInputStream {
 
     private final Duration patience;
     private final Future<?> watch;
-    /** When the read in progress began; {@link #IDLE} between reads, since what is done with the bytes takes time too. */
+    /** When the read in progress began; {@link #IDLE} between reads: what is done with the bytes takes time too. */
     private volatile long waitingSince = IDLE;
     private volatile boolean stalled;
 

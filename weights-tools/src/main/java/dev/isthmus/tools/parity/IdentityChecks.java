@@ -44,8 +44,7 @@ final class IdentityChecks {
         };
     }
 
-    private static void compareFiles(Path directory, Map<String, OfficialFile> files,
-            Comparison comparison) {
+    private static void compareFiles(Path directory, Map<String, OfficialFile> files, Comparison comparison) {
         for (OfficialFile file : files.values()) {
             Path path = directory.resolve(file.name());
             if (Files.isRegularFile(path) && !file.name().endsWith(".md") && !file.name().startsWith(".")) {

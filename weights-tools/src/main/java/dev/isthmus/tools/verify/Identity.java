@@ -21,7 +21,7 @@ import java.util.Optional;
  *
  * @param model the published model
  * @param match how far the weights are its
- * @param differing where they are not and the tensors' hashes are published: the tensors that are others, or are missing
+ * @param differing where the tensors' hashes are published: the tensors that are others, or are missing
  * @param files of the other published files that are there, whether each is the published one
  */
 public record Identity(OfficialModel model, Match match, List<String> differing, Map<String, Boolean> files) {
@@ -44,21 +44,24 @@ public record Identity(OfficialModel model, Match match, List<String> differing,
      * @return empty if this is no published model, nor of a published model's shape
      */
     static Optional<Identity> of(Checkpoint checkpoint, Optional<String> sha256, Optional<Gpt2Config> config) {
-        for (OfficialModel model : OfficialModel.all()) {
-            OfficialFile weights = model.files().get(Checkpoint.SINGLE_FILE);
-            if (weights != null && sha256.equals(Optional.of(weights.sha256()))) {
-                return Optional.of(new Identity(model, Match.FILE, List.of(), files(checkpoint, model)));
-            }
-        }
-        return config.flatMap(OfficialModel::of).map(model -> byTensors(checkpoint, model));
+        return byFile(checkpoint, sha256, OfficialModel.all())
+                .or(() -> config.flatMap(OfficialModel::of).map(model -> byTensors(checkpoint, model)));
     }
 
-    private static Identity byTensors(Checkpoint checkpoint, OfficialModel model) {
+    /** The model whose file of weights has this SHA-256. */
+    static Optional<Identity> byFile(Checkpoint checkpoint, Optional<String> sha256, List<OfficialModel> models) {
+        return models.stream().filter(model -> sha256.isPresent() && sha256.equals(
+                Optional.ofNullable(model.files().get(Checkpoint.SINGLE_FILE)).map(OfficialFile::sha256)))
+                .findFirst().map(model -> new Identity(model, Match.FILE, List.of(), files(checkpoint, model)));
+    }
+
+    /** How the tensors compare with a model's. */
+    static Identity byTensors(Checkpoint checkpoint, OfficialModel model) {
         List<String> differing = new ArrayList<>();
         for (OfficialTensor published : model.tensors().values()) {
             Optional<TensorInfo> stored = checkpoint.tensor(published.name())
                     .or(() -> checkpoint.tensor("transformer." + published.name()));
-            if (!stored.filter(tensor -> isSame(checkpoint, tensor, published)).isPresent()) {
+            if (stored.filter(tensor -> isSame(checkpoint, tensor, published)).isEmpty()) {
                 differing.add(published.name());
             }
         }
