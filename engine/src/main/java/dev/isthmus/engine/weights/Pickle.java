@@ -5,8 +5,8 @@ final class Pickle {
 
     /** Why, and the way out; follows the file's name. */
     static final String REFUSAL = "this is Python's pickle format, which runs code from the file when it is read and is"
-            + " therefore not supported. Fetch a revision of the model that has model.safetensors, or save a safetensors"
-            + " copy where you trust the file, from Python with"
+            + " therefore not supported. Fetch a revision of the model that has model.safetensors, or, where you trust"
+            + " the file, save a safetensors copy from Python with"
             + " AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)";
 
     /** A ZIP archive's first entry, which torch.save writes since PyTorch 1.6. */

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 
@@ -173,9 +174,8 @@ public final class Fetch {
     private boolean isThere(String file) {
         Path path = cache.snapshot(commit).resolve(file);
         try {
-            return Files.isRegularFile(path)
-                    && published(file).flatMap(it -> it.bytes().stream().boxed().findFirst())
-                            .orElse(Files.size(path)).equals(Files.size(path));
+            OptionalLong expected = published(file).map(OfficialFile::bytes).orElse(OptionalLong.empty());
+            return Files.isRegularFile(path) && (expected.isEmpty() || expected.getAsLong() == Files.size(path));
         } catch (IOException e) {
             return false;
         }

@@ -61,8 +61,8 @@ public record TensorStatistics(long elements, long nan, long infinite, double mi
     }
 
     /**
-     * Mean and sum of squared deviations, chunk by chunk: exact in each chunk, then joined as in Chan, Golub and LeVeque,
-     * "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances" (1979), equation 2.1.
+     * Mean and sum of squared deviations, chunk by chunk: exact in each chunk, then joined as in Chan, Golub and
+     * LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances" (1979).
      */
     private static final class Sums {
 

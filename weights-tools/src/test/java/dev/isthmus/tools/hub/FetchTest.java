@@ -155,7 +155,8 @@ class FetchTest {
 
     @Test
     void anotherArchitectureIsRefusedBeforeItsWeightsAreAskedFor() {
-        scene.files.put("config.json", "{\"a\": {\"b\": [1]}, \"model_type\": \"llama\"}".getBytes(StandardCharsets.UTF_8));
+        scene.files.put("config.json", "{\"a\": {\"b\": [1]}, \"model_type\": \"llama\"}"
+                .getBytes(StandardCharsets.UTF_8));
         scene.hub.publish(FetchScene.REPOSITORY, "llama", scene.files);
         CommandException failure = assertThrows(CommandException.class,
                 () -> scene.fetch(FetchScene.REPOSITORY + "@llama", scene.settings()));
@@ -196,7 +197,8 @@ class FetchTest {
         assertTrue(before.err().contains("isthmus fetch gpt2"), before.err());
         CommandRun fetch = CommandRun.withInput("", environment, "fetch", "gpt2", "--revision", "main");
         assertEquals(0, fetch.code(), fetch.err());
-        assertTrue(fetch.out().startsWith(scene.cache.resolve("models--openai-community--gpt2").toString()), fetch.out());
+        assertTrue(fetch.out().startsWith(scene.cache.resolve("models--openai-community--gpt2").toString()),
+                fetch.out());
         for (String name : List.of("gpt2", "openai-community/gpt2", "gpt2@main")) {
             CommandRun after = CommandRun.withInput("", environment, "generate", "the", "--model", name, "--seed", "1");
             assertEquals(0, after.code(), after.err());
@@ -212,12 +214,13 @@ class FetchTest {
         CommandRun run = CommandRun.withInput("", environment, "fetch", "me/tiny", "--json");
         assertEquals(0, run.code(), run.err());
         assertTrue(run.out().startsWith("{\"repository\":\"me/tiny\",\"revision\":\"" + scene.commit
-                + "\",\"path\":\"" + scene.place().snapshot(scene.commit) + "\",\"files\":[\"config.json\","), run.out());
+                + "\",\"path\":\"" + scene.place().snapshot(scene.commit) + "\",\"files\":[\"config.json\","),
+                run.out());
     }
 
     @Test
     void aNameThatIsNoneIsRefused() {
-        for (String name : List.of("../up", "a/b/c", "me/tiny@../../x", "me/tiny@", "-x", "a--b", "me/tiny.git")) {
+        for (String name : List.of("../up", "a/b/c", "me/tiny@../../x", "me/tiny@", "-x", "a--b", "a..b", "me/tiny.git")) {
             CommandException failure = assertThrows(CommandException.class, () -> HubName.require(name), name);
             assertTrue(failure.getMessage().contains("owner/name@revision"), failure.getMessage());
         }
