@@ -10,6 +10,7 @@ import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Map;
 
 /**
@@ -73,6 +74,11 @@ public final class Console {
 
     Map<String, String> environment() {
         return environment;
+    }
+
+    /** The user's home directory. */
+    Path home() {
+        return Path.of(environment.getOrDefault("HOME", System.getProperty("user.home")));
     }
 
     /** Prints a line of the command's own to standard error. */

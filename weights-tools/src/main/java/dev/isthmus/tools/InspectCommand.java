@@ -8,31 +8,39 @@ import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.engine.weights.TextFile;
+import dev.isthmus.tools.verify.TensorStatistics;
+import dev.isthmus.tools.verify.Verification;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** Shows what a checkpoint holds. */
 @Command(name = "inspect", mixinStandardHelpOptions = true, sortOptions = false,
         versionProvider = IsthmusCommand.Version.class,
-        description = "Shows what a model directory or a safetensors file holds: its tensors with their types and"
-                + " shapes, the number of parameters and the configuration. No tensor is read.",
+        description = "Shows what a model directory or a safetensors file holds: its configuration, its tensors with"
+                + " their types and shapes, what their numbers are like, the number of parameters, and the memory that"
+                + " they need by type.",
         footerHeading = "%n",
-        footer = "With --json: path, files, parameters, mask_elements, config (as config.json has it), unsupported (why"
-                + " the engine would refuse it, or null) and tensors.")
+        footer = "With --json: path, files, parameters, mask_elements, memory_bytes (by type of weight), config (as"
+                + " config.json has it), unsupported (why the engine would refuse it, or null) and tensors, each with"
+                + " statistics (of the finite numbers; null if it was not read or has none).")
 final class InspectCommand implements Callable<Integer> {
 
     private static final String CONFIG = "config.json";
@@ -42,6 +50,9 @@ final class InspectCommand implements Callable<Integer> {
     @Parameters(paramLabel = "PATH",
             description = "A model directory, a safetensors file, or a name in the local Hugging Face cache.")
     private String path;
+
+    @Option(names = "--headers", description = "Read the files' headers only, and no numbers.")
+    private boolean headers;
 
     @Mixin
     private OutputFlags output;
@@ -58,13 +69,20 @@ final class InspectCommand implements Callable<Integer> {
             Optional<String> configText = Files.isRegularFile(config) ? Optional.of(compact(config))
                     : Optional.empty();
             Optional<String> unsupported = Files.isDirectory(found) ? unsupported(found) : Optional.empty();
+            Map<String, TensorStatistics> statistics = headers ? Map.of() : statistics(checkpoint);
             if (output.json) {
-                Json.object(console.out(), json -> write(json, found, checkpoint, configText, unsupported));
+                Json.object(console.out(), json -> write(json, found, checkpoint, statistics, configText, unsupported));
             } else {
-                print(found, checkpoint, configText, unsupported);
+                print(found, checkpoint, statistics, configText, unsupported);
             }
         }
         return 0;
+    }
+
+    private Map<String, TensorStatistics> statistics(Checkpoint checkpoint) {
+        try (Progress progress = Progress.ofBytes(console, "reading")) {
+            return Verification.statistics(checkpoint, progress::update);
+        }
     }
 
     private static Optional<String> unsupported(Path directory) {
@@ -89,15 +107,13 @@ final class InspectCommand implements Callable<Integer> {
         return text.toString();
     }
 
-    private void print(Path found, Checkpoint checkpoint, Optional<String> config, Optional<String> unsupported) {
+    private void print(Path found, Checkpoint checkpoint, Map<String, TensorStatistics> statistics,
+            Optional<String> config, Optional<String> unsupported) {
         PrintWriter out = console.out();
         out.println(found);
         config.ifPresent(text -> members(text).forEach((name, value) -> out.printf("  %-32s %s%n", name, value)));
         List<TensorInfo> tensors = checkpoint.tensors();
-        int width = tensors.stream().mapToInt(tensor -> tensor.name().length()).max().orElse(0);
-        for (TensorInfo tensor : tensors) {
-            out.printf("%-" + (width + 2) + "s %-5s %s%n", tensor.name(), tensor.type(), tensor.shape());
-        }
+        printTable(tensors, statistics);
         Map<String, Long> types = tensors.stream()
                 .collect(Collectors.groupingBy(tensor -> tensor.type().name(), TreeMap::new, Collectors.counting()));
         out.printf(Locale.ROOT, "%d tensors (%s), %,d parameters%s, %,d bytes of data%n", tensors.size(),
@@ -107,7 +123,33 @@ final class InspectCommand implements Callable<Integer> {
                         : String.format(Locale.ROOT, " (%,d elements of causal masks not counted)",
                                 masks(checkpoint)),
                 tensors.stream().mapToLong(TensorInfo::bytes).sum());
+        out.println("memory for the parameters: " + Arrays.stream(WeightType.values())
+                .map(type -> String.format(Locale.ROOT, "%s %,.1f MB", type.title(),
+                        type.bytes(ParameterCount.of(checkpoint)) / 1e6))
+                .collect(Collectors.joining(", ")));
         unsupported.ifPresent(reason -> out.println("isthmus does not run this model: " + reason));
+    }
+
+    private void printTable(List<TensorInfo> tensors, Map<String, TensorStatistics> statistics) {
+        PrintWriter out = console.out();
+        int name = width(tensors, TensorInfo::name);
+        int shape = width(tensors, tensor -> tensor.shape().toString());
+        if (!statistics.isEmpty()) {
+            out.printf("%-" + name + "s %-5s %-" + shape + "s %11s %11s %11s %11s %8s%n", "tensor", "type", "shape",
+                    "min", "max", "mean", "std", "NaN/inf");
+        }
+        for (TensorInfo tensor : tensors) {
+            TensorStatistics known = statistics.get(tensor.name());
+            String row = String.format("%-" + name + "s %-5s %-" + shape + "s", tensor.name(), tensor.type(),
+                    tensor.shape());
+            out.println(known == null ? row.stripTrailing() : row + String.format(Locale.ROOT,
+                    " %11.4g %11.4g %11.4g %11.4g %8d", known.min(), known.max(), known.mean(), known.std(),
+                    known.nan() + known.infinite()));
+        }
+    }
+
+    private static int width(List<TensorInfo> tensors, Function<TensorInfo, String> column) {
+        return tensors.stream().map(column).mapToInt(String::length).max().orElse(0) + 2;
     }
 
     private static long masks(Checkpoint checkpoint) {
@@ -117,7 +159,7 @@ final class InspectCommand implements Callable<Integer> {
 
     /** The members of an object, each value as JSON. */
     private static Map<String, String> members(String text) {
-        Map<String, String> members = new java.util.LinkedHashMap<>();
+        Map<String, String> members = new LinkedHashMap<>();
         try (JsonParser parser = Json.FACTORY.createParser(text)) {
             if (parser.nextToken() != JsonToken.START_OBJECT) {
                 return Map.of(CONFIG, text);
@@ -137,8 +179,9 @@ final class InspectCommand implements Callable<Integer> {
         }
     }
 
-    private static void write(JsonGenerator json, Path found, Checkpoint checkpoint, Optional<String> config,
-            Optional<String> unsupported) throws IOException {
+    private static void write(JsonGenerator json, Path found, Checkpoint checkpoint,
+            Map<String, TensorStatistics> statistics, Optional<String> config, Optional<String> unsupported)
+            throws IOException {
         json.writeStringField("path", found.toString());
         json.writeArrayFieldStart("files");
         for (Path file : checkpoint.files()) {
@@ -147,6 +190,11 @@ final class InspectCommand implements Callable<Integer> {
         json.writeEndArray();
         json.writeNumberField("parameters", ParameterCount.of(checkpoint));
         json.writeNumberField("mask_elements", masks(checkpoint));
+        json.writeObjectFieldStart("memory_bytes");
+        for (WeightType type : WeightType.values()) {
+            json.writeNumberField(type.title(), type.bytes(ParameterCount.of(checkpoint)));
+        }
+        json.writeEndObject();
         json.writeFieldName("config");
         json.writeRawValue(config.orElse("null"));
         json.writeStringField("unsupported", unsupported.orElse(null));
@@ -159,8 +207,33 @@ final class InspectCommand implements Callable<Integer> {
             json.writeArray(tensor.shape().dims(), 0, tensor.shape().rank());
             json.writeNumberField("bytes", tensor.bytes());
             json.writeStringField("file", tensor.file().getFileName().toString());
+            writeStatistics(json, statistics.get(tensor.name()));
             json.writeEndObject();
         }
         json.writeEndArray();
+    }
+
+    private static void writeStatistics(JsonGenerator json, TensorStatistics statistics) throws IOException {
+        if (statistics == null) {
+            json.writeNullField("statistics");
+            return;
+        }
+        json.writeObjectFieldStart("statistics");
+        json.writeNumberField("nan", statistics.nan());
+        json.writeNumberField("infinite", statistics.infinite());
+        writeFinite(json, "min", statistics.min());
+        writeFinite(json, "max", statistics.max());
+        writeFinite(json, "mean", statistics.mean());
+        writeFinite(json, "std", statistics.std());
+        json.writeEndObject();
+    }
+
+    /** JSON has no NaN, which stands here for the lack of finite numbers. */
+    private static void writeFinite(JsonGenerator json, String name, double value) throws IOException {
+        if (Double.isNaN(value)) {
+            json.writeNullField(name);
+        } else {
+            json.writeNumberField(name, value);
+        }
     }
 }

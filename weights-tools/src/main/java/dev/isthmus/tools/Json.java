@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.StreamWriteFeature;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.util.List;
 
 /** Writes and reads JSON. */
 public final class Json {
@@ -50,6 +51,15 @@ public final class Json {
     public static void numbers(JsonGenerator json, String name, double[] values) throws IOException {
         json.writeFieldName(name);
         json.writeArray(values, 0, values.length);
+    }
+
+    /** Writes a member that is a list of texts. */
+    static void texts(JsonGenerator json, String name, List<String> values) throws IOException {
+        json.writeArrayFieldStart(name);
+        for (String value : values) {
+            json.writeString(value);
+        }
+        json.writeEndArray();
     }
 
     /** Writes a member that is a time in seconds, to the microsecond. */

@@ -45,7 +45,9 @@ public final class Main {
         commands.put("logits", LogitsCommand::new);
         commands.put("tokenize", TokenizeCommand::new);
         commands.put("score", ScoreCommand::new);
+        commands.put("fetch", FetchCommand::new);
         commands.put("inspect", InspectCommand::new);
+        commands.put("verify", VerifyCommand::new);
         commands.put("parity", ParityCommand::new);
         commands.put("info", InfoCommand::new);
         return commands;

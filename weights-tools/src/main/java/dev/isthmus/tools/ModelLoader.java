@@ -5,7 +5,6 @@ import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.api.BackendChoice;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
-import java.nio.file.Path;
 
 /** Finds and opens the model that the flags ask for. */
 public final class ModelLoader {
@@ -35,7 +34,7 @@ public final class ModelLoader {
     public ModelDirectory locate(ModelFlags flags) {
         if (flags.model == null) {
             console.say("no --model given: this is the small embedded demo model; for GPT-2, use --model with a"
-                    + " directory, or 'hf download openai-community/gpt2' and --model gpt2");
+                    + " directory, or 'isthmus fetch gpt2' and --model gpt2");
             return ModelDirectory.demo();
         }
         return ModelDirectory.of(locator(console).locate(flags.model));
@@ -43,8 +42,7 @@ public final class ModelLoader {
 
     /** A locator for this console's environment. */
     public static ModelLocator locator(Console console) {
-        String home = console.environment().getOrDefault("HOME", System.getProperty("user.home"));
-        return new ModelLocator(console.environment(), Path.of(home));
+        return new ModelLocator(console.environment(), console.home());
     }
 
     Loaded open(ModelFlags flags) {

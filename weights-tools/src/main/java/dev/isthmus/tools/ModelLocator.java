@@ -1,7 +1,8 @@
 package dev.isthmus.tools;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
+import dev.isthmus.tools.hub.HubCache;
+import dev.isthmus.tools.hub.HubName;
+import dev.isthmus.tools.hub.HubSettings;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -9,7 +10,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /** Finds the directory of a model: a directory's own path, or a name in the local Hugging Face cache. */
 public final class ModelLocator {
@@ -31,7 +31,7 @@ public final class ModelLocator {
     /**
      * The directory of a model.
      *
-     * @param name a path, or a name such as {@code gpt2} or {@code openai-community/gpt2}
+     * @param name a path, or a name such as {@code gpt2}, {@code openai-community/gpt2} or {@code owner/name@revision}
      * @throws CommandException if there is none; the message lists the places looked at
      */
     public Path locate(String name) {
@@ -48,14 +48,17 @@ public final class ModelLocator {
 
     /** The snapshot of a name in the local Hugging Face cache; adds to {@code tried} the places looked at. */
     public Optional<Path> inCache(String name, List<Path> tried) {
-        for (Path cache : caches()) {
-            for (String folder : folders(name)) {
-                Path repository = cache.resolve(folder);
-                tried.add(repository);
-                Optional<Path> snapshot = snapshot(repository);
-                if (snapshot.isPresent()) {
-                    return snapshot;
-                }
+        Optional<HubName> asked = HubName.parse(name);
+        if (asked.isEmpty()) {
+            return Optional.empty();
+        }
+        Path cache = HubSettings.cache(environment, home);
+        for (String repository : asked.get().repositories()) {
+            HubCache place = new HubCache(cache, repository);
+            tried.add(place.directory());
+            Optional<Path> snapshot = place.find(asked.get().revision());
+            if (snapshot.isPresent()) {
+                return snapshot;
             }
         }
         return Optional.empty();
@@ -69,63 +72,10 @@ public final class ModelLocator {
         }
     }
 
-    private List<Path> caches() {
-        if (isSet("HF_HUB_CACHE")) {
-            return List.of(Path.of(environment.get("HF_HUB_CACHE")));
-        }
-        if (isSet("HF_HOME")) {
-            return List.of(Path.of(environment.get("HF_HOME"), "hub"));
-        }
-        Path cache = isSet("XDG_CACHE_HOME") ? Path.of(environment.get("XDG_CACHE_HOME")) : home.resolve(".cache");
-        return List.of(cache.resolve("huggingface").resolve("hub"));
-    }
-
-    private boolean isSet(String variable) {
-        return !environment.getOrDefault(variable, "").isEmpty();
-    }
-
-    /** The cache's folder names for a model: with its owner, or the owners that GPT-2's sizes have had. */
-    private static List<String> folders(String name) {
-        if (!name.matches("[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")) {
-            return List.of();
-        }
-        if (name.contains("/")) {
-            return List.of("models--" + name.replace("/", "--"));
-        }
-        return List.of("models--openai-community--" + name, "models--distilbert--" + name, "models--" + name);
-    }
-
-    /** The snapshot that refs/main names, or the only one. */
-    private static Optional<Path> snapshot(Path repository) {
-        Path snapshots = repository.resolve("snapshots");
-        if (!Files.isDirectory(snapshots)) {
-            return Optional.empty();
-        }
-        try {
-            Path main = repository.resolve("refs").resolve("main");
-            if (Files.isRegularFile(main)) {
-                Path named = snapshots.resolve(Files.readString(main).strip());
-                if (isModel(named)) {
-                    return Optional.of(named);
-                }
-            }
-            try (Stream<Path> all = Files.list(snapshots)) {
-                List<Path> models = all.filter(ModelLocator::isModel).toList();
-                return models.size() == 1 ? Optional.of(models.getFirst()) : Optional.empty();
-            }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    private static boolean isModel(Path directory) {
-        return Files.exists(directory.resolve("config.json"));
-    }
-
     private static CommandException notFound(String name, List<Path> tried) {
         StringBuilder message = new StringBuilder("there is no model '" + name + "'. Looked at:");
         tried.forEach(place -> message.append("\n  ").append(place));
-        return new CommandException(message + "\nName a directory with config.json and model.safetensors, or get the"
-                + " weights of GPT-2 into the cache, for instance with: hf download openai-community/gpt2");
+        return new CommandException(message + "\nName a directory with config.json and model.safetensors, or fetch a"
+                + " model of the Hugging Face hub into the cache first, for instance GPT-2's with: isthmus fetch gpt2");
     }
 }

@@ -1,6 +1,9 @@
 package dev.isthmus.tools;
 
 import java.io.PrintWriter;
+import java.text.DecimalFormat;
+import java.text.DecimalFormatSymbols;
+import java.time.Duration;
 import java.util.Locale;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -21,8 +24,13 @@ public final class Progress implements AutoCloseable {
     private final String task;
     private final String unit;
     private final long unitSize;
+    private final boolean rate;
     private final long begun = System.nanoTime();
     private long nextLine = begun + SILENCE_NANOS;
+
+    /** When and where the first update was: what had been done by then says nothing of the rate. */
+    private long firstUpdate;
+    private long firstDone = -1;
     private ProgressBar bar;
 
     /**
@@ -33,10 +41,20 @@ public final class Progress implements AutoCloseable {
      * @param unitSize how many counts make one unit
      */
     public Progress(Console console, String task, String unit, long unitSize) {
+        this(console, task, unit, unitSize, false);
+    }
+
+    private Progress(Console console, String task, String unit, long unitSize, boolean rate) {
         this.console = console;
         this.task = task;
         this.unit = unit;
         this.unitSize = unitSize;
+        this.rate = rate;
+    }
+
+    /** Begins a task that is counted in bytes; the rate and the time left are shown too. */
+    public static Progress ofBytes(Console console, String task) {
+        return new Progress(console, task, "MB", 1_000_000, true);
     }
 
     /** Tells how much of how much is done. */
@@ -46,6 +64,10 @@ public final class Progress implements AutoCloseable {
             return;
         }
         long now = System.nanoTime();
+        if (firstDone < 0) {
+            firstUpdate = now;
+            firstDone = done;
+        }
         if (now < nextLine) {
             return;
         }
@@ -54,23 +76,43 @@ public final class Progress implements AutoCloseable {
             bar = newBar(done, total);
         } else {
             console.say(String.format(Locale.ROOT, "%s: %,d of %,d %s", task, done / unitSize, total / unitSize,
-                    unit));
+                    unit) + (rate ? rate(done, total, (now - firstUpdate) / 1e9) : ""));
         }
+    }
+
+    private String rate(long done, long total, double seconds) {
+        double perSecond = (done - firstDone) / seconds;
+        return done == firstDone ? "" : String.format(Locale.ROOT, ", %.1f %s/s, %d s left", perSecond / unitSize, unit,
+                Math.round((total - done) / perSecond));
+    }
+
+    /** Prints a line of the command's own, in the bar's place if there is one. */
+    public synchronized void say(String message) {
+        if (bar != null) {
+            clear();
+        }
+        console.say(message);
+    }
+
+    private void clear() {
+        draw(console.err(), " ".repeat(BAR_COLUMNS) + "\r");
     }
 
     /** With a consumer of its own, since the library's would load jline's native code to ask for the terminal's width. */
     private ProgressBar newBar(long done, long total) {
         PrintWriter err = console.err();
-        ProgressBar made = new ProgressBarBuilder()
+        ProgressBarBuilder builder = new ProgressBarBuilder()
                 .setTaskName(task)
                 .setInitialMax(total)
                 .setUnit(" " + unit, unitSize)
                 .setStyle(ProgressBarStyle.ASCII)
                 .setUpdateIntervalMillis(200)
-                .setConsumer(new DelegatingProgressBarConsumer(line -> draw(err, line), BAR_COLUMNS))
-                .build();
-        made.stepTo(done);
-        return made;
+                .startsFrom(done, Duration.ofNanos(System.nanoTime() - begun))
+                .setConsumer(new DelegatingProgressBarConsumer(line -> draw(err, line), BAR_COLUMNS));
+        if (rate) {
+            builder.showSpeed(new DecimalFormat("0.0", DecimalFormatSymbols.getInstance(Locale.ROOT)));
+        }
+        return builder.build();
     }
 
     private static void draw(PrintWriter err, String line) {
@@ -83,7 +125,7 @@ public final class Progress implements AutoCloseable {
         if (bar != null) {
             bar.close();
             bar = null;
-            draw(console.err(), " ".repeat(BAR_COLUMNS) + "\r");
+            clear();
         }
     }
 }

@@ -53,6 +53,7 @@ class CommandsTest {
                 new String[] {"generate", "a", "--backend", "abacus"}, new String[] {"generate", "--ids", "1,x"},
                 new String[] {"generate", "a", "--threads", "-1"}, new String[] {"logits", "--text", "a"},
                 new String[] {"score", "--text", "a", "--stride", "0"}, new String[] {"inspect"},
+                new String[] {"fetch"}, new String[] {"verify"},
                 new String[] {"tokenize", "a", "--decode", "1"}, new String[] {"info", "--model", "x"})) {
             CommandRun run = CommandRun.of(args);
             assertEquals(2, run.code(), String.join(" ", args));
@@ -66,8 +67,8 @@ class CommandsTest {
     void helpGoesToStandardOutputAndStatesTheExitCodes() {
         CommandRun run = CommandRun.of("--help");
         assertEquals(0, run.code());
-        for (String expected : List.of("generate", "logits", "tokenize", "score", "inspect", "parity", "info",
-                "Exit codes:")) {
+        for (String expected : List.of("generate", "logits", "tokenize", "score", "fetch", "inspect", "verify",
+                "parity", "info", "Exit codes:")) {
             assertTrue(run.out().contains(expected), run.out());
         }
         assertEquals("", run.err());
@@ -225,7 +226,7 @@ class CommandsTest {
 
     @Test
     void inspectShowsTensorsParametersAndConfiguration() {
-        CommandRun text = CommandRun.of("inspect", model);
+        CommandRun text = CommandRun.of("inspect", model, "--headers");
         assertEquals(0, text.code(), text.err());
         assertTrue(text.out().matches("(?s).*\nh\\.1\\.mlp\\.c_proj\\.weight +F32 +\\[512, 128]\n.*"), text.out());
         assertTrue(text.out().contains("n_layer                          2"), text.out());
@@ -233,10 +234,24 @@ class CommandsTest {
                 + 4 * 128) + 2 * 128;
         assertTrue(text.out().contains(String.format(java.util.Locale.ROOT, "28 tensors (28 F32), %,d parameters",
                 parameters)), text.out());
-        CommandRun json = CommandRun.of("inspect", model + "/model.safetensors", "--json");
+        CommandRun json = CommandRun.of("inspect", model + "/model.safetensors", "--json", "--headers");
         assertTrue(json.out().contains("\"parameters\":" + parameters + ","), json.out());
         assertTrue(json.out().contains("{\"name\":\"wte.weight\",\"dtype\":\"F32\",\"shape\":[260,128],"
-                + "\"bytes\":133120,\"file\":\"model.safetensors\"}"), json.out());
+                + "\"bytes\":133120,\"file\":\"model.safetensors\",\"statistics\":null}"), json.out());
+    }
+
+    @Test
+    void inspectShowsWhatTheNumbersAreLikeAndTheMemoryTheyNeed() {
+        CommandRun text = CommandRun.of("inspect", model);
+        assertEquals(0, text.code(), text.err());
+        // The tiny model's normalization weights are around 1, spread by 0.15.
+        assertTrue(text.out().matches("(?s).*\nln_f\\.weight +F32 +\\[128] +0\\.\\d+ +1\\.\\d+ +(0\\.9|1\\.0)\\d+"
+                + " +0\\.1\\d+ +0\n.*"), text.out());
+        assertTrue(text.out().contains("memory for the parameters: f32 1.8 MB, f16 0.9 MB, bf16 0.9 MB, int8 0.4 MB, q4"
+                + " 0.2 MB"), text.out());
+        CommandRun json = CommandRun.of("inspect", model, "--json");
+        assertTrue(json.out().contains("\"memory_bytes\":{\"f32\":1"), json.out());
+        assertTrue(json.out().contains("\"statistics\":{\"nan\":0,\"infinite\":0,\"min\":-0."), json.out());
     }
 
     @Test

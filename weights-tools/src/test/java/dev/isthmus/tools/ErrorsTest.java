@@ -51,7 +51,7 @@ class ErrorsTest {
 
     @Test
     void aModelThatIsNotThere() throws Exception {
-        fails(List.of("there is no model 'nowhere'", "hf download"), "generate", "the", "--model", "nowhere");
+        fails(List.of("there is no model 'nowhere'", "isthmus fetch gpt2"), "generate", "the", "--model", "nowhere");
         String missing = folder.resolve("no").toString();
         fails(List.of("there is no model", missing), "inspect", missing);
     }

@@ -70,9 +70,22 @@ class ModelLocatorTest {
         ModelLocator locator = new ModelLocator(Map.of(), home);
         CommandException failure = assertThrows(CommandException.class, () -> locator.locate("gpt2"));
         for (String part : new String[] {"'gpt2'", "models--openai-community--gpt2", defaultCache().toString(),
-            "hf download openai-community/gpt2"}) {
+            "isthmus fetch gpt2"}) {
             assertTrue(failure.getMessage().contains(part), failure.getMessage());
         }
+    }
+
+    @Test
+    void aRevisionNamesItsSnapshot() throws IOException {
+        snapshot(defaultCache(), "models--openai-community--gpt2", "aaa");
+        Path wanted = snapshot(defaultCache(), "models--openai-community--gpt2", "bbb");
+        Path refs = Files.createDirectories(defaultCache().resolve("models--openai-community--gpt2/refs/refs/pr"));
+        Files.writeString(refs.resolve("1"), "bbb");
+        ModelLocator locator = new ModelLocator(Map.of(), home);
+        assertEquals(wanted, locator.locate("gpt2@bbb"));
+        assertEquals(wanted, locator.locate("openai-community/gpt2@refs/pr/1"));
+        assertThrows(CommandException.class, () -> locator.locate("gpt2@ccc"));
+        assertThrows(CommandException.class, () -> locator.locate("gpt2"));
     }
 
     @Test
@@ -80,6 +93,7 @@ class ModelLocatorTest {
         snapshot(home.resolve(".cache").resolve("huggingface"), "secret", "a");
         ModelLocator locator = new ModelLocator(Map.of(), home);
         assertThrows(CommandException.class, () -> locator.locate("../secret"));
+        assertThrows(CommandException.class, () -> locator.locate("gpt2@../../secret"));
         assertThrows(CommandException.class, () -> locator.locate("a/b/../../../secret"));
     }
 }

@@ -19,12 +19,12 @@ import java.util.stream.Stream;
  * @param err what it wrote to standard error
  * @param crashed whether the virtual machine left a crash report
  */
-record ProcessRun(int code, String out, String err, boolean crashed) {
+public record ProcessRun(int code, String out, String err, boolean crashed) {
 
     private static final int PATIENCE_SECONDS = 120;
 
     /** Runs a command line in a folder, with options for the virtual machine and environment variables. */
-    static ProcessRun of(Path folder, List<String> options, Map<String, String> environment, String... args)
+    public static ProcessRun of(Path folder, List<String> options, Map<String, String> environment, String... args)
             throws IOException, InterruptedException {
         Path out = Files.createTempFile(folder, "out", ".txt");
         Path err = Files.createTempFile(folder, "err", ".txt");
@@ -43,7 +43,7 @@ record ProcessRun(int code, String out, String err, boolean crashed) {
     }
 
     /** The command line of a process that runs what this process was started with. */
-    static List<String> command(List<String> options, String... args) {
+    public static List<String> command(List<String> options, String... args) {
         String classPath = Stream.of("java.class.path", "jdk.module.path").map(System::getProperty)
                 .filter(path -> path != null && !path.isEmpty()).collect(Collectors.joining(File.pathSeparator));
         List<String> command = new ArrayList<>(List.of(

@@ -75,14 +75,22 @@ public final class Gpt2Loader {
      */
     public static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, Kernels kernels, Optional<WeightType> type,
             Arena arena, int threads, BiConsumer<Long, Long> progress) {
-        return new Gpt2Loader(checkpoint, config, kernels, type).read(arena, threads, progress);
+        Gpt2Loader loader = new Gpt2Loader(checkpoint, config, kernels, type);
+        if (!loader.tensors.faults().isEmpty()) {
+            throw loader.tensors.faults().getFirst();
+        }
+        return loader.read(arena, threads, progress);
     }
 
     /**
-     * The checkpoint's tensors that {@link #load} does not use.
-     *
-     * @throws CheckpointException if {@link #load} would refuse the checkpoint by its headers
+     * Everything for which {@link #load} would refuse the checkpoint by its headers: tensors that are missing, and
+     * tensors of a wrong shape or type. After {@value Gpt2Tensors#MOST_FAULTS} no more layers are looked at.
      */
+    public static List<CheckpointException> faults(Checkpoint checkpoint, Gpt2Config config) {
+        return List.copyOf(new Gpt2Tensors(checkpoint, config).faults());
+    }
+
+    /** The checkpoint's tensors that {@link #load} does not look for. */
     public static List<TensorInfo> unused(Checkpoint checkpoint, Gpt2Config config) {
         Set<TensorInfo> used = new HashSet<>(new Gpt2Tensors(checkpoint, config).found().values());
         return checkpoint.tensors().stream().filter(tensor -> !used.contains(tensor)).toList();

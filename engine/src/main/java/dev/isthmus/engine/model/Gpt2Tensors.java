@@ -9,7 +9,9 @@ import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -30,21 +32,26 @@ final class Gpt2Tensors {
     /** The key in a file's metadata that says what type its packed matrices have. */
     static final String PACKED_KEY = "isthmus.weights";
 
+    /** A wrong config.json can ask for more tensors than anyone wants to read about. */
+    static final int MOST_FAULTS = 200;
+
     private static final String PREFIX = "transformer.";
 
     private final Checkpoint checkpoint;
     private final Gpt2Config config;
     private final Map<String, TensorInfo> found = new LinkedHashMap<>();
+    private final List<CheckpointException> faults = new ArrayList<>();
 
-    /**
-     * Looks all of them up.
-     *
-     * @throws CheckpointException if one is missing or has another shape or type than expected
-     */
+    /** Looks all of them up. */
     Gpt2Tensors(Checkpoint checkpoint, Gpt2Config config) {
         this.checkpoint = checkpoint;
         this.config = config;
         findAll();
+    }
+
+    /** Those that are missing, and those of another shape or type than expected; no more than it takes to see why. */
+    List<CheckpointException> faults() {
+        return faults;
     }
 
     /** The tensors by their names without prefix. */
@@ -83,13 +90,13 @@ final class Gpt2Tensors {
         boolean head = find(HEAD, c, config.vocabulary(), config.vocabulary(), c);
         boolean embedding = find(EMBEDDING, c, config.vocabulary(), config.vocabulary(), c);
         if (!embedding && !(head && config.tiedHead())) {
-            throw missing(EMBEDDING, "");
+            faults.add(missing(EMBEDDING, ""));
         }
         if (!head && !config.tiedHead()) {
-            throw missing(HEAD, " (tie_word_embeddings is false, so the output matrix must be in the file)");
+            faults.add(missing(HEAD, " (tie_word_embeddings is false, so the output matrix must be in the file)"));
         }
         require("wpe.weight", config.context(), c);
-        for (int layer = 0; layer < config.layers(); layer++) {
+        for (int layer = 0; layer < config.layers() && faults.size() < MOST_FAULTS; layer++) {
             String block = "h." + layer + ".";
             require(block + "ln_1.weight", c);
             require(block + "ln_1.bias", c);
@@ -110,13 +117,13 @@ final class Gpt2Tensors {
 
     private void require(String name, long... dims) {
         if (!find(name, 0, 0, dims)) {
-            throw missing(name, "");
+            faults.add(missing(name, ""));
         }
     }
 
     private void requireMatrix(String name, long inputs, long outputs) {
         if (!find(name, inputs, outputs, inputs, outputs)) {
-            throw missing(name, "");
+            faults.add(missing(name, ""));
         }
     }
 
@@ -130,19 +137,18 @@ final class Gpt2Tensors {
             return false;
         }
         TensorInfo info = tensor.get();
+        found.put(name, info);
         Optional<WeightType> packed = inputs > 0 ? packedType(info) : Optional.empty();
         Shape expected = packed.map(type -> new Shape(Math.ceilDiv(outputs, PackedMatrix.PANEL),
                 PackedMatrix.panelBytes(type, (int) inputs))).orElseGet(() -> new Shape(dims));
         if (!info.shape().equals(expected)) {
-            throw new CheckpointException(Reason.WRONG_SHAPE, info.file(), "tensor " + info.name() + ": expected shape "
-                    + expected + " by config.json, found " + info.shape()
-                    + "; take weights and config.json from the same model");
+            faults.add(new CheckpointException(Reason.WRONG_SHAPE, info.file(), "tensor " + info.name()
+                    + ": expected shape " + expected + " by config.json, found " + info.shape()
+                    + "; take weights and config.json from the same model"));
+        } else if (packed.isEmpty() && !info.type().readsAsF32()) {
+            faults.add(new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
+                    + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types"));
         }
-        if (packed.isEmpty() && !info.type().readsAsF32()) {
-            throw new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
-                    + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types");
-        }
-        found.put(name, info);
         return true;
     }
 

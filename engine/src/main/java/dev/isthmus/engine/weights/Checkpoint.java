@@ -74,10 +74,8 @@ public final class Checkpoint implements AutoCloseable {
     private static CheckpointException noCheckpoint(Path directory) {
         for (String pickle : List.of("pytorch_model.bin", "pytorch_model.bin.index.json")) {
             if (isThere(directory.resolve(pickle))) {
-                return new CheckpointException(Reason.MISSING_FILE, directory.resolve(pickle), "this model has no "
-                        + SINGLE_FILE + ", only Python's pickle format, which runs code from the file when it is read"
-                        + " and is therefore not supported; save a safetensors copy from Python with"
-                        + " AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)");
+                return new CheckpointException(Reason.MISSING_FILE, directory.resolve(pickle), "there is no "
+                        + SINGLE_FILE + " beside it, and " + Pickle.REFUSAL);
             }
         }
         return new CheckpointException(Reason.MISSING_FILE, directory, "expected " + SINGLE_FILE + " or " + INDEX_FILE

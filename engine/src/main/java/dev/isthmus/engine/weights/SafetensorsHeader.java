@@ -64,6 +64,9 @@ public record SafetensorsHeader(List<TensorInfo> tensors, Map<String, String> me
         channel.position(0);
         long length = readFully(channel, LENGTH_BYTES, file).order(ByteOrder.LITTLE_ENDIAN).getLong();
         if (Long.compareUnsigned(length, MAX_HEADER_BYTES) > 0) {
+            if (Pickle.begins(length)) {
+                throw new CheckpointException(Reason.HEADER_TOO_LARGE, file, Pickle.REFUSAL);
+            }
             throw refuse(Reason.HEADER_TOO_LARGE, file, "expected a header of at most " + MAX_HEADER_BYTES
                     + " bytes, found a stated length of " + Long.toUnsignedString(length));
         }

@@ -6,6 +6,7 @@ import dev.isthmus.engine.errors.CheckpointException.Reason;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -14,7 +15,7 @@ import java.util.Map;
  * @param file the index itself
  * @param shards the shard of each tensor; every one lies in the index's own directory
  */
-record ShardIndex(Path file, Map<String, Path> shards) {
+public record ShardIndex(Path file, Map<String, Path> shards) {
 
     private static final String WEIGHT_MAP = "weight_map";
 
@@ -23,12 +24,17 @@ record ShardIndex(Path file, Map<String, Path> shards) {
      *
      * @throws CheckpointException if it cannot be read, is no index, or names a shard outside its directory
      */
-    static ShardIndex read(Path file) {
+    public static ShardIndex read(Path file) {
         try {
             return new ShardIndex(file, parse(TextFile.read(file), file));
         } catch (StrictJson.Fault e) {
             throw malformed(file, e.getMessage(), e);
         }
+    }
+
+    /** The files' names, each once, in the order of the index. */
+    public List<String> fileNames() {
+        return shards.values().stream().distinct().map(shard -> shard.getFileName().toString()).toList();
     }
 
     private static Map<String, Path> parse(byte[] text, Path file) throws StrictJson.Fault {

@@ -242,6 +242,23 @@ class Gpt2LoaderTest {
     }
 
     @Test
+    void allFaultsAreListedAndWhatIsNotLookedForIsUnused() throws IOException {
+        List<Entry> entries = with(without(without(TinyGpt2.entries(""), "ln_f.bias"), "h.0.ln_1.weight"),
+                TestTensors.f32("ln_f.bias", new long[] {1}, new float[1]),
+                TestTensors.f32("h.0.attn.bias", new long[] {1}, new float[1]));
+        TestTensors.write(directory, entries);
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            List<CheckpointException> faults = Gpt2Loader.faults(checkpoint, TinyGpt2.config(true));
+            assertEquals(List.of(Reason.MISSING_TENSOR, Reason.WRONG_SHAPE),
+                    faults.stream().map(CheckpointException::reason).toList());
+            assertTrue(faults.getFirst().getMessage().contains("h.0.ln_1.weight"), faults.getFirst().getMessage());
+            assertTrue(faults.getLast().getMessage().contains("ln_f.bias"), faults.getLast().getMessage());
+            assertEquals(List.of("h.0.attn.bias"), Gpt2Loader.unused(checkpoint, TinyGpt2.config(true)).stream()
+                    .map(TensorInfo::name).toList());
+        }
+    }
+
+    @Test
     void aHeadOfAnotherShapeIsRefusedEvenIfTied() throws IOException {
         Entry head = TestTensors.f32("lm_head.weight", new long[] {4, 7}, new float[28]);
         refusal(Reason.WRONG_SHAPE, with(TinyGpt2.entries(""), head), true);

@@ -181,6 +181,20 @@ class CheckpointTest {
     }
 
     @Test
+    void aPickleIsRefusedAsOneUnderAnyName() throws IOException {
+        for (String name : List.of("pytorch_model.bin", "model.safetensors")) {
+            Path file = directory.resolve(name);
+            Files.write(file, new byte[] {'P', 'K', 3, 4, 0, 0, 8, 8, 0, 0, 0, 0});
+            assertRefused(Reason.HEADER_TOO_LARGE, file, file, "pickle", "runs code", "save_pretrained");
+            Files.write(file, new byte[] {(byte) 0x80, 2, (byte) 0x8A, 0x0A, 'l', (byte) 0xFC, (byte) 0x9C, 'F', 0x20});
+            assertRefused(Reason.HEADER_TOO_LARGE, file, file, "pickle", "runs code", "save_pretrained");
+        }
+        // As long a header as a pickle's first bytes could stand for is refused for its length, not as a pickle.
+        Path other = Files.write(directory.resolve("other"), new byte[] {(byte) 0x80, 9, 0, 0, 0, 0, 0, 1});
+        assertRefused(Reason.HEADER_TOO_LARGE, other, other, "expected a header of at most");
+    }
+
+    @Test
     void aDirectoryInTheFilesPlaceIsRefused() throws IOException {
         Path file = Files.createDirectory(directory.resolve("model.safetensors"));
         assertRefused(Reason.UNREADABLE, file, directory, "expected a regular file, found a directory");

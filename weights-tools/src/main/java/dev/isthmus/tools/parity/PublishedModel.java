@@ -6,11 +6,11 @@ import java.util.Optional;
 
 /** The models that numbers are published of, told apart by their shapes. */
 enum PublishedModel {
-    GPT2("gpt2", 12, 12, 768),
-    DISTILGPT2("distilgpt2", 6, 12, 768),
-    GPT2_MEDIUM("gpt2-medium", 24, 16, 1024),
-    GPT2_LARGE("gpt2-large", 36, 20, 1280),
-    GPT2_XL("gpt2-xl", 48, 25, 1600);
+    GPT2("gpt2", "openai-community", 12, 12, 768),
+    DISTILGPT2("distilgpt2", "distilbert", 6, 12, 768),
+    GPT2_MEDIUM("gpt2-medium", "openai-community", 24, 16, 1024),
+    GPT2_LARGE("gpt2-large", "openai-community", 36, 20, 1280),
+    GPT2_XL("gpt2-xl", "openai-community", 48, 25, 1600);
 
     /** V, the same for all. */
     static final int VOCABULARY = 50257;
@@ -21,12 +21,14 @@ enum PublishedModel {
     private static final int CONTEXT = 1024;
 
     private final String title;
+    private final String owner;
     private final int layers;
     private final int heads;
     private final int channels;
 
-    PublishedModel(String title, int layers, int heads, int channels) {
+    PublishedModel(String title, String owner, int layers, int heads, int channels) {
         this.title = title;
+        this.owner = owner;
         this.layers = layers;
         this.heads = heads;
         this.channels = channels;
@@ -35,6 +37,11 @@ enum PublishedModel {
     /** The name in the published entries. */
     String title() {
         return title;
+    }
+
+    /** The name on the Hugging Face hub. */
+    String repository() {
+        return owner + "/" + title;
     }
 
     /** The published model of this shape. */

@@ -1,17 +1,21 @@
 package dev.isthmus.tools.parity;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isthmus.engine.api.BackendChoice;
 import dev.isthmus.engine.api.ModelOptions;
+import dev.isthmus.tools.CommandRun;
 import dev.isthmus.tools.ModelLocator;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -22,7 +26,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class PublishedParityTest {
 
     private static final String HOW = "PublishedParityTest needs GPT-2's weights, which this machine has not: name"
-            + " their directory in ISTHMUS_GPT2 or -Disthmus.gpt2, or get them with: hf download openai-community/gpt2";
+            + " their directory in ISTHMUS_GPT2 or -Disthmus.gpt2, or get them with: isthmus fetch gpt2";
 
     private static Optional<Path> weights() {
         String named = System.getProperty("isthmus.gpt2", System.getenv().getOrDefault("ISTHMUS_GPT2", ""));
@@ -55,5 +59,13 @@ class PublishedParityTest {
             fail(failed.stream().map(result -> result.id() + ": " + result.outcome().detail())
                     .collect(Collectors.joining("\n", failed.size() + " failed:\n", "")));
         }
+    }
+
+    @Test
+    void theWeightsAreThePublishedOnesBitByBit() {
+        CommandRun run = CommandRun.of("verify", requireWeights().toString());
+        assertEquals(0, run.code(), run.err());
+        assertTrue(run.out().contains("openai-community/gpt2 at revision 607a30d783dfa663caf39e06633721c8d4cfcd7e"
+                + ", bit by bit"), run.out());
     }
 }

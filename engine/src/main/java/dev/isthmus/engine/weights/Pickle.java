@@ -1,0 +1,27 @@
+package dev.isthmus.engine.weights;
+
+/** PyTorch's own format, which is refused: reading it runs what the file says. */
+final class Pickle {
+
+    /** Why, and the way out; follows the file's name. */
+    static final String REFUSAL = "this is Python's pickle format, which runs code from the file when it is read and is"
+            + " therefore not supported. Fetch a revision of the model that has model.safetensors, or, where you trust"
+            + " the file, save a safetensors copy from Python with"
+            + " AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)";
+
+    /** A ZIP archive's first entry, which torch.save writes since PyTorch 1.6. */
+    private static final int ZIP = 0x04034B50;
+
+    /** The opcode PROTO, with which every pickle since protocol 2 begins, and the highest protocol. */
+    private static final int PROTO = 0x80;
+    private static final int HIGHEST_PROTOCOL = 5;
+
+    private Pickle() {}
+
+    /** Whether a file begins so. Only safetensors files of impossibly long headers do too. */
+    static boolean begins(long firstEightBytes) {
+        int protocol = (int) (firstEightBytes >>> 8) & 0xFF;
+        return (int) firstEightBytes == ZIP
+                || (firstEightBytes & 0xFF) == PROTO && 2 <= protocol && protocol <= HIGHEST_PROTOCOL;
+    }
+}
