@@ -156,7 +156,8 @@ final class GenerateCommand implements Callable<Integer> {
     private GenerationOptions options() {
         boolean greedy = temperature == 0;
         long chosen = seed != null ? seed : greedy ? 0 : new SplittableRandom().nextInt(SEEDS);
-        return new GenerationOptions(maxTokens, temperature, topK, topP, chosen, stop, true);
+        return GenerationOptions.builder().maxTokens(maxTokens).temperature(temperature).topK(topK).topP(topP)
+                .seed(chosen).stop(stop.toArray(String[]::new)).build();
     }
 
     private void decode(Optional<Tokenizer> tokenizer, Session session, GenerationOptions options, Result result,

@@ -59,8 +59,8 @@ final class GreedyChecks {
         try (Session session = subject.model().newSession()) {
             session.append(ids);
             if (rules.none()) {
-                return generated(session, GenerationOptions.DEFAULT.greedy().withMaxTokens(count)
-                        .withStopAtEndOfText(false));
+                return generated(session, GenerationOptions.builder().greedy().maxTokens(count)
+                        .stopAtEndOfText(false).build());
             }
             List<Integer> text = new ArrayList<>(Arrays.stream(ids).boxed().toList());
             for (int i = 0; i < count; i++) {
@@ -91,7 +91,7 @@ final class GreedyChecks {
             StringBuilder found = new StringBuilder();
             try (Session session = subject.model().newSession()) {
                 session.append(ids);
-                GenerationOptions options = GenerationOptions.DEFAULT.greedy().withMaxTokens(2 * count).withStop(stop);
+                GenerationOptions options = GenerationOptions.builder().greedy().maxTokens(2 * count).stop(stop).build();
                 try (Generation generation = session.generate(options)) {
                     generation.forEach(token -> found.append(token.text()));
                     comparison.equal("finish", FinishReason.STOP, generation.finishReason().orElseThrow());

@@ -242,7 +242,7 @@ class ParityChecksTest {
         List<Integer> ids = new ArrayList<>();
         try (Session session = reference.model().newSession()) {
             session.append(IDS);
-            for (Token token : session.generate(GenerationOptions.DEFAULT.greedy().withMaxTokens(count))) {
+            for (Token token : session.generate(GenerationOptions.builder().greedy().maxTokens(count).build())) {
                 ids.add(token.id());
             }
         }
