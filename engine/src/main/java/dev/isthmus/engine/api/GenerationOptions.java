@@ -16,8 +16,8 @@ import java.util.OptionalInt;
  *
  * <p>What changes the logits is applied in the order of Hugging Face's {@code generate}: {@code logitBias}, {@code
  * repetitionPenalty}, {@code noRepeatNgram}, {@code banned}, {@code forcedFirst}, {@code forcedLast}, the presence and
- * frequency penalty (which it lacks), {@code processors}, {@code temperature}, {@code topK}, {@code topP}, {@code minP},
- * {@code typicalP}. At temperature 0 the last four have no effect.
+ * frequency penalty (which it lacks), {@code processors}, {@code temperature}, {@code topK}, {@code topP},
+ * {@code minP}, {@code typicalP}. At temperature 0 the last four have no effect.
  *
  * @param maxTokens the most tokens to generate, ≥ 1
  * @param temperature what logits are divided by, ≥ 0; 0 takes the likeliest token each time (greedy)
@@ -100,7 +100,8 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
     /**
      * Checks what depends on the model.
      *
-     * @throws InvalidInputException if a token is not in the vocabulary, or more likeliest tokens are wanted than it has
+     * @throws InvalidInputException if a token is not in the vocabulary, or more log-probabilities are wanted than it
+     *     has tokens
      */
     void check(int vocabulary) {
         List<Integer> ids = new ArrayList<>(logitBias.keySet());
@@ -227,7 +228,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
             return this;
         }
 
-        /** Sets the probability that the tokens to sample among reach; see {@link GenerationOptions#topP()}. */
+        /** Sets the probability of the tokens to sample among; see {@link GenerationOptions#topP()}. */
         public Builder topP(double value) {
             topP = value;
             return this;
@@ -239,7 +240,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
             return this;
         }
 
-        /** Sets the probability that the most typical tokens to sample among reach; see {@link GenerationOptions#typicalP()}. */
+        /** Sets the probability of the most typical tokens to sample among; see {@link GenerationOptions#typicalP()}. */
         public Builder typicalP(double value) {
             typicalP = value;
             return this;
@@ -251,7 +252,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
             return this;
         }
 
-        /** Sets how much less likely tokens of the text are to come again; see {@link GenerationOptions#repetitionPenalty()}. */
+        /** Sets how much less likely tokens come again; see {@link GenerationOptions#repetitionPenalty()}. */
         public Builder repetitionPenalty(double value) {
             repetitionPenalty = value;
             return this;
@@ -263,7 +264,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
             return this;
         }
 
-        /** Sets what tokens lose for each time that they were generated before; see {@link GenerationOptions#frequencyPenalty()}. */
+        /** Sets what tokens lose for each time that they were generated; see {@link GenerationOptions#frequencyPenalty()}. */
         public Builder frequencyPenalty(double value) {
             frequencyPenalty = value;
             return this;

@@ -73,7 +73,7 @@ public final class BeamSearch {
         return List.copyOf(search.finished);
     }
 
-    /** Makes the hypotheses {@code length} tokens long; returns the logits after them, empty when the search is over. */
+    /** Makes the hypotheses {@code length} tokens long; returns the logits after them, empty at the end. */
     private Optional<float[][]> step(float[][] logits, int length) {
         int keep = Math.max(2, 1 + settings.endOfText().size()) * settings.beams();
         List<Candidate> best = best(logits, keep);

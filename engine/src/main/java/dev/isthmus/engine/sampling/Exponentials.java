@@ -6,8 +6,8 @@ package dev.isthmus.engine.sampling;
  * below 1e-12.
  *
  * <p>e^x is 2^(y / N) for y = x N / ln 2. The whole part of y chooses one of N tabulated powers of two and an exponent,
- * and its remainder r, at most a half, is left to 1 + z + z²/2 for z = r ln 2 / N (P. Tang, "Table-driven implementation
- * of the exponential function", ACM TOMS 15, 1989).
+ * and its remainder r, at most a half, is left to 1 + z + z²/2 for z = r ln 2 / N (P. Tang, "Table-driven
+ * implementation of the exponential function in IEEE floating-point arithmetic", ACM TOMS 15, 1989).
  */
 final class Exponentials {
 

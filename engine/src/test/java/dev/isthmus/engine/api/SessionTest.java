@@ -15,8 +15,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -256,6 +258,57 @@ class SessionTest {
     void anEmptySessionHasNothingToContinue() {
         assertThrows(InvalidInputException.class, () -> session.generate(greedy(1)));
         assertThrows(InvalidInputException.class, session::logits);
+    }
+
+    @Test
+    void tokensCarryTheModelsOwnLogProbabilitiesWhateverTheOptionsDo() {
+        session.append(1, 2, 3);
+        float[] logits = session.logits();
+        double logSumExp = Math.log(IntStream.range(0, logits.length).mapToDouble(i -> Math.exp(logits[i])).sum());
+        List<Integer> likeliest = IntStream.range(0, logits.length).boxed()
+                .sorted(Comparator.comparingDouble(id -> -logits[id])).limit(5).toList();
+        GenerationOptions options = GenerationOptions.builder().temperature(0.5).forcedFirst(9).logprobs(5).build();
+        Token token = session.generate(options).iterator().next();
+        assertEquals(9, token.id());
+        assertEquals(logits[9] - logSumExp, token.logprob().orElseThrow(), 1e-5);
+        assertEquals(likeliest, token.top().stream().map(TokenLogprob::id).toList());
+        token.top().forEach(each -> assertEquals(logits[each.id()] - logSumExp, each.logprob(), 1e-5));
+        session.rewind(3);
+        Token plain = session.generate(options.toBuilder().logprobs(0).build()).iterator().next();
+        assertEquals(token.logprob(), plain.logprob());
+        assertEquals(List.of(), plain.top());
+        session.rewind(3);
+        assertTrue(session.generate(GenerationOptions.DEFAULT).iterator().next().logprob().isEmpty());
+    }
+
+    @Test
+    void penaltiesCountWhatThisGenerationMadeAndNotThePrompt() {
+        session.append(1, 2, 3);
+        GenerationOptions penalised = greedy(20).toBuilder().frequencyPenalty(1e6).stopAtEndOfText(false).build();
+        List<Integer> ids = ids(session.generate(penalised));
+        assertEquals(20, ids.stream().distinct().count());
+        int next = ids(session.generate(greedy(1))).getFirst();
+        session.rewind(23);
+        session.append(next);
+        int afterIt = ids(session.generate(greedy(1))).getFirst();
+        session.rewind(24);
+        assertEquals(afterIt, ids(session.generate(penalised.toBuilder().maxTokens(1).build())).getFirst());
+    }
+
+    @Test
+    void theProbabilitiesOfTheNextTokenAreThoseOfTheOptions() {
+        session.append(1, 2, 3);
+        float[] plain = session.probabilities();
+        double[] same = session.probabilities(GenerationOptions.builder().temperature(1).build());
+        for (int id = 0; id < plain.length; id++) {
+            assertEquals(plain[id], same[id], 1e-6);
+        }
+        int likeliest = ids(session.generate(greedy(1))).getFirst();
+        session.rewind(3);
+        double[] without = session.probabilities(GenerationOptions.builder().banned(List.of(List.of(likeliest)))
+                .build());
+        assertEquals(0, without[likeliest]);
+        assertEquals(1, Arrays.stream(without).sum(), 1e-9);
     }
 
     @Test
