@@ -39,8 +39,13 @@ class GenerateFlagsTest {
         return Pattern.compile(pattern).matcher(text).results().map(found -> found.group(1)).toList();
     }
 
+    /** The likeliest tokens under these flags. */
     private static List<String> ids(String... flags) {
-        List<String> with = new ArrayList<>(List.of("--temperature", "0", "--json"));
+        return idsAt("0", flags);
+    }
+
+    private static List<String> idsAt(String temperature, String... flags) {
+        List<String> with = new ArrayList<>(List.of("--temperature", temperature, "--json"));
         with.addAll(List.of(flags));
         return List.of(all("\"ids\":\\[([0-9,]*)]", generate(with.toArray(String[]::new)).out()).getFirst().split(","));
     }
@@ -55,7 +60,7 @@ class GenerateFlagsTest {
         assertEquals(12, ids("--presence-penalty", "1000").stream().distinct().count());
         assertEquals(List.of("77", "78"), List.of(ids("--force-first", "77").getFirst(),
                 ids("--force-last", "78").getLast()));
-        List<String> biased = ids("--logit-bias", "100=1000,101=999", "--no-repeat-ngram", "1");
+        List<String> biased = ids("--logit-bias", "100=2000,101=1000", "--no-repeat-ngram", "1");
         assertEquals(List.of("100", "101"), biased.subList(0, 2));
     }
 
@@ -63,7 +68,8 @@ class GenerateFlagsTest {
     void aBannedTextIsThatOfItsTokens() {
         List<String> biased = ids("--logit-bias", "97=1000");
         assertTrue(biased.stream().allMatch("97"::equals), biased.toString());
-        assertFalse(ids("--logit-bias", "97=1000", "--ban", "aa").toString().contains("97, 97"));
+        List<String> banned = ids("--logit-bias", "97=2000,98=1000", "--ban", "aa", "--top-k", "1", "--ban", "ba");
+        assertEquals(List.of("97", "98", "98"), banned.subList(0, 3), "flags may come several times, others between");
     }
 
     @Test
@@ -71,7 +77,7 @@ class GenerateFlagsTest {
         List<String> greedy = ids();
         for (String[] flag : List.of(new String[] {"--top-k", "1"}, new String[] {"--top-p", "1e-9"},
                 new String[] {"--min-p", "1"})) {
-            assertEquals(greedy, ids("--temperature", "1", flag[0], flag[1]), flag[0]);
+            assertEquals(greedy, idsAt("1", flag), flag[0]);
         }
     }
 
@@ -99,7 +105,7 @@ class GenerateFlagsTest {
             assertEquals(2, all("(\u0001\u0002\u0003)", plain.out()).size(), plain.out());
             assertTrue(plain.err().contains("2 shown, scores: -"), plain.err());
         }
-        assertTrue(generate("--beams", "2", "--early-stopping", "never", "--length-penalty", "0.5").code() == 0);
+        generate("--beams", "2", "--early-stopping", "never", "--length-penalty", "0.5");
     }
 
     @Test

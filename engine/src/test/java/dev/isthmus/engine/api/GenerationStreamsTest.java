@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The same tokens in each of the ways to receive them; PublisherRulesTest has the publisher's rules. */
+/** The same tokens in each of the ways to receive them, and the rules that a publisher keeps. */
 @Timeout(60)
 class GenerationStreamsTest {
 
@@ -246,16 +246,102 @@ class GenerationStreamsTest {
     }
 
     @Test
-    void manyThreadsMayAskAtOnce() throws InterruptedException {
+    void aDemandBelowOneIsAnErrorAndEndsTheGeneration() {
+        for (long demand : new long[] {0, -1, Long.MIN_VALUE}) {
+            session.rewind(3);
+            Recorder recorder = subscribe(session.generate(OPTIONS), DIRECT);
+            recorder.subscription.request(1);
+            recorder.subscription.request(demand);
+            recorder.subscription.request(1);
+            assertEquals(expected.getFirst(), recorder.signals.remove());
+            assertInstanceOf(IllegalArgumentException.class, recorder.signals.remove());
+            assertTrue(recorder.signals.isEmpty());
+            assertEquals(4, session.length());
+        }
+    }
+
+    @Test
+    void demandAddsUpWithoutOverflow() {
+        Recorder recorder = subscribe(session.generate(OPTIONS), Thread.ofVirtual()::start);
+        recorder.subscription.request(Long.MAX_VALUE);
+        recorder.subscription.request(Long.MAX_VALUE);
+        assertEquals(expected, taken(recorder, expected.size()));
+        assertEquals(List.of("complete"), taken(recorder, 1));
+    }
+
+    @Test
+    void askingFromInsideASignalDoesNotRecurse() {
+        List<String> calls = new ArrayList<>();
+        session.generate(OPTIONS).publisher(DIRECT).subscribe(new Flow.Subscriber<>() {
+            private Flow.Subscription subscription;
+
+            @Override
+            public void onSubscribe(Flow.Subscription given) {
+                subscription = given;
+                given.request(1);
+                calls.add("subscribed");
+            }
+
+            @Override
+            public void onNext(Token token) {
+                calls.add("in");
+                subscription.request(1);
+                calls.add("out");
+            }
+
+            @Override
+            public void onError(Throwable failure) {
+                calls.add("error");
+            }
+
+            @Override
+            public void onComplete() {
+                calls.add("complete");
+            }
+        });
+        List<String> one = List.of("in", "out");
+        List<String> all = new ArrayList<>(List.of("subscribed"));
+        expected.forEach(token -> all.addAll(one));
+        all.add("complete");
+        assertEquals(all, calls);
+    }
+
+    @Test
+    void aSecondSubscriberIsToldThatItIsTooLate() {
+        Flow.Publisher<Token> publisher = session.generate(OPTIONS).publisher(DIRECT);
+        Recorder first = new Recorder();
+        Recorder second = new Recorder();
+        publisher.subscribe(first);
+        publisher.subscribe(second);
+        second.subscription.request(1);
+        assertInstanceOf(ConcurrentUseException.class, second.signals.remove());
+        assertTrue(second.signals.isEmpty());
+        assertThrows(NullPointerException.class, () -> publisher.subscribe(null));
+        first.subscription.request(1);
+        assertEquals(expected.subList(0, 1), List.copyOf(first.signals));
+    }
+
+    private static List<Object> taken(Recorder recorder, int count) {
+        List<Object> signals = new ArrayList<>();
+        try {
+            while (signals.size() < count) {
+                signals.add(recorder.signals.take());
+            }
+        } catch (InterruptedException interrupted) {
+            throw new IllegalStateException(interrupted);
+        }
+        return signals;
+    }
+
+    @Test
+    void manyThreadsMayAskAtOnce() {
         try (ExecutorService executor = Executors.newFixedThreadPool(4)) {
             Recorder recorder = subscribe(session.generate(OPTIONS), executor);
             for (int i = 0; i < expected.size(); i++) {
                 executor.execute(() -> recorder.subscription.request(1));
             }
-            for (Token token : expected) {
-                assertEquals(token, recorder.signals.take());
-            }
-            assertEquals("complete", recorder.signals.take());
+            assertEquals(expected, taken(recorder, expected.size()));
+            assertEquals(List.of("complete"), taken(recorder, 1));
         }
     }
 
