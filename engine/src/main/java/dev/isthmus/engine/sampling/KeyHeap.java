@@ -24,10 +24,12 @@ final class KeyHeap {
             keys[id] = key(values[id], id);
         }
         KeyHeap heap = new KeyHeap(keys, n);
+        float least = values[id(heap.least())];
         for (int id = n; id < values.length; id++) {
-            long key = key(values[id], id);
-            if (key > heap.least()) {
-                heap.siftDown(0, key);
+            // Of equal values the later id has the smaller key.
+            if (values[id] > least) {
+                heap.siftDown(0, key(values[id], id));
+                least = values[id(heap.least())];
             }
         }
         return heap;
