@@ -80,8 +80,8 @@ public class ForwardBenchmark {
             return session.length();
         }
         int sum = 0;
-        for (Token token : session.generate(GenerationOptions.DEFAULT.greedy().withStopAtEndOfText(false)
-                .withMaxTokens(decode))) {
+        for (Token token : session.generate(GenerationOptions.builder().greedy().stopAtEndOfText(false)
+                .maxTokens(decode).build())) {
             sum += token.id();
         }
         return sum;

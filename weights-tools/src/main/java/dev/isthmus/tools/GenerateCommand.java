@@ -1,20 +1,23 @@
 package dev.isthmus.tools;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.isthmus.engine.api.Completion;
+import dev.isthmus.engine.api.CompletionSearch;
 import dev.isthmus.engine.api.FinishReason;
 import dev.isthmus.engine.api.Generation;
 import dev.isthmus.engine.api.GenerationOptions;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.Session;
 import dev.isthmus.engine.api.Token;
+import dev.isthmus.engine.api.TokenLogprob;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
@@ -31,12 +34,10 @@ import picocli.CommandLine.Parameters;
         description = "Continues a text: prints the prompt and, token by token, what follows.",
         footerHeading = "%n",
         footer = "With --json: prompt_ids, ids and text of the continuation alone (text is null without a"
-                + " tokenizer), finish_reason (max_tokens, end_of_text, stop or cancelled), seed (unless greedy) and"
-                + " timing.")
+                + " tokenizer), finish_reason (max_tokens, end_of_text, stop or cancelled), seed (if it matters) and"
+                + " timing; with --logprobs also tokens, each with id, logprob and top; with --beams or --best-of"
+                + " completions, the best first, each with ids, text, score and finish_reason, instead.")
 final class GenerateCommand implements Callable<Integer> {
-
-    /** Seeds that a command picks itself are short enough to type again. */
-    private static final int SEEDS = 1_000_000_000;
 
     private final Console console;
 
@@ -49,30 +50,8 @@ final class GenerateCommand implements Callable<Integer> {
     @Mixin
     private OutputFlags output;
 
-    @Option(names = {"-n", "--max-tokens"}, paramLabel = "N", defaultValue = "64",
-            description = "The most tokens to generate. Default: ${DEFAULT-VALUE}.")
-    private int maxTokens;
-
-    @Option(names = "--temperature", paramLabel = "T", defaultValue = "0.8",
-            description = "What logits are divided by before sampling; 0 takes the likeliest token each time."
-                    + " Default: ${DEFAULT-VALUE}.")
-    private double temperature;
-
-    @Option(names = "--top-k", paramLabel = "K", defaultValue = "0",
-            description = "Sample among the K likeliest tokens only. Default: among all.")
-    private int topK;
-
-    @Option(names = "--top-p", paramLabel = "P", defaultValue = "1",
-            description = "Sample among the fewest tokens whose probabilities reach P. Default: among all.")
-    private double topP;
-
-    @Option(names = "--seed", paramLabel = "S",
-            description = "The same seed gives the same text. Default: a random one, which is reported.")
-    private Long seed;
-
-    @Option(names = "--stop", paramLabel = "TEXT",
-            description = "End before this text; may be given several times.")
-    private List<String> stop = List.of();
+    @Mixin
+    private GenerationFlags flags;
 
     GenerateCommand(Console console) {
         this.console = console;
@@ -112,6 +91,8 @@ final class GenerateCommand implements Callable<Integer> {
         private int[] promptIds;
         private final IntStream.Builder ids = IntStream.builder();
         private final StringBuilder text = new StringBuilder();
+        private final List<Token> tokens = new ArrayList<>();
+        private List<Completion> completions = List.of();
         private boolean hasText;
         private FinishReason finish;
         private double loadSeconds;
@@ -122,11 +103,12 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        GenerationOptions options = options();
-        AtomicReference<Generation> running = new AtomicReference<>();
-        Runnable stop = () -> Optional.ofNullable(running.get()).ifPresent(Generation::cancel);
-        try (Interruption _ = Interruption.watch(stop, () -> running.get() != null)) {
-            Result result = run(options, running);
+        flags.check(output.json);
+        GenerationOptions options = flags.options(flags.seed());
+        AtomicReference<Runnable> cancel = new AtomicReference<>();
+        Runnable stop = () -> Optional.ofNullable(cancel.get()).ifPresent(Runnable::run);
+        try (Interruption _ = Interruption.watch(stop, () -> cancel.get() != null)) {
+            Result result = run(options, cancel);
             if (output.json) {
                 Json.object(console.out(), json -> write(json, options, result));
                 console.out().flush();
@@ -136,7 +118,7 @@ final class GenerateCommand implements Callable<Integer> {
         return 0;
     }
 
-    private Result run(GenerationOptions options, AtomicReference<Generation> running) {
+    private Result run(GenerationOptions withoutBans, AtomicReference<Runnable> cancel) {
         Result result = new Result();
         try (ModelLoader.Loaded loaded = new ModelLoader(console).open(modelFlags)) {
             Model model = loaded.model();
@@ -146,37 +128,57 @@ final class GenerateCommand implements Callable<Integer> {
             if (result.promptIds.length == 0) {
                 throw new InvalidInputException("the prompt is empty; a model continues at least one token");
             }
+            GenerationOptions options = withoutBans.toBuilder().banned(flags.banned(model.tokenizer())).build();
             try (Session session = model.newSession()) {
-                decode(model.tokenizer(), session, options, result, running);
+                long begun = System.nanoTime();
+                session.append(result.promptIds);
+                result.prefillSeconds = (System.nanoTime() - begun) / 1e9;
+                String shown = model.tokenizer().map(known -> known.decode(result.promptIds))
+                        .orElseGet(() -> words(Arrays.stream(result.promptIds)));
+                begun = System.nanoTime();
+                if (flags.search.wanted()) {
+                    search(session, options, shown, result, cancel);
+                } else {
+                    decode(session, options, shown, result, cancel);
+                }
+                result.decodeSeconds = (System.nanoTime() - begun) / 1e9;
             }
         }
         return result;
     }
 
-    private GenerationOptions options() {
-        boolean greedy = temperature == 0;
-        long chosen = seed != null ? seed : greedy ? 0 : new SplittableRandom().nextInt(SEEDS);
-        return new GenerationOptions(maxTokens, temperature, topK, topP, chosen, stop, true);
+    private void search(Session session, GenerationOptions options, String shown, Result result,
+            AtomicReference<Runnable> cancel) {
+        try (CompletionSearch search = flags.search.beams().map(beams -> session.beamSearch(options, beams))
+                .orElseGet(() -> session.bestOf(flags.search.bestOf(), options))) {
+            cancel.set(search::cancel);
+            List<Completion> found = search.run();
+            result.decoded = found.stream().mapToInt(each -> each.ids().size()).sum();
+            result.completions = found.subList(0, Math.min(found.size(), flags.search.returned()));
+        }
+        if (output.json) {
+            return;
+        }
+        for (Completion each : result.completions) {
+            console.out().println(shown + (result.hasText ? each.text()
+                    : " " + words(each.ids().stream().mapToInt(Integer::intValue))));
+        }
+        console.out().flush();
     }
 
-    private void decode(Optional<Tokenizer> tokenizer, Session session, GenerationOptions options, Result result,
-            AtomicReference<Generation> running) {
-        long begun = System.nanoTime();
-        session.append(result.promptIds);
-        result.prefillSeconds = (System.nanoTime() - begun) / 1e9;
+    private void decode(Session session, GenerationOptions options, String shown, Result result,
+            AtomicReference<Runnable> cancel) {
         if (!output.json) {
-            show(tokenizer.map(known -> known.decode(result.promptIds)).orElseGet(() -> words(result.promptIds)));
+            show(shown);
         }
         try (Generation generation = session.generate(options)) {
-            running.set(generation);
-            begun = System.nanoTime();
+            cancel.set(generation::cancel);
             for (Token token : generation) {
                 take(token, result);
                 if (!output.json && console.outputIsGone()) {
                     generation.cancel();
                 }
             }
-            result.decodeSeconds = (System.nanoTime() - begun) / 1e9;
             result.finish = generation.finishReason().orElse(FinishReason.CANCELLED);
             if (!output.json) {
                 console.out().println();
@@ -189,6 +191,9 @@ final class GenerateCommand implements Callable<Integer> {
         result.ids.add(token.id());
         result.decoded++;
         result.text.append(token.text());
+        if (token.logprob().isPresent()) {
+            result.tokens.add(token);
+        }
         if (!output.json) {
             show(result.hasText ? token.text() : " " + token.id());
         }
@@ -199,16 +204,29 @@ final class GenerateCommand implements Callable<Integer> {
         console.out().flush();
     }
 
-    private static String words(int[] ids) {
-        return Arrays.stream(ids).mapToObj(Integer::toString).collect(Collectors.joining(" "));
+    private static String words(IntStream ids) {
+        return ids.mapToObj(Integer::toString).collect(Collectors.joining(" "));
     }
 
-    private static void write(JsonGenerator json, GenerationOptions options, Result result) throws IOException {
+    private void write(JsonGenerator json, GenerationOptions options, Result result) throws IOException {
         Json.numbers(json, "prompt_ids", result.promptIds);
-        Json.numbers(json, "ids", result.ids.build().toArray());
-        json.writeStringField("text", result.hasText ? result.text.toString() : null);
-        json.writeStringField("finish_reason", result.finish.name().toLowerCase(Locale.ROOT));
-        if (options.temperature() > 0) {
+        if (flags.search.wanted()) {
+            json.writeArrayFieldStart("completions");
+            for (Completion each : result.completions) {
+                json.writeStartObject();
+                continuation(json, result, each.ids().stream().mapToInt(Integer::intValue).toArray(), each.text(),
+                        each.finishReason());
+                json.writeNumberField("score", each.score());
+                json.writeEndObject();
+            }
+            json.writeEndArray();
+        } else {
+            continuation(json, result, result.ids.build().toArray(), result.text.toString(), result.finish);
+        }
+        if (!result.tokens.isEmpty()) {
+            logprobs(json, result.tokens);
+        }
+        if (flags.draws()) {
             json.writeNumberField("seed", options.seed());
         }
         json.writeObjectFieldStart("timing");
@@ -221,12 +239,40 @@ final class GenerateCommand implements Callable<Integer> {
         json.writeEndObject();
     }
 
+    private static void continuation(JsonGenerator json, Result result, int[] ids, String text, FinishReason reason)
+            throws IOException {
+        Json.numbers(json, "ids", ids);
+        json.writeStringField("text", result.hasText ? text : null);
+        json.writeStringField("finish_reason", reason.name().toLowerCase(Locale.ROOT));
+    }
+
+    private static void logprobs(JsonGenerator json, List<Token> tokens) throws IOException {
+        json.writeArrayFieldStart("tokens");
+        for (Token token : tokens) {
+            json.writeStartObject();
+            json.writeNumberField("id", token.id());
+            json.writeNumberField("logprob", token.logprob().orElseThrow());
+            json.writeArrayFieldStart("top");
+            for (TokenLogprob each : token.top()) {
+                json.writeStartObject();
+                json.writeNumberField("id", each.id());
+                json.writeNumberField("logprob", each.logprob());
+                json.writeEndObject();
+            }
+            json.writeEndArray();
+            json.writeEndObject();
+        }
+        json.writeEndArray();
+    }
+
     private void summarize(GenerationOptions options, Result result) {
         console.say(String.format(Locale.ROOT, "%d tokens in %.2f s (%.1f a second), %s; prompt: %d tokens in %.2f s;"
                         + " loading: %.2f s%s",
                 result.decoded, result.decodeSeconds, result.decoded / Math.max(result.decodeSeconds, 1e-9),
-                result.finish.name().toLowerCase(Locale.ROOT).replace('_', ' '), result.promptIds.length,
+                flags.search.wanted() ? result.completions.size() + " shown, scores: " + result.completions.stream()
+                        .map(each -> String.format(Locale.ROOT, "%.4f", each.score())).collect(Collectors.joining(" "))
+                        : result.finish.name().toLowerCase(Locale.ROOT).replace('_', ' '), result.promptIds.length,
                 result.prefillSeconds, result.loadSeconds,
-                options.temperature() > 0 ? "; seed: " + options.seed() : ""));
+                flags.draws() ? "; seed: " + options.seed() : ""));
     }
 }

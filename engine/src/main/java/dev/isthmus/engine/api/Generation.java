@@ -3,17 +3,34 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.model.LayerProbe;
+import dev.isthmus.engine.sampling.LogProbabilities;
 import dev.isthmus.engine.sampling.Sampler;
 import dev.isthmus.engine.sampling.StopStrings;
 import dev.isthmus.engine.tokenizer.StreamDecoder;
+import java.util.Arrays;
 import java.util.Iterator;
+import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.Spliterator;
+import java.util.Spliterators;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Flow;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 
 /**
- * The tokens that continue a session's text, each computed when it is asked for. It can be gone through once; leaving
- * the loop ends the work. The tokens handed out are part of the session, those of a stop string too.
+ * The tokens that continue a session's text, each computed when it is asked for. It can be gone through once, in one of
+ * these ways: in a loop, as a {@link #stream}, with a callback on an executor ({@link #forEachAsync}), or as a
+ * {@link #publisher}. Leaving the loop ends the work. The tokens handed out are part of the session, those of a stop
+ * string too.
  *
  * <p>Used by one thread at a time, but {@link #cancel} may be called from any: it takes effect within one layer's work.
  */
@@ -22,31 +39,32 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
     private final Session session;
     private final GenerationOptions options;
     private final Sampler sampler;
+    private final LogProbabilities logProbabilities = new LogProbabilities();
     private final Optional<StreamDecoder> decoder;
     private final StopStrings stop;
     private final Set<Integer> endOfText;
-    private final LayerProbe probe = new LayerProbe() {
-        @Override
-        public boolean cancelled() {
-            return cancelled;
-        }
-    };
+    private final LayerProbe probe;
+    private final int promptLength;
     private final int changes;
+    private final AtomicBoolean iterating = new AtomicBoolean();
     private int produced;
-    private boolean iterating;
     private volatile boolean cancelled;
     private volatile FinishReason finishReason;
 
-    Generation(Session session, GenerationOptions options, Model model) {
+    /** Made by the session's only caller. */
+    Generation(Session session, GenerationOptions options, Model model, BooleanSupplier cancelledToo) {
+        options.check(model.config().vocabulary());
         this.session = session;
         this.options = options;
-        this.sampler = new Sampler(options.temperature(), options.topK(), options.topP(), options.seed());
+        this.sampler = options.newSampler();
         if (!options.stop().isEmpty()) {
             model.requireTokenizer("generate with stop strings");
         }
         this.decoder = model.tokenizer().map(tokenizer -> tokenizer.newStreamDecoder());
         this.stop = new StopStrings(options.stop());
         this.endOfText = options.stopAtEndOfText() ? Set.copyOf(model.config().endOfText()) : Set.of();
+        this.probe = Completions.probe(() -> cancelled || cancelledToo.getAsBoolean());
+        this.promptLength = session.history(0).length();
         this.changes = session.changes();
     }
 
@@ -54,15 +72,14 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
      * The tokens. Its {@code next} throws {@link dev.isthmus.engine.errors.ContextFullException} when the context is
      * full before the generation has come to its end.
      *
-     * @throws ConcurrentUseException if it was called before
+     * @throws ConcurrentUseException if it is already gone through
      */
     @Override
     public Iterator<Token> iterator() {
-        if (iterating) {
+        if (iterating.getAndSet(true)) {
             throw new ConcurrentUseException("a generation can be gone through once; start another with "
                     + "Session.generate");
         }
-        iterating = true;
         return new Iterator<>() {
             private Token ahead;
 
@@ -86,6 +103,47 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
         };
     }
 
+    /**
+     * The tokens as a sequential stream that computes what is pulled from it. Closing it cancels the generation.
+     *
+     * @throws ConcurrentUseException if it is already gone through
+     */
+    public Stream<Token> stream() {
+        return StreamSupport.stream(Spliterators.spliteratorUnknownSize(iterator(),
+                Spliterator.ORDERED | Spliterator.NONNULL), false).onClose(this::cancel);
+    }
+
+    /**
+     * Hands all tokens to a callback, one after the other, in one task of an executor.
+     *
+     * @param action takes each token on the executor's thread; what it throws ends the generation
+     * @param executor runs the task, which lasts as long as the generation
+     * @return why the generation ended, or the exception that ended it. Cancelling the future cancels the generation
+     * @throws ConcurrentUseException if it is already gone through
+     */
+    public CompletableFuture<FinishReason> forEachAsync(Consumer<? super Token> action, Executor executor) {
+        Objects.requireNonNull(action, "action");
+        Iterator<Token> tokens = iterator();
+        CompletableFuture<FinishReason> future = CompletableFuture.supplyAsync(() -> {
+            tokens.forEachRemaining(action);
+            return finishReason;
+        }, executor);
+        future.whenComplete((reason, failure) -> cancel());
+        return future;
+    }
+
+    /**
+     * The tokens as a publisher for one subscriber, by the rules of Reactive Streams: a token is computed only when the
+     * subscriber has asked for it, and cancelling the subscription cancels the generation. A second subscriber gets a
+     * {@link ConcurrentUseException}.
+     *
+     * @param executor computes the tokens and calls the subscriber; a task lasts as long as there is demand
+     */
+    public Flow.Publisher<Token> publisher(Executor executor) {
+        Objects.requireNonNull(executor, "executor");
+        return subscriber -> TokenSubscription.start(this, executor, subscriber);
+    }
+
     /** Ends the generation, from any thread; tokens handed out already stay in the session. */
     public void cancel() {
         cancelled = true;
@@ -103,7 +161,7 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
     }
 
     private Token compute() {
-        if (cancelled) {
+        if (probe.cancelled()) {
             finishReason = FinishReason.CANCELLED;
             return null;
         }
@@ -120,10 +178,20 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
             throw new ConcurrentUseException("generate: the session was changed by another call since the generation "
                     + "began; start another with Session.generate");
         }
-        int id = sampler.sample(session.currentLogits(probe));
+        float[] logits = session.currentLogits(probe);
+        int id = sampler.sample(logits, session.history(promptLength));
         session.push(id);
         produced++;
-        return new Token(id, text(id));
+        String text = text(id);
+        return options.logprobs().isEmpty() ? new Token(id, text, OptionalDouble.empty(), List.of())
+                : withLogprobs(id, text, logits, options.logprobs().getAsInt());
+    }
+
+    private Token withLogprobs(int id, String text, float[] logits, int count) {
+        double logSumExp = logProbabilities.logSumExp(logits);
+        List<TokenLogprob> top = Arrays.stream(LogProbabilities.largest(logits, count))
+                .mapToObj(each -> new TokenLogprob(each, logits[each] - logSumExp)).toList();
+        return new Token(id, text, OptionalDouble.of(logits[id] - logSumExp), top);
     }
 
     private String text(int id) {

@@ -1,24 +1,55 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.sampling.LogitsRule;
+import dev.isthmus.engine.sampling.LogitsRules;
+import dev.isthmus.engine.sampling.Sampler;
+import dev.isthmus.engine.sampling.TokenHistory;
+import dev.isthmus.engine.sampling.Truncation;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
 
 /**
- * How to continue a text. Immutable; start from {@link #DEFAULT} and change what differs.
+ * How to continue a text. Immutable; made by {@link #builder()}.
+ *
+ * <p>What changes the logits is applied in the order of Hugging Face's {@code generate}: {@code logitBias}, {@code
+ * repetitionPenalty}, {@code noRepeatNgram}, {@code banned}, {@code forcedFirst}, {@code forcedLast}, the presence and
+ * frequency penalty (which it lacks), {@code processors}, {@code temperature}, {@code topK}, {@code topP},
+ * {@code minP}, {@code typicalP}. At temperature 0 the last four have no effect.
  *
  * @param maxTokens the most tokens to generate, ≥ 1
  * @param temperature what logits are divided by, ≥ 0; 0 takes the likeliest token each time (greedy)
  * @param topK sample among the K likeliest tokens only; 0 for all
  * @param topP sample among the fewest tokens whose probabilities reach P, in (0, 1]; 1 for all
+ * @param minP sample among the tokens that are at least this part as likely as the likeliest, in [0, 1]; 0 for all
+ * @param typicalP sample among the tokens nearest to the expected surprise whose probabilities reach P, in (0, 1];
+ *     1 for all
  * @param seed what makes sampling repeatable: the same seed, the same text
+ * @param repetitionPenalty above 1 makes each token of the text, prompt included, less likely to come again (Keskar et
+ *     al., "CTRL", 2019); > 0, 1 for nothing
+ * @param presencePenalty taken from the logit of each token generated so far, as OpenAI's API defines it; 0 for nothing
+ * @param frequencyPenalty taken from the logit of a token once for each time it was generated so far, as OpenAI's API
+ *     defines it; 0 for nothing
+ * @param noRepeatNgram no sequence of so many tokens comes twice, prompt included; 0 for any may
+ * @param logitBias numbers that are added to the logits of some tokens, by their ids
+ * @param banned sequences of tokens that do not appear: the last token of one never follows the others
+ * @param forcedFirst the token generated first; empty for any
+ * @param forcedLast the token generated when {@code maxTokens} is reached; empty for any
+ * @param processors the caller's own rules
  * @param stop strings that end the text; neither they nor what follows is returned
  * @param stopAtEndOfText whether the model's end-of-text token ends the generation
+ * @param logprobs how many of the likeliest tokens come with each token; 0 for the token's own log-probability only,
+ *     empty for nothing, which costs nothing
  */
-public record GenerationOptions(int maxTokens, double temperature, int topK, double topP, long seed,
-        List<String> stop, boolean stopAtEndOfText) {
+public record GenerationOptions(int maxTokens, double temperature, int topK, double topP, double minP, double typicalP,
+        long seed, double repetitionPenalty, double presencePenalty, double frequencyPenalty, int noRepeatNgram,
+        Map<Integer, Double> logitBias, List<List<Integer>> banned, OptionalInt forcedFirst, OptionalInt forcedLast,
+        List<LogitsProcessor> processors, List<String> stop, boolean stopAtEndOfText, OptionalInt logprobs) {
 
-    /** 64 tokens, temperature 0.8, no truncation, seed 0, no stop strings. */
-    public static final GenerationOptions DEFAULT = new GenerationOptions(64, 0.8, 0, 1, 0, List.of(), true);
+    /** 64 tokens, temperature 0.8, seed 0, and nothing else. */
+    public static final GenerationOptions DEFAULT = builder().build();
 
     /**
      * Checks the values.
@@ -26,13 +57,28 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
      * @throws InvalidInputException if one is out of range
      */
     public GenerationOptions {
+        logitBias = Map.copyOf(logitBias);
+        banned = banned.stream().map(List::copyOf).toList();
+        processors = List.copyOf(processors);
         stop = List.copyOf(stop);
         require(maxTokens >= 1, "max tokens must be >= 1, found " + maxTokens);
-        require(temperature >= 0 && temperature < Double.POSITIVE_INFINITY,
+        require(temperature >= 0 && Double.isFinite(temperature),
                 "temperature must be a finite number >= 0, found " + temperature);
         require(topK >= 0, "top-k must be >= 0 (0: all tokens), found " + topK);
         require(topP > 0 && topP <= 1, "top-p must be in (0, 1], found " + topP);
+        require(minP >= 0 && minP <= 1, "min-p must be in [0, 1], found " + minP);
+        require(typicalP > 0 && typicalP <= 1, "typical-p must be in (0, 1], found " + typicalP);
+        require(repetitionPenalty > 0 && Double.isFinite(repetitionPenalty),
+                "repetition penalty must be a finite number > 0 (1: none), found " + repetitionPenalty);
+        require(Double.isFinite(presencePenalty), "presence penalty must be a finite number, found " + presencePenalty);
+        require(Double.isFinite(frequencyPenalty),
+                "frequency penalty must be a finite number, found " + frequencyPenalty);
+        require(noRepeatNgram >= 0, "no-repeat n-gram must be >= 0 (0: none), found " + noRepeatNgram);
+        logitBias.forEach((id, bias) -> require(bias < Double.POSITIVE_INFINITY,
+                "logit bias of token " + id + " must be a number below infinity, found " + bias));
+        require(banned.stream().noneMatch(List::isEmpty), "a banned sequence must have at least one token");
         require(stop.stream().noneMatch(String::isEmpty), "a stop string must not be empty");
+        require(logprobs.orElse(0) >= 0, "logprobs must be >= 0, found " + logprobs.orElse(0));
     }
 
     private static void require(boolean condition, String message) {
@@ -41,43 +87,241 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         }
     }
 
-    /** The same, greedy: always the likeliest token. */
-    public GenerationOptions greedy() {
-        return withTemperature(0);
+    /** A builder that holds the defaults. */
+    public static Builder builder() {
+        return new Builder();
     }
 
-    /** The same with another limit on the tokens generated. */
-    public GenerationOptions withMaxTokens(int value) {
-        return new GenerationOptions(value, temperature, topK, topP, seed, stop, stopAtEndOfText);
+    /** A builder that holds these values. */
+    public Builder toBuilder() {
+        return new Builder(this);
     }
 
-    /** The same with another temperature. */
-    public GenerationOptions withTemperature(double value) {
-        return new GenerationOptions(maxTokens, value, topK, topP, seed, stop, stopAtEndOfText);
+    /**
+     * Checks what depends on the model.
+     *
+     * @throws InvalidInputException if a token is not in the vocabulary, or more log-probabilities are wanted than it
+     *     has tokens
+     */
+    void check(int vocabulary) {
+        List<Integer> ids = new ArrayList<>(logitBias.keySet());
+        banned.forEach(ids::addAll);
+        forcedFirst.ifPresent(ids::add);
+        forcedLast.ifPresent(ids::add);
+        for (int id : ids) {
+            require(id >= 0 && id < vocabulary, "token id " + id + " is not in the model's vocabulary of 0.."
+                    + (vocabulary - 1));
+        }
+        require(logprobs.orElse(0) <= vocabulary, "logprobs must be at most " + vocabulary
+                + ", the model's vocabulary, found " + logprobs.orElse(0));
     }
 
-    /** The same with another top-k. */
-    public GenerationOptions withTopK(int value) {
-        return new GenerationOptions(maxTokens, temperature, value, topP, seed, stop, stopAtEndOfText);
+    /** What changes the logits before temperature and truncation, in order. */
+    List<LogitsRule> rules() {
+        List<LogitsRule> rules = new ArrayList<>();
+        if (!logitBias.isEmpty()) {
+            rules.add(LogitsRules.bias(logitBias));
+        }
+        if (repetitionPenalty != 1) {
+            rules.add(LogitsRules.repetitionPenalty(repetitionPenalty));
+        }
+        if (noRepeatNgram > 0) {
+            rules.add(LogitsRules.noRepeatNgram(noRepeatNgram));
+        }
+        if (!banned.isEmpty()) {
+            rules.add(LogitsRules.banned(banned));
+        }
+        forcedFirst.ifPresent(id -> rules.add(LogitsRules.forced(id, 0)));
+        forcedLast.ifPresent(id -> rules.add(LogitsRules.forced(id, maxTokens - 1)));
+        if (presencePenalty != 0 || frequencyPenalty != 0) {
+            rules.add(LogitsRules.countPenalty(presencePenalty, frequencyPenalty));
+        }
+        for (LogitsProcessor processor : processors) {
+            rules.add((TokenHistory history, float[] logits) -> processor.process(history.toArray(), logits));
+        }
+        return rules;
     }
 
-    /** The same with another top-p. */
-    public GenerationOptions withTopP(double value) {
-        return new GenerationOptions(maxTokens, temperature, topK, value, seed, stop, stopAtEndOfText);
+    /** A sampler that these options describe. */
+    Sampler newSampler() {
+        return new Sampler(temperature, new Truncation(topK, topP, minP, typicalP), seed, rules());
     }
 
-    /** The same with another seed. */
-    public GenerationOptions withSeed(long value) {
-        return new GenerationOptions(maxTokens, temperature, topK, topP, value, stop, stopAtEndOfText);
-    }
+    /** Collects options. Used by one thread. */
+    public static final class Builder {
 
-    /** The same with other stop strings. */
-    public GenerationOptions withStop(String... values) {
-        return new GenerationOptions(maxTokens, temperature, topK, topP, seed, List.of(values), stopAtEndOfText);
-    }
+        private int maxTokens = 64;
+        private double temperature = 0.8;
+        private int topK;
+        private double topP = 1;
+        private double minP;
+        private double typicalP = 1;
+        private long seed;
+        private double repetitionPenalty = 1;
+        private double presencePenalty;
+        private double frequencyPenalty;
+        private int noRepeatNgram;
+        private Map<Integer, Double> logitBias = Map.of();
+        private List<List<Integer>> banned = List.of();
+        private OptionalInt forcedFirst = OptionalInt.empty();
+        private OptionalInt forcedLast = OptionalInt.empty();
+        private List<LogitsProcessor> processors = List.of();
+        private List<String> stop = List.of();
+        private boolean stopAtEndOfText = true;
+        private OptionalInt logprobs = OptionalInt.empty();
 
-    /** The same, ending at the model's end-of-text token or not. */
-    public GenerationOptions withStopAtEndOfText(boolean value) {
-        return new GenerationOptions(maxTokens, temperature, topK, topP, seed, stop, value);
+        private Builder() {}
+
+        private Builder(GenerationOptions from) {
+            maxTokens = from.maxTokens;
+            temperature = from.temperature;
+            topK = from.topK;
+            topP = from.topP;
+            minP = from.minP;
+            typicalP = from.typicalP;
+            seed = from.seed;
+            repetitionPenalty = from.repetitionPenalty;
+            presencePenalty = from.presencePenalty;
+            frequencyPenalty = from.frequencyPenalty;
+            noRepeatNgram = from.noRepeatNgram;
+            logitBias = from.logitBias;
+            banned = from.banned;
+            forcedFirst = from.forcedFirst;
+            forcedLast = from.forcedLast;
+            processors = from.processors;
+            stop = from.stop;
+            stopAtEndOfText = from.stopAtEndOfText;
+            logprobs = from.logprobs;
+        }
+
+        /**
+         * The options.
+         *
+         * @throws InvalidInputException if a value is out of range
+         */
+        public GenerationOptions build() {
+            return new GenerationOptions(maxTokens, temperature, topK, topP, minP, typicalP, seed, repetitionPenalty,
+                    presencePenalty, frequencyPenalty, noRepeatNgram, logitBias, banned, forcedFirst, forcedLast,
+                    processors, stop, stopAtEndOfText, logprobs);
+        }
+
+        /** The likeliest token each time: temperature 0. */
+        public Builder greedy() {
+            return temperature(0);
+        }
+
+        /** Sets the most tokens to generate; see {@link GenerationOptions#maxTokens()}. */
+        public Builder maxTokens(int value) {
+            maxTokens = value;
+            return this;
+        }
+
+        /** Sets what logits are divided by; see {@link GenerationOptions#temperature()}. */
+        public Builder temperature(double value) {
+            temperature = value;
+            return this;
+        }
+
+        /** Sets how many of the likeliest tokens to sample among; see {@link GenerationOptions#topK()}. */
+        public Builder topK(int value) {
+            topK = value;
+            return this;
+        }
+
+        /** Sets the probability of the tokens to sample among; see {@link GenerationOptions#topP()}. */
+        public Builder topP(double value) {
+            topP = value;
+            return this;
+        }
+
+        /** Sets the least probability to sample, as a part of the largest; see {@link GenerationOptions#minP()}. */
+        public Builder minP(double value) {
+            minP = value;
+            return this;
+        }
+
+        /** Sets the probability of the most typical tokens to sample among; see {@link GenerationOptions#typicalP()}. */
+        public Builder typicalP(double value) {
+            typicalP = value;
+            return this;
+        }
+
+        /** Sets what makes sampling repeatable; see {@link GenerationOptions#seed()}. */
+        public Builder seed(long value) {
+            seed = value;
+            return this;
+        }
+
+        /** Sets how much less likely tokens come again; see {@link GenerationOptions#repetitionPenalty()}. */
+        public Builder repetitionPenalty(double value) {
+            repetitionPenalty = value;
+            return this;
+        }
+
+        /** Sets what tokens lose that were generated before; see {@link GenerationOptions#presencePenalty()}. */
+        public Builder presencePenalty(double value) {
+            presencePenalty = value;
+            return this;
+        }
+
+        /** Sets what tokens lose for each time that they were generated; see {@link GenerationOptions#frequencyPenalty()}. */
+        public Builder frequencyPenalty(double value) {
+            frequencyPenalty = value;
+            return this;
+        }
+
+        /** Sets the length of the sequences that do not come twice; see {@link GenerationOptions#noRepeatNgram()}. */
+        public Builder noRepeatNgram(int value) {
+            noRepeatNgram = value;
+            return this;
+        }
+
+        /** Sets what is added to the logits of some tokens; see {@link GenerationOptions#logitBias()}. */
+        public Builder logitBias(Map<Integer, Double> value) {
+            logitBias = value;
+            return this;
+        }
+
+        /** Sets the sequences of tokens that do not appear; see {@link GenerationOptions#banned()}. */
+        public Builder banned(List<List<Integer>> value) {
+            banned = value;
+            return this;
+        }
+
+        /** Sets the token generated first; see {@link GenerationOptions#forcedFirst()}. */
+        public Builder forcedFirst(int value) {
+            forcedFirst = OptionalInt.of(value);
+            return this;
+        }
+
+        /** Sets the token generated when the most tokens are reached; see {@link GenerationOptions#forcedLast()}. */
+        public Builder forcedLast(int value) {
+            forcedLast = OptionalInt.of(value);
+            return this;
+        }
+
+        /** Sets the caller's own rules; see {@link GenerationOptions#processors()}. */
+        public Builder processors(LogitsProcessor... value) {
+            processors = List.of(value);
+            return this;
+        }
+
+        /** Sets the strings that end the text; see {@link GenerationOptions#stop()}. */
+        public Builder stop(String... value) {
+            stop = List.of(value);
+            return this;
+        }
+
+        /** Sets whether the end-of-text token ends the generation; see {@link GenerationOptions#stopAtEndOfText()}. */
+        public Builder stopAtEndOfText(boolean value) {
+            stopAtEndOfText = value;
+            return this;
+        }
+
+        /** Sets how many of the likeliest tokens come with each token; see {@link GenerationOptions#logprobs()}. */
+        public Builder logprobs(int value) {
+            logprobs = OptionalInt.of(value);
+            return this;
+        }
     }
 }

@@ -2,6 +2,7 @@ package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.model.LayerProbe;
+import dev.isthmus.engine.sampling.LogProbabilities;
 import java.util.Arrays;
 import java.util.function.BiConsumer;
 
@@ -26,6 +27,7 @@ final class Scorer {
         }
         double[] logprobs = new double[ids.length - 1];
         int[] count = {0};
+        LogProbabilities logProbabilities = new LogProbabilities();
         try (Session session = model.newSession()) {
             int scored = 1;
             for (int begin = 0; scored < ids.length; begin += stride) {
@@ -37,7 +39,7 @@ final class Scorer {
                     session.appendFrom(Arrays.copyOfRange(ids, begin, end - 1), first - 1 - begin,
                             (position, logits) -> {
                                 int target = from + position + 1;
-                                logprobs[count[0]++] = logProbability(logits, ids[target]);
+                                logprobs[count[0]++] = logits[ids[target]] - logProbabilities.logSumExp(logits);
                                 progress.accept(target + 1L, (long) ids.length);
                             }, LayerProbe.NONE);
                 }
@@ -46,18 +48,5 @@ final class Scorer {
         }
         double[] found = Arrays.copyOf(logprobs, count[0]);
         return new Score(ids.length, -Arrays.stream(found).average().orElse(Double.NaN), found);
-    }
-
-    /** The natural logarithm of a token's softmax, in double. */
-    static double logProbability(float[] logits, int id) {
-        double max = Double.NEGATIVE_INFINITY;
-        for (float logit : logits) {
-            max = Math.max(max, logit);
-        }
-        double sum = 0;
-        for (float logit : logits) {
-            sum += Math.exp(logit - max);
-        }
-        return logits[id] - max - Math.log(sum);
     }
 }

@@ -8,6 +8,7 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
+import dev.isthmus.engine.sampling.TokenHistory;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -15,6 +16,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -151,6 +153,18 @@ public final class Session implements AutoCloseable {
     }
 
     /**
+     * The probabilities by which {@link #generate} would choose the next token: V values that add up to 1.
+     *
+     * @throws InvalidInputException if the session is empty, or the options leave no token to choose
+     */
+    public double[] probabilities(GenerationOptions options) {
+        return exclusively(() -> {
+            options.check(model.config().vocabulary());
+            return options.newSampler().probabilities(currentLogits(LayerProbe.NONE), history(length));
+        });
+    }
+
+    /**
      * Forgets all but the first {@code newLength} tokens.
      *
      * @throws InvalidInputException if there are fewer
@@ -170,15 +184,70 @@ public final class Session implements AutoCloseable {
     /**
      * Continues the text. Nothing is computed until tokens are taken; the tokens taken become part of the session.
      *
-     * @throws InvalidInputException if the session is empty, or stop strings are given to a model without tokenizer
+     * @throws InvalidInputException if the session is empty, stop strings are given to a model without tokenizer, or an
+     *     option names a token that is not in the vocabulary
      */
     public Generation generate(GenerationOptions options) {
+        return generate(options, () -> false);
+    }
+
+    /** As {@link #generate(GenerationOptions)}; also cancelled when {@code cancelled} says so. */
+    Generation generate(GenerationOptions options, BooleanSupplier cancelled) {
         return exclusively(() -> {
-            if (length == 0) {
-                throw new InvalidInputException("generate: the prompt is empty; append at least one token first");
-            }
-            return new Generation(this, options, model);
+            requirePrompt("generate");
+            return new Generation(this, options, model, cancelled);
         });
+    }
+
+    /**
+     * Searches for continuations of the text by beams. As in Hugging Face's {@code generate} without sampling,
+     * temperature, truncation, seed and log-probabilities in the options have no effect. A score is the sum of the
+     * tokens' log-probabilities, which the options' rules may have changed, divided by the length penalty.
+     *
+     * @param options what a continuation may be; without stop strings
+     * @param beams how to search
+     * @throws InvalidInputException from {@link CompletionSearch#run}, if the session is empty, stop strings are given
+     *     or a token is not in the vocabulary
+     * @throws ContextFullException from there, if the most tokens do not fit into the context
+     */
+    public CompletionSearch beamSearch(GenerationOptions options, BeamOptions beams) {
+        return new CompletionSearch(cancelled -> exclusively(() -> {
+            requirePrompt("beam search");
+            options.check(model.config().vocabulary());
+            if (!options.stop().isEmpty()) {
+                throw new InvalidInputException("beam search: stop strings are not supported; found "
+                        + options.stop() + "; cut the completions' texts instead");
+            }
+            // The last token is chosen and never read.
+            if (options.maxTokens() - 1 > cache.context() - length) {
+                throw new ContextFullException(cache.context(), length, options.maxTokens() - 1);
+            }
+            float[] last = currentLogits(Completions.probe(cancelled));
+            return Completions.byBeams(model, Arrays.copyOf(tokens, length), last, options, beams, cancelled);
+        }));
+    }
+
+    /**
+     * Samples several continuations of the text, with one seed after another from that of the options on. A score is
+     * the mean of the tokens' log-probabilities by the model alone, as OpenAI's {@code best_of} ranks.
+     *
+     * @param candidates how many to sample and return, ≥ 1
+     * @throws InvalidInputException if there are to be none; from {@link CompletionSearch#run}, as {@link #generate}
+     */
+    public CompletionSearch bestOf(int candidates, GenerationOptions options) {
+        if (candidates < 1) {
+            throw new InvalidInputException("best of: there must be >= 1 candidates, found " + candidates);
+        }
+        return new CompletionSearch(cancelled -> exclusively(() -> {
+            requirePrompt("best of");
+            return Completions.bySampling(model, Arrays.copyOf(tokens, length), options, candidates, cancelled);
+        }));
+    }
+
+    private void requirePrompt(String purpose) {
+        if (length == 0) {
+            throw new InvalidInputException(purpose + ": the prompt is empty; append at least one token first");
+        }
     }
 
     /** Frees the session's memory once a call under way is done; idempotent. */
@@ -218,6 +287,11 @@ public final class Session implements AutoCloseable {
     /** Counts what callers changed, so that a generation notices that its text is no longer there. */
     int changes() {
         return changes;
+    }
+
+    /** The tokens, of which all behind {@code promptLength} were generated; valid until the next change. */
+    TokenHistory history(int promptLength) {
+        return new TokenHistory(tokens, length, promptLength);
     }
 
     /** Adds a generated token, which is computed when the logits behind it are asked for. */

@@ -4,162 +4,215 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.Arrays;
 
 /**
- * The tokens that may be drawn and their weights, from logits by temperature, top-k and top-p in this order, as Hugging
- * Face transformers' TemperatureLogitsWarper, TopKLogitsWarper and TopPLogitsWarper define them; computed in double.
- * Keeps its memory from call to call. Used by one thread.
+ * The tokens that may be drawn and their weights, from logits by temperature and {@link Truncation}; computed in
+ * double. Keeps its memory from call to call. Used by one thread.
  */
 final class Candidates {
 
+    /** Weights are summed in blocks, so that a draw need not go through all of them. */
+    private static final int BLOCK = 64;
+
     private final double temperature;
-    private final int topK;
-    private final double topP;
+    private final Truncation truncation;
 
-    private int[] ids = new int[0];
+    /** One for each token in proportion to its probability, 0 for what may not be drawn. */
     private double[] weights = new double[0];
-    private int size;
+    private double[] sums = new double[0];
     private double total;
-    private float[] largest = new float[0];
-    private long[] order = new long[0];
+    private long[] keys = new long[0];
 
-    /** Makes one; the values are those of {@link Sampler}, the temperature above 0. */
-    Candidates(double temperature, int topK, double topP) {
+    /** Makes one; the temperature is above 0. */
+    Candidates(double temperature, Truncation truncation) {
         this.temperature = temperature;
-        this.topK = topK;
-        this.topP = topP;
+        this.truncation = truncation;
     }
 
-    /** The number of candidates, at least 1 after {@link #select}. */
-    int size() {
-        return size;
+    /** The weight of a token, in proportion to its probability; the largest logit's is 1 and an excluded token's 0. */
+    double weight(int id) {
+        return weights[id];
     }
 
-    /** The id of a candidate; ascending. */
-    int id(int index) {
-        return ids[index];
-    }
-
-    /** The weight of a candidate, in proportion to its probability; the largest of all tokens' is 1. */
-    double weight(int index) {
-        return weights[index];
-    }
-
-    /** The sum of the weights, added in ascending order of ids. */
+    /** The sum of the weights. */
     double total() {
         return total;
     }
 
-    /** Selects the candidates among V logits, none of them NaN or +∞ and at least one of them finite. */
-    void select(float[] logits) {
-        if (ids.length < logits.length) {
-            ids = new int[logits.length];
+    /**
+     * Selects the candidates among V logits.
+     *
+     * @param logits none of them NaN or +∞
+     * @param max the largest, finite
+     */
+    void select(float[] logits, float max) {
+        if (weights.length != logits.length) {
             weights = new double[logits.length];
+            keys = new long[logits.length];
+            sums = new double[(logits.length + BLOCK - 1) / BLOCK];
         }
-        float threshold = topK > 0 && topK < logits.length ? kthLargest(logits) : Float.NEGATIVE_INFINITY;
-        float max = logits[0];
-        for (float logit : logits) {
-            max = Math.max(max, logit);
-        }
-        size = 0;
-        for (int id = 0; id < logits.length; id++) {
-            if (logits[id] >= threshold && logits[id] > Float.NEGATIVE_INFINITY) {
-                ids[size] = id;
-                // The difference first: the quotient alone may overflow at a small temperature.
-                weights[size++] = StrictMath.exp(((double) logits[id] - max) / temperature);
-            }
+        Exponentials.of(logits, max, temperature, weights);
+        if (truncation.topK() > 0 && truncation.topK() < logits.length) {
+            keepTopK(logits);
         }
         sum();
-        if (topP < 1) {
+        if (truncation.topP() < 1) {
             keepTopP(logits);
+            sum();
+        }
+        if (truncation.minP() > 0) {
+            keepMinP();
+            sum();
+        }
+        if (truncation.typicalP() < 1) {
+            keepTypicalP(logits, max);
             sum();
         }
     }
 
+    /**
+     * The first token, in ascending order of ids, at which the sum of the weights exceeds {@code u} of their total.
+     *
+     * @param u in [0, 1)
+     */
+    int draw(double u) {
+        double target = u * total;
+        double sum = 0;
+        int block = 0;
+        for (int b = 0; b < sums.length; b++) {
+            if (sums[b] > 0) {
+                block = b;
+                if (sum + sums[b] > target) {
+                    break;
+                }
+                sum += sums[b];
+            }
+        }
+        // Rounding may put the target at the total or at the block's end: some candidate is drawn nevertheless.
+        int drawn = -1;
+        int end = Math.min((block + 1) * BLOCK, weights.length);
+        for (int id = block * BLOCK; id < end && (drawn < 0 || sum <= target); id++) {
+            if (weights[id] > 0) {
+                drawn = id;
+                sum += weights[id];
+            }
+        }
+        return drawn;
+    }
+
+    /** Sums by block, each by four sums side by side: an order that is the same everywhere. */
     private void sum() {
         total = 0;
-        for (int i = 0; i < size; i++) {
-            total += weights[i];
+        for (int b = 0, from = 0; b < sums.length; b++, from += BLOCK) {
+            sums[b] = sum(weights, from, Math.min(from + BLOCK, weights.length));
+            total += sums[b];
         }
     }
 
-    /** The k-th largest logit, by a heap of the k largest so far with the least of them on top. */
-    private float kthLargest(float[] logits) {
-        if (largest.length < topK) {
-            largest = new float[topK];
+    private static double sum(double[] values, int from, int to) {
+        double first = 0;
+        double second = 0;
+        double third = 0;
+        double fourth = 0;
+        int i = from;
+        for (; i + 3 < to; i += 4) {
+            first += values[i];
+            second += values[i + 1];
+            third += values[i + 2];
+            fourth += values[i + 3];
         }
-        System.arraycopy(logits, 0, largest, 0, topK);
-        for (int at = topK / 2 - 1; at >= 0; at--) {
-            siftDown(at, largest[at]);
+        for (; i < to; i++) {
+            first += values[i];
         }
-        for (int id = topK; id < logits.length; id++) {
-            if (logits[id] > largest[0]) {
-                siftDown(0, logits[id]);
-            }
-        }
-        return largest[0];
+        return first + second + (third + fourth);
     }
 
-    private void siftDown(int from, float value) {
-        int at = from;
-        while (2 * at + 1 < topK) {
-            int child = 2 * at + 1;
-            if (child + 1 < topK && largest[child + 1] < largest[child]) {
-                child++;
+    private void keepTopK(float[] logits) {
+        float threshold = logits[KeyHeap.id(KeyHeap.largest(logits, truncation.topK(), keys).least())];
+        for (int id = 0; id < logits.length; id++) {
+            if (logits[id] < threshold) {
+                weights[id] = 0;
             }
-            if (largest[child] >= value) {
-                break;
-            }
-            largest[at] = largest[child];
-            at = child;
         }
-        largest[at] = value;
     }
 
     /**
-     * Removes, in ascending order of logits, the candidates whose cumulative probability is at most 1 - p, but never
-     * the last. Among equal logits the higher id goes first (transformers leaves that to an unstable sort), so that a
-     * small p means greedy.
+     * Keeps tokens from the likeliest on until they have p of the total. Among equal logits the lower id stays first
+     * (transformers leaves that to an unstable sort), so that a small p means greedy.
      */
     private void keepTopP(float[] logits) {
-        double removable = (1 - topP) * total;
-        // All candidates below this weight together cannot exceed what may be removed: only the others need sorting.
-        double certain = removable / size * (1 - 1e-9);
-        if (order.length < size) {
-            order = new long[size];
-        }
-        double cumulative = 0;
+        // All tokens below this weight together cannot exceed what goes: only the others need an order.
+        double certain = (1 - truncation.topP()) * total / weights.length * (1 - 1e-9);
         int uncertain = 0;
-        for (int i = 0; i < size; i++) {
-            if (weights[i] < certain) {
-                cumulative += weights[i];
-            } else {
-                order[uncertain++] = (long) ascendingBits(logits[ids[i]]) << 32 | size - 1 - i;
+        for (int id = 0; id < weights.length; id++) {
+            if (weights[id] >= certain && weights[id] > 0) {
+                // The complement, so that the likeliest is on top of the heap.
+                keys[uncertain++] = ~KeyHeap.key(logits[id], id);
             }
         }
-        Arrays.sort(order, 0, uncertain);
-        int first = 0;
-        while (first < uncertain - 1) {
-            cumulative += weights[size - 1 - (int) order[first]];
-            if (cumulative > removable) {
-                break;
+        double enough = truncation.topP() * total;
+        KeyHeap heap = new KeyHeap(keys, uncertain);
+        double kept = 0;
+        long last;
+        do {
+            last = ~heap.takeLeast();
+            kept += weights[KeyHeap.id(last)];
+        } while (kept < enough && heap.size() > 0);
+        for (int id = 0; id < weights.length; id++) {
+            if (weights[id] < certain || KeyHeap.key(logits[id], id) < last) {
+                weights[id] = 0;
             }
-            first++;
         }
-        int kept = uncertain - first;
-        for (int i = 0; i < kept; i++) {
-            order[i] = size - 1 - (int) order[first + i];
-        }
-        Arrays.sort(order, 0, kept);
-        for (int i = 0; i < kept; i++) {
-            ids[i] = ids[(int) order[i]];
-            weights[i] = weights[(int) order[i]];
-        }
-        size = kept;
     }
 
-    /** An int that orders as the float does, 0 and -0 alike. */
-    private static int ascendingBits(float value) {
-        int bits = Float.floatToRawIntBits(value + 0f);
-        return bits ^ bits >> 31 & Integer.MAX_VALUE;
+    /** The largest weight is 1 here. */
+    private void keepMinP() {
+        for (int id = 0; id < weights.length; id++) {
+            if (weights[id] < truncation.minP()) {
+                weights[id] = 0;
+            }
+        }
+    }
+
+    /**
+     * With x the logarithm of a weight, a token's surprise minus the entropy is the mean of x minus x. From the mean
+     * on, tokens stay on both sides until they have p of the total, with all that are as near as the last.
+     */
+    private void keepTypicalP(float[] logits, float max) {
+        int count = 0;
+        double mean = 0;
+        for (int id = 0; id < weights.length; id++) {
+            if (weights[id] > 0) {
+                keys[count++] = KeyHeap.key(logits[id], id);
+                mean += weights[id] / total * logarithm(logits[id], max);
+            }
+        }
+        Arrays.sort(keys, 0, count);
+        int above = 0;
+        while (above < count && logarithm(logits[KeyHeap.id(keys[above])], max) < mean) {
+            above++;
+        }
+        int below = above - 1;
+        double enough = truncation.typicalP() * total;
+        double kept = 0;
+        double farthest = 0;
+        while (kept < enough && (below >= 0 || above < count)) {
+            double down = below < 0 ? Double.POSITIVE_INFINITY : distance(logits, keys[below], max, mean);
+            double up = above == count ? Double.POSITIVE_INFINITY : distance(logits, keys[above], max, mean);
+            kept += weights[KeyHeap.id(down < up ? keys[below--] : keys[above++])];
+            farthest = Math.min(down, up);
+        }
+        for (int id = 0; id < weights.length; id++) {
+            if (Math.abs(mean - logarithm(logits[id], max)) > farthest) {
+                weights[id] = 0;
+            }
+        }
+    }
+
+    private double distance(float[] logits, long key, float max, double mean) {
+        return Math.abs(mean - logarithm(logits[KeyHeap.id(key)], max));
+    }
+
+    private double logarithm(float logit, float max) {
+        return ((double) logit - max) / temperature;
     }
 
     /** The id of the largest logit, the lowest such id; checks all logits on the way. */

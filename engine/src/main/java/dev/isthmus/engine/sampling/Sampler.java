@@ -1,12 +1,12 @@
 package dev.isthmus.engine.sampling;
 
 import dev.isthmus.engine.errors.InvalidInputException;
+import java.util.List;
 
 /**
- * Takes a token id from logits. At temperature 0 the largest logit wins, the lowest id on a tie. Otherwise the logits
- * are divided by the temperature, tokens below the k-th largest logit are removed (ties with it stay), then the least
- * likely tokens that together have at most 1 - p of the probability (of equal ones the higher ids first), and one of
- * the rest is drawn: what Hugging Face transformers does, in double instead of float32.
+ * Takes a token id from logits: rules change the logits, and then at temperature 0 the largest wins, the lowest id on a
+ * tie. Otherwise the logits are divided by the temperature, a {@link Truncation} removes tokens, and one of the rest is
+ * drawn: what Hugging Face transformers does, the rules in float32 as there, the rest in double.
  *
  * <p>Draws come from SplitMix64 started at the seed: one 64-bit number for each token drawn, of which the upper 53 bits
  * are u in [0, 1); drawn is the first token, in ascending order of ids, at which the cumulative probability exceeds u.
@@ -17,52 +17,87 @@ public final class Sampler {
     private final boolean greedy;
     private final Candidates candidates;
     private final SplitMix64 random;
+    private final List<LogitsRule> rules;
+    private float[] changed = new float[0];
 
     /**
      * Makes one.
      *
-     * @param temperature what logits are divided by, finite and ≥ 0; 0 is greedy, and then the rest does not matter
-     * @param topK how many of the largest logits stay, ≥ 0; 0 for all
-     * @param topP how much of the probability stays, in (0, 1]; 1 for all
+     * @param temperature what logits are divided by, finite and ≥ 0; 0 is greedy, and then the truncation and the seed
+     *     do not matter
+     * @param truncation which tokens may be drawn
      * @param seed where the draws begin
-     * @throws InvalidInputException if a value is out of range
+     * @param rules what changes the logits before all this, in their order
      */
-    public Sampler(double temperature, int topK, double topP, long seed) {
-        require(temperature >= 0 && temperature < Double.POSITIVE_INFINITY,
-                "temperature must be a finite number >= 0, found " + temperature);
-        require(topK >= 0, "top-k must be >= 0 (0: all tokens), found " + topK);
-        require(topP > 0 && topP <= 1, "top-p must be in (0, 1], found " + topP);
+    public Sampler(double temperature, Truncation truncation, long seed, List<LogitsRule> rules) {
         greedy = temperature == 0;
-        candidates = new Candidates(temperature, topK, topP);
+        candidates = new Candidates(temperature, truncation);
         random = new SplitMix64(seed);
-    }
-
-    private static void require(boolean condition, String message) {
-        if (!condition) {
-            throw new InvalidInputException("sampling: " + message);
-        }
+        this.rules = List.copyOf(rules);
     }
 
     /**
      * Takes a token. Greedy sampling draws no number, else each call that returns draws one.
      *
      * @param logits one for each token of the vocabulary; -∞ excludes a token. Not changed
+     * @param history the tokens before
      * @return the token's id, an index into the logits
-     * @throws InvalidInputException if a logit is NaN or +∞, or none is finite
+     * @throws InvalidInputException if a logit is NaN or +∞, or none is finite; or if that is so behind the rules
      */
-    public int sample(float[] logits) {
+    public int sample(float[] logits, TokenHistory history) {
+        int best = select(logits, history);
+        return greedy ? best : candidates.draw(random.nextDouble());
+    }
+
+    /**
+     * The probabilities that {@link #sample} chooses by; draws nothing.
+     *
+     * @param logits as for {@link #sample}
+     * @param history as for {@link #sample}
+     * @return V values that add up to 1
+     * @throws InvalidInputException as {@link #sample}
+     */
+    public double[] probabilities(float[] logits, TokenHistory history) {
+        double[] probabilities = new double[logits.length];
+        int best = select(logits, history);
+        for (int id = 0; id < probabilities.length; id++) {
+            probabilities[id] = greedy ? 0 : candidates.weight(id) / candidates.total();
+        }
+        probabilities[best] = greedy ? 1 : probabilities[best];
+        return probabilities;
+    }
+
+    /** The likeliest token; unless this is enough, the candidates are selected. */
+    private int select(float[] logits, TokenHistory history) {
         int best = Candidates.argmax(logits);
-        if (greedy) {
-            return best;
+        float[] scores = logits;
+        if (!rules.isEmpty()) {
+            scores = changed(logits, history);
+            best = bestBehindRules(scores);
         }
-        candidates.select(logits);
-        double target = random.nextDouble() * candidates.total();
-        // Ends at the last candidate if not before: the total is this same sum, at least 1, and the target is below it.
-        int drawn = 0;
-        double cumulative = candidates.weight(0);
-        while (cumulative <= target) {
-            cumulative += candidates.weight(++drawn);
+        if (!greedy) {
+            candidates.select(scores, scores[best]);
         }
-        return candidates.id(drawn);
+        return best;
+    }
+
+    private float[] changed(float[] logits, TokenHistory history) {
+        if (changed.length != logits.length) {
+            changed = new float[logits.length];
+        }
+        System.arraycopy(logits, 0, changed, 0, logits.length);
+        for (LogitsRule rule : rules) {
+            rule.apply(history, changed);
+        }
+        return changed;
+    }
+
+    private static int bestBehindRules(float[] scores) {
+        try {
+            return Candidates.argmax(scores);
+        } catch (InvalidInputException refused) {
+            throw new InvalidInputException("generate: the options leave no token to choose; check the biases, the "
+                    + "banned and forced tokens, no-repeat and your own processors (" + refused.getMessage() + ")");
+        }
     }
 }

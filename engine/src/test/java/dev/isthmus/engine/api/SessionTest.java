@@ -15,8 +15,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -143,17 +145,18 @@ class SessionTest {
 
     @Test
     void theSameSeedGivesTheSameTextForAnyNumberOfThreads() throws IOException {
-        GenerationOptions options = GenerationOptions.DEFAULT.withTemperature(1.5).withMaxTokens(20)
-                .withStopAtEndOfText(false);
+        GenerationOptions options = GenerationOptions.builder().temperature(1.5).maxTokens(20)
+                .stopAtEndOfText(false).build();
         session.append(1);
-        List<Integer> first = ids(session.generate(options.withSeed(7)));
+        List<Integer> first = ids(session.generate(options.toBuilder().seed(7).build()));
         session.rewind(1);
-        assertFalse(first.equals(ids(session.generate(options.withSeed(8)))), "another seed, another text");
+        assertFalse(first.equals(ids(session.generate(options.toBuilder().seed(8).build()))),
+                "another seed, another text");
         for (int threads : new int[] {1, 3}) {
             try (Model other = Model.open(directory, ModelOptions.DEFAULT.withBackend(backend).withThreads(threads));
                     Session same = other.newSession()) {
                 same.append(1);
-                assertEquals(first, ids(same.generate(options.withSeed(7))));
+                assertEquals(first, ids(same.generate(options.toBuilder().seed(7).build())));
             }
         }
     }
@@ -162,8 +165,8 @@ class SessionTest {
     void streamedTextIsTheTextOfTheTokens() {
         session.append("hello");
         StringBuilder streamed = new StringBuilder();
-        Generation generation = session.generate(GenerationOptions.DEFAULT.withTemperature(3).withMaxTokens(30)
-                .withStopAtEndOfText(false));
+        Generation generation = session.generate(GenerationOptions.builder().temperature(3).maxTokens(30)
+                .stopAtEndOfText(false).build());
         for (Token token : generation) {
             streamed.append(token.text());
         }
@@ -175,12 +178,12 @@ class SessionTest {
     @Test
     void aStopStringEndsTheTextBeforeIt() {
         session.append(1, 2, 3);
-        GenerationOptions options = GenerationOptions.DEFAULT.withTemperature(3).withSeed(3).withMaxTokens(30)
-                .withStopAtEndOfText(false);
+        GenerationOptions options = GenerationOptions.builder().temperature(3).seed(3).maxTokens(30)
+                .stopAtEndOfText(false).build();
         String whole = text(session.generate(options));
         String stop = whole.substring(10, 13);
         session.rewind(3);
-        Generation stopped = session.generate(options.withStop("never there", stop));
+        Generation stopped = session.generate(options.toBuilder().stop("never there", stop).build());
         assertEquals(whole.substring(0, whole.indexOf(stop)), text(stopped));
         assertEquals(FinishReason.STOP, stopped.finishReason().orElseThrow());
     }
@@ -188,11 +191,12 @@ class SessionTest {
     @Test
     void whatMightHaveBecomeAStopStringIsHandedOutAtTheEnd() {
         session.append(1, 2, 3);
-        GenerationOptions options = GenerationOptions.DEFAULT.withTemperature(3).withSeed(3).withMaxTokens(30)
-                .withStopAtEndOfText(false);
+        GenerationOptions options = GenerationOptions.builder().temperature(3).seed(3).maxTokens(30)
+                .stopAtEndOfText(false).build();
         String whole = text(session.generate(options));
         session.rewind(3);
-        Generation unstopped = session.generate(options.withStop(whole.substring(whole.length() - 2) + "never"));
+        String almost = whole.substring(whole.length() - 2) + "never";
+        Generation unstopped = session.generate(options.toBuilder().stop(almost).build());
         assertEquals(whole, text(unstopped));
         assertEquals(FinishReason.MAX_TOKENS, unstopped.finishReason().orElseThrow());
     }
@@ -200,17 +204,18 @@ class SessionTest {
     @Test
     void theEndOfTextTokenEndsTheGenerationUnlessItIsToldNotTo() {
         session.append(1);
-        GenerationOptions hot = GenerationOptions.DEFAULT.withTemperature(1e6).withMaxTokens(CHANCES);
+        GenerationOptions hot = GenerationOptions.builder().temperature(1e6).maxTokens(CHANCES).build();
         boolean seen = false;
         for (int seed = 0; seed < 200 && !seen; seed++) {
             session.rewind(1);
-            Generation generation = session.generate(hot.withSeed(seed));
+            Generation generation = session.generate(hot.toBuilder().seed(seed).build());
             List<Integer> ids = ids(generation);
             seen = generation.finishReason().orElseThrow() == FinishReason.END_OF_TEXT;
             assertEquals(seen, ids.getLast() == TinyModel.END_OF_TEXT);
             if (seen && ids.size() < CHANCES) {
                 session.rewind(1);
-                assertEquals(CHANCES, ids(session.generate(hot.withSeed(seed).withStopAtEndOfText(false))).size());
+                GenerationOptions onwards = hot.toBuilder().seed(seed).stopAtEndOfText(false).build();
+                assertEquals(CHANCES, ids(session.generate(onwards)).size());
             }
         }
         assertTrue(seen, "30 of 259 equally likely tokens, 200 times, hold the end-of-text token");
@@ -220,7 +225,7 @@ class SessionTest {
     void aFullContextIsAnErrorAfterTheLastTokenThatFits() {
         session.append(new int[TinyModel.CONTEXT - 2]);
         List<Token> taken = new ArrayList<>();
-        Generation generation = session.generate(greedy(10).withStopAtEndOfText(false));
+        Generation generation = session.generate(greedy(10).toBuilder().stopAtEndOfText(false).build());
         ContextFullException full = assertThrows(ContextFullException.class, () -> generation.forEach(taken::add));
         assertEquals(TinyModel.CONTEXT, full.limit());
         assertEquals(3, taken.size(), "the last token is chosen from the last position's logits and never read");
@@ -253,6 +258,57 @@ class SessionTest {
     void anEmptySessionHasNothingToContinue() {
         assertThrows(InvalidInputException.class, () -> session.generate(greedy(1)));
         assertThrows(InvalidInputException.class, session::logits);
+    }
+
+    @Test
+    void tokensCarryTheModelsOwnLogProbabilitiesWhateverTheOptionsDo() {
+        session.append(1, 2, 3);
+        float[] logits = session.logits();
+        double logSumExp = Math.log(IntStream.range(0, logits.length).mapToDouble(i -> Math.exp(logits[i])).sum());
+        List<Integer> likeliest = IntStream.range(0, logits.length).boxed()
+                .sorted(Comparator.comparingDouble(id -> -logits[id])).limit(5).toList();
+        GenerationOptions options = GenerationOptions.builder().temperature(0.5).forcedFirst(9).logprobs(5).build();
+        Token token = session.generate(options).iterator().next();
+        assertEquals(9, token.id());
+        assertEquals(logits[9] - logSumExp, token.logprob().orElseThrow(), 1e-5);
+        assertEquals(likeliest, token.top().stream().map(TokenLogprob::id).toList());
+        token.top().forEach(each -> assertEquals(logits[each.id()] - logSumExp, each.logprob(), 1e-5));
+        session.rewind(3);
+        Token plain = session.generate(options.toBuilder().logprobs(0).build()).iterator().next();
+        assertEquals(token.logprob(), plain.logprob());
+        assertEquals(List.of(), plain.top());
+        session.rewind(3);
+        assertTrue(session.generate(GenerationOptions.DEFAULT).iterator().next().logprob().isEmpty());
+    }
+
+    @Test
+    void penaltiesCountWhatThisGenerationMadeAndNotThePrompt() {
+        session.append(1, 2, 3);
+        GenerationOptions penalised = greedy(20).toBuilder().frequencyPenalty(1e6).stopAtEndOfText(false).build();
+        List<Integer> ids = ids(session.generate(penalised));
+        assertEquals(20, ids.stream().distinct().count());
+        int next = ids(session.generate(greedy(1))).getFirst();
+        session.rewind(23);
+        session.append(next);
+        int afterIt = ids(session.generate(greedy(1))).getFirst();
+        session.rewind(24);
+        assertEquals(afterIt, ids(session.generate(penalised.toBuilder().maxTokens(1).build())).getFirst());
+    }
+
+    @Test
+    void theProbabilitiesOfTheNextTokenAreThoseOfTheOptions() {
+        session.append(1, 2, 3);
+        float[] plain = session.probabilities();
+        double[] same = session.probabilities(GenerationOptions.builder().temperature(1).build());
+        for (int id = 0; id < plain.length; id++) {
+            assertEquals(plain[id], same[id], 1e-6);
+        }
+        int likeliest = ids(session.generate(greedy(1))).getFirst();
+        session.rewind(3);
+        double[] without = session.probabilities(GenerationOptions.builder().banned(List.of(List.of(likeliest)))
+                .build());
+        assertEquals(0, without[likeliest]);
+        assertEquals(1, Arrays.stream(without).sum(), 1e-9);
     }
 
     @Test
@@ -356,7 +412,7 @@ class SessionTest {
     }
 
     private static GenerationOptions greedy(int maxTokens) {
-        return GenerationOptions.DEFAULT.greedy().withMaxTokens(maxTokens);
+        return GenerationOptions.builder().greedy().maxTokens(maxTokens).build();
     }
 
     private static List<Integer> ids(Generation generation) {

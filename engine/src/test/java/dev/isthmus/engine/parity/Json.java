@@ -10,9 +10,9 @@ import java.util.List;
 import java.util.Map;
 
 /** A JSON object of a fixture, with its members by type. */
-record Json(Map<String, Object> members) {
+public record Json(Map<String, Object> members) {
 
-    static Json read(byte[] utf8) {
+    public static Json read(byte[] utf8) {
         try (JsonParser parser = new JsonFactory().createParser(utf8)) {
             parser.nextToken();
             return (Json) value(parser);
@@ -56,43 +56,43 @@ record Json(Map<String, Object> members) {
         return value;
     }
 
-    boolean has(String name) {
+    public boolean has(String name) {
         return members.containsKey(name);
     }
 
-    Json object(String name) {
+    public Json object(String name) {
         return (Json) get(name);
     }
 
-    List<Json> objects(String name) {
+    public List<Json> objects(String name) {
         return ((List<?>) get(name)).stream().map(Json.class::cast).toList();
     }
 
-    String text(String name) {
+    public String text(String name) {
         return (String) get(name);
     }
 
-    boolean truth(String name) {
+    public boolean truth(String name) {
         return (Boolean) get(name);
     }
 
-    int integer(String name) {
+    public int integer(String name) {
         return Math.toIntExact((Long) get(name));
     }
 
-    double number(String name) {
+    public double number(String name) {
         return ((Number) get(name)).doubleValue();
     }
 
-    int[] integers(String name) {
+    public int[] integers(String name) {
         return ((List<?>) get(name)).stream().mapToInt(item -> Math.toIntExact((Long) item)).toArray();
     }
 
-    double[] numbers(String name) {
+    public double[] numbers(String name) {
         return doubles(get(name));
     }
 
-    double[][] table(String name) {
+    public double[][] table(String name) {
         return ((List<?>) get(name)).stream().map(Json::doubles).toArray(double[][]::new);
     }
 

@@ -193,13 +193,13 @@ record ParityTest(ParityCase expected) {
         return choices().map(choice -> DynamicTest.dynamicTest(choice.toString(), () -> {
             try (Model model = open(choice); Session session = model.newSession()) {
                 session.append(expected.prompt());
-                GenerationOptions options = GenerationOptions.DEFAULT.greedy().withStopAtEndOfText(false);
+                var options = GenerationOptions.builder().greedy().stopAtEndOfText(false);
                 if (expected.greedy().length == 0) {
                     assertThrows(ContextFullException.class, () -> session.append(0), "the prompt fills the context");
                     return;
                 }
                 List<Integer> ids = new ArrayList<>();
-                for (Token token : session.generate(options.withMaxTokens(expected.greedy().length))) {
+                for (Token token : session.generate(options.maxTokens(expected.greedy().length).build())) {
                     ids.add(token.id());
                 }
                 assertEquals(IntStream.of(expected.greedy()).boxed().toList(), ids);

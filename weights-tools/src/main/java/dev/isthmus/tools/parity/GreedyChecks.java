@@ -25,7 +25,7 @@ final class GreedyChecks {
             return untilStop(ids, text, expected.get("stop").list().stream().map(Tree::text).toArray(String[]::new),
                     expected.get("n_new").integer());
         }
-        GreedyRules rules = GreedyRules.of(entry);
+        GenerationOptions.Builder rules = rules(entry);
         if (expected.has("new_ids")) {
             int[] newIds = expected.get("new_ids").integers();
             return subject -> {
@@ -50,27 +50,40 @@ final class GreedyChecks {
         };
     }
 
-    private static String quoted(String text) {
+    /** A text as it is shown when it is not the expected one. */
+    static String quoted(String text) {
         return '"' + text.replace("\n", "\\n") + '"';
     }
 
-    /** The likeliest tokens under rules. Without rules it is the engine's own generation that is checked. */
-    static int[] continuation(Subject subject, int[] ids, int count, GreedyRules rules) {
+    /**
+     * The rules of an entry: what transformers' logits processors forbid or penalise, for the published continuations
+     * that were made with them.
+     */
+    static GenerationOptions.Builder rules(PublishedEntry entry) {
+        Tree expected = entry.expected();
+        GenerationOptions.Builder rules = GenerationOptions.builder();
+        if (expected.has("repetition_penalty")) {
+            rules.repetitionPenalty(expected.get("repetition_penalty").number());
+        }
+        if (expected.has("no_repeat_ngram_size")) {
+            rules.noRepeatNgram(expected.get("no_repeat_ngram_size").integer());
+        }
+        if (expected.has("bad_word_ids")) {
+            rules.banned(expected.get("bad_word_ids").list().stream()
+                    .map(ids -> Arrays.stream(ids.integers()).boxed().toList()).toList());
+        }
+        if (entry.id().equals("ct2-eot-suppress")) {
+            // Its notes state the rule in words: " time" may not follow " first".
+            rules.banned(List.of(List.of(717, 640)));
+        }
+        return rules;
+    }
+
+    /** The likeliest tokens under rules. */
+    static int[] continuation(Subject subject, int[] ids, int count, GenerationOptions.Builder rules) {
         try (Session session = subject.model().newSession()) {
             session.append(ids);
-            if (rules.none()) {
-                return generated(session, GenerationOptions.DEFAULT.greedy().withMaxTokens(count)
-                        .withStopAtEndOfText(false));
-            }
-            List<Integer> text = new ArrayList<>(Arrays.stream(ids).boxed().toList());
-            for (int i = 0; i < count; i++) {
-                float[] logits = session.logits();
-                rules.apply(text, logits);
-                int id = LogSoftmax.argmax(logits);
-                text.add(id);
-                session.append(id);
-            }
-            return text.stream().skip(ids.length).mapToInt(Integer::intValue).toArray();
+            return generated(session, rules.greedy().maxTokens(count).stopAtEndOfText(false).build());
         }
     }
 
@@ -91,7 +104,8 @@ final class GreedyChecks {
             StringBuilder found = new StringBuilder();
             try (Session session = subject.model().newSession()) {
                 session.append(ids);
-                GenerationOptions options = GenerationOptions.DEFAULT.greedy().withMaxTokens(2 * count).withStop(stop);
+                GenerationOptions options = GenerationOptions.builder().greedy().maxTokens(2 * count).stop(stop)
+                        .build();
                 try (Generation generation = session.generate(options)) {
                     generation.forEach(token -> found.append(token.text()));
                     comparison.equal("finish", FinishReason.STOP, generation.finishReason().orElseThrow());

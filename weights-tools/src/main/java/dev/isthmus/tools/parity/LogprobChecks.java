@@ -1,8 +1,8 @@
 package dev.isthmus.tools.parity;
 
+import dev.isthmus.engine.api.GenerationOptions;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import java.util.Arrays;
-import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -32,13 +32,13 @@ final class LogprobChecks {
         } else if (expected.has("is_greedy") || expected.has("ordering")) {
             return greedyFlag(expected, ids);
         } else if (expected.has("probability_percent")) {
-            return path(ids, expected.get("new_ids").integers(), GreedyRules.of(entry),
+            return path(ids, expected.get("new_ids").integers(), GreedyChecks.rules(entry),
                     expected.get("logprob").numbers(), 1e-3, expected.get("probability_percent").numbers());
         } else if (expected.has("first_three_new_logprobs")) {
             int[] sequence = expected.get(expected.has("sequence") ? "sequence" : "sequence_without_left_pad")
                     .integers();
             // rust-bert's default. Its score is not checked: how it is computed is not published with it.
-            return path(ids, GreedyChecks.behind(ids, sequence), new GreedyRules(1, 3, List.of()),
+            return path(ids, GreedyChecks.behind(ids, sequence), GenerationOptions.builder().noRepeatNgram(3),
                     expected.get("first_three_new_logprobs").numbers(), TOKEN, new double[0]);
         }
         throw new NoSuchElementException(entry.id() + ": unknown log-probabilities " + expected.names());
@@ -132,8 +132,8 @@ final class LogprobChecks {
     }
 
     /** A continuation and the log-probabilities of its first tokens, before any rule changed them. */
-    private static Check path(int[] ids, int[] newIds, GreedyRules rules, double[] logprobs, double tolerance,
-            double[] percents) {
+    private static Check path(int[] ids, int[] newIds, GenerationOptions.Builder rules, double[] logprobs,
+            double tolerance, double[] percents) {
         int[] whole = IntStream.concat(Arrays.stream(ids), Arrays.stream(newIds)).toArray();
         return subject -> {
             Comparison comparison = new Comparison();

@@ -37,7 +37,9 @@ sealed interface Plan {
             case "tokenizer" -> new Run(TokenizerChecks.encoding(entry));
             case "pretokenizer" -> new Run(TokenizerChecks.pieces(entry));
             case "metric" -> new Skip("needs a data set that does not come with isthmus");
-            case "beam" -> new Skip("needs beam search, which isthmus does not have yet");
+            case "beam" -> entry.expected().has("num_beam_groups")
+                    ? new Skip("needs beam search in groups that avoid each other, which isthmus does not have")
+                    : new Run(BeamChecks.of(entry));
             case "contrastive" -> new Skip("needs contrastive search, which isthmus does not have");
             default -> throw new NoSuchElementException(entry.id() + ": unknown kind " + entry.kind());
         };

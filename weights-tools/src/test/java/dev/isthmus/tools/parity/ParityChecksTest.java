@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.api.BackendChoice;
+import dev.isthmus.engine.api.BeamOptions;
+import dev.isthmus.engine.api.Completion;
 import dev.isthmus.engine.api.ForwardObserver;
 import dev.isthmus.engine.api.GenerationOptions;
 import dev.isthmus.engine.api.ModelOptions;
@@ -243,7 +245,7 @@ class ParityChecksTest {
         List<Integer> ids = new ArrayList<>();
         try (Session session = reference.model().newSession()) {
             session.append(IDS);
-            for (Token token : session.generate(GenerationOptions.DEFAULT.greedy().withMaxTokens(count))) {
+            for (Token token : session.generate(GenerationOptions.builder().greedy().maxTokens(count).build())) {
                 ids.add(token.id());
             }
         }
@@ -261,6 +263,55 @@ class ParityChecksTest {
         int[] ids = continuation(12);
         passesAndFails("greedy", "x", "{\"new_text\": \"\", \"new_ids\": %s}", Arrays.toString(ids),
                 Arrays.toString(changed(ids, 11)));
+    }
+
+    @Test
+    void continuationsUnderRules() throws IOException {
+        int[] plain = continuation(12);
+        int[] ruled;
+        try (Session session = reference.model().newSession()) {
+            session.append(IDS);
+            GenerationOptions rules = GenerationOptions.builder().greedy().maxTokens(12).repetitionPenalty(1.5)
+                    .noRepeatNgram(1).banned(List.of(List.of(plain[0]))).build();
+            ruled = session.generate(rules).stream().mapToInt(Token::id).toArray();
+        }
+        passesAndFails("greedy", "x", "{\"new_text\": \"\", \"new_ids\": %s, \"repetition_penalty\": 1.5,"
+                + " \"no_repeat_ngram_size\": 1, \"bad_word_ids\": [[" + plain[0] + "]]}", Arrays.toString(ruled),
+                Arrays.toString(plain));
+    }
+
+    @Test
+    void continuationsByBeams() throws IOException {
+        List<Completion> found;
+        List<Completion> without;
+        try (Session session = reference.model().newSession()) {
+            session.append(IDS);
+            GenerationOptions options = GenerationOptions.builder().maxTokens(4).build();
+            found = session.beamSearch(options, BeamOptions.of(3)).run();
+            without = session.beamSearch(options.toBuilder().banned(List.of(List.of((int) ' '))).build(),
+                    BeamOptions.of(3)).run();
+        }
+        String beams = "\"num_beams\": 3, \"max_length\": 10";
+        String sequence = "{" + beams + ", \"sequence\": [3, 140, 65, 200, 7, 91, %s]}";
+        passesAndFails("beam", "x", sequence, joined(found.get(0)), joined(found.get(1)));
+        passesAndFails("beam", "x", "{" + beams + ", \"texts\": [" + text(found.get(0)) + ", %s]}", text(found.get(1)),
+                text(found.get(2)));
+        String banned = "{" + beams + ", \"text\": %t, \"with_bad_words [\\\" \\\"]\": {\"text\": %b}}";
+        passesAndFails("beam", "x", banned.replace("%b", text(without.get(0))).replace("%t", "%s"), text(found.get(0)),
+                text(found.get(1)));
+        passesAndFails("beam", "x", banned.replace("%t", text(found.get(0))).replace("%b", "%s"), text(without.get(0)),
+                text(without.get(1)));
+    }
+
+    private static String joined(Completion completion) {
+        return completion.ids().stream().map(String::valueOf).collect(Collectors.joining(", "));
+    }
+
+    /** A text, prompt included, as JSON. */
+    private static String text(Completion completion) {
+        String whole = subject.model().tokenizer().orElseThrow().decode(IDS) + completion.text();
+        return whole.chars().mapToObj(c -> String.format(Locale.ROOT, "\\u%04x", c))
+                .collect(Collectors.joining("", "\"", "\""));
     }
 
     @Test

@@ -1,0 +1,225 @@
+package dev.isthmus.tools;
+
+import dev.isthmus.engine.api.BeamOptions;
+import dev.isthmus.engine.api.GenerationOptions;
+import dev.isthmus.engine.tokenizer.Tokenizer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.SplittableRandom;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** How a text is continued. */
+final class GenerationFlags {
+
+    /** Seeds that a command picks itself are short enough to type again. */
+    private static final int SEEDS = 1_000_000_000;
+
+    @Spec(Spec.Target.MIXEE)
+    private CommandSpec spec;
+
+    @ArgGroup(exclusive = false, validate = false, heading = "%nHow to choose each token:%n")
+    private final Choice choice = new Choice();
+
+    @ArgGroup(exclusive = false, validate = false, heading = "%nWhat to avoid and what to favour:%n")
+    private final Rules rules = new Rules();
+
+    @ArgGroup(exclusive = false, validate = false, heading = "%nWhere to end:%n")
+    private final Ends ends = new Ends();
+
+    @ArgGroup(exclusive = false, validate = false,
+            heading = "%nWhole continuations, printed when all is done:%n")
+    final Search search = new Search();
+
+    static final class Choice {
+
+        @Option(names = "--temperature", paramLabel = "T", defaultValue = "0.8",
+                description = "What logits are divided by before sampling; 0 takes the likeliest token each time."
+                        + " Default: ${DEFAULT-VALUE}.")
+        private double temperature;
+
+        @Option(names = "--top-k", paramLabel = "K", defaultValue = "0",
+                description = "Sample among the K likeliest tokens only. Default: among all.")
+        private int topK;
+
+        @Option(names = "--top-p", paramLabel = "P", defaultValue = "1",
+                description = "Sample among the fewest tokens whose probabilities reach P. Default: among all.")
+        private double topP;
+
+        @Option(names = "--min-p", paramLabel = "P", defaultValue = "0",
+                description = "Sample among tokens at least P times as likely as the likeliest. Default: among all.")
+        private double minP;
+
+        @Option(names = "--typical-p", paramLabel = "P", defaultValue = "1",
+                description = "Sample among the tokens of the most expected surprise whose probabilities reach P."
+                        + " Default: among all.")
+        private double typicalP;
+
+        @Option(names = "--seed", paramLabel = "S",
+                description = "The same seed gives the same text. Default: a random one, which is reported.")
+        private Long seed;
+
+        @Option(names = "--logprobs", paramLabel = "N",
+                description = "With --json: add each token's log-probability and those of the N likeliest tokens.")
+        private Integer logprobs;
+    }
+
+    static final class Rules {
+
+        @Option(names = "--repetition-penalty", paramLabel = "R", defaultValue = "1",
+                description = "Above 1, tokens of the text and the prompt are less likely to come again. Default: 1.")
+        private double repetition;
+
+        @Option(names = "--presence-penalty", paramLabel = "A", defaultValue = "0",
+                description = "Taken from the logits of tokens generated before. Default: 0.")
+        private double presence;
+
+        @Option(names = "--frequency-penalty", paramLabel = "A", defaultValue = "0",
+                description = "The same for each time that they were. Default: 0.")
+        private double frequency;
+
+        @Option(names = "--no-repeat-ngram", paramLabel = "N", defaultValue = "0",
+                description = "No sequence of N tokens comes twice. Default: any may.")
+        private int noRepeatNgram;
+
+        @Option(names = "--logit-bias", paramLabel = "ID=B", split = ",",
+                description = "Add B to a token's logit; several with commas or by several flags.")
+        private Map<Integer, Double> bias = Map.of();
+
+        @Option(names = "--ban", paramLabel = "TEXT",
+                description = "This text's tokens do not follow one another; a word inside a text begins with a"
+                        + " space. May be given several times, as may --ban-ids.")
+        private List<String> ban = List.of();
+
+        @Option(names = "--ban-ids", paramLabel = "1,2,3", converter = IdList.Converter.class,
+                description = "The same for token ids.")
+        private List<IdList> banIds = List.of();
+
+        @Option(names = "--force-first", paramLabel = "ID", description = "The token to begin with.")
+        private Integer forceFirst;
+
+        @Option(names = "--force-last", paramLabel = "ID",
+                description = "The token to generate when the most tokens are reached.")
+        private Integer forceLast;
+    }
+
+    static final class Ends {
+
+        @Option(names = {"-n", "--max-tokens"}, paramLabel = "N", defaultValue = "64",
+                description = "The most tokens to generate. Default: ${DEFAULT-VALUE}.")
+        private int maxTokens;
+
+        @Option(names = "--stop", paramLabel = "TEXT",
+                description = "End before this text; may be given several times.")
+        private List<String> stop = List.of();
+
+        @Option(names = "--ignore-end-of-text", description = "Go on behind the model's end-of-text token.")
+        private boolean ignoreEndOfText;
+    }
+
+    /** Searches for whole continuations. */
+    static final class Search {
+
+        @Option(names = "--beams", paramLabel = "B", description = "Search with B beams instead of sampling.")
+        private Integer beams;
+
+        @Option(names = "--length-penalty", paramLabel = "L", defaultValue = "1",
+                description = "With --beams: above 0 favours long texts, below 0 short ones. Default: 1.")
+        private double lengthPenalty;
+
+        @Option(names = "--early-stopping", paramLabel = "yes|no|never", defaultValue = "no",
+                description = "With --beams: end when B texts have ended, when no better one is likely, or when none is"
+                        + " possible. Default: ${DEFAULT-VALUE}.")
+        private BeamOptions.EarlyStopping earlyStopping;
+
+        @Option(names = "--best-of", paramLabel = "N",
+                description = "Sample N texts and take those with the likeliest tokens on average.")
+        private Integer bestOf;
+
+        @Option(names = "--return", paramLabel = "R", defaultValue = "1",
+                description = "With --beams or --best-of: how many of them to print. Default: ${DEFAULT-VALUE}.")
+        private int returned;
+
+        /** Whether whole continuations are searched for. */
+        boolean wanted() {
+            return beams != null || bestOf != null;
+        }
+
+        /** How to search by beams; empty to sample. */
+        Optional<BeamOptions> beams() {
+            return Optional.ofNullable(beams).map(count -> new BeamOptions(count, lengthPenalty, earlyStopping));
+        }
+
+        int bestOf() {
+            return bestOf;
+        }
+
+        int returned() {
+            return returned;
+        }
+    }
+
+    /** Refuses flags that contradict one another. */
+    void check(boolean json) {
+        refuse(choice.logprobs != null && (!json || search.wanted()),
+                "--logprobs goes with --json, and not with --beams or --best-of");
+        refuse(search.beams != null && search.bestOf != null, "--beams and --best-of exclude one another");
+        refuse(search.beams != null && !ends.stop.isEmpty(), "--stop does not go with --beams");
+        int found = search.beams != null ? search.beams : search.bestOf != null ? search.bestOf : 1;
+        refuse(search.returned < 1 || search.returned > found, "--return must be in 1.." + found + ", the number of "
+                + "continuations searched for; found " + search.returned);
+    }
+
+    private void refuse(boolean contradiction, String message) {
+        if (contradiction) {
+            throw new ParameterException(spec.commandLine(), message);
+        }
+    }
+
+    /** Whether draws matter, and so the seed. */
+    boolean draws() {
+        return choice.temperature > 0 && search.beams == null;
+    }
+
+    /** The seed given, or one picked. */
+    long seed() {
+        return choice.seed != null ? choice.seed : draws() ? new SplittableRandom().nextInt(SEEDS) : 0;
+    }
+
+    /** The options, but for what is {@link #banned}. */
+    GenerationOptions options(long seed) {
+        GenerationOptions.Builder builder = GenerationOptions.builder().temperature(choice.temperature)
+                .topK(choice.topK).topP(choice.topP).minP(choice.minP).typicalP(choice.typicalP).seed(seed)
+                .repetitionPenalty(rules.repetition).presencePenalty(rules.presence).frequencyPenalty(rules.frequency)
+                .noRepeatNgram(rules.noRepeatNgram).logitBias(rules.bias)
+                .maxTokens(ends.maxTokens).stop(ends.stop.toArray(String[]::new))
+                .stopAtEndOfText(!ends.ignoreEndOfText);
+        given(rules.forceFirst).ifPresent(builder::forcedFirst);
+        given(rules.forceLast).ifPresent(builder::forcedLast);
+        given(choice.logprobs).ifPresent(builder::logprobs);
+        return builder.build();
+    }
+
+    private static OptionalInt given(Integer value) {
+        return value == null ? OptionalInt.empty() : OptionalInt.of(value);
+    }
+
+    /** The sequences that may not appear; texts need a tokenizer. */
+    List<List<Integer>> banned(Optional<Tokenizer> tokenizer) {
+        List<int[]> sequences = new ArrayList<>();
+        for (String text : rules.ban) {
+            sequences.add(tokenizer.orElseThrow(() -> new CommandException("the model has no tokenizer files"
+                    + " (vocab.json and merges.txt, or tokenizer.json), so --ban takes no text; give --ban-ids"))
+                    .encode(text));
+        }
+        rules.banIds.forEach(ids -> sequences.add(ids.ids()));
+        return sequences.stream().map(ids -> Arrays.stream(ids).boxed().toList()).toList();
+    }
+}
