@@ -2,7 +2,6 @@ package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
@@ -12,6 +11,7 @@ import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.MemoryLimit;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;
@@ -79,7 +79,7 @@ public final class Gpt2Loader {
         if (!loader.tensors.faults().isEmpty()) {
             throw loader.tensors.faults().getFirst();
         }
-        return loader.read(arena, threads, progress);
+        return MemoryLimit.reading(checkpoint.path(), () -> loader.read(arena, threads, progress));
     }
 
     /**
@@ -121,13 +121,7 @@ public final class Gpt2Loader {
     private SegmentAllocator allocate(Arena arena, Set<String> names) {
         long bytes = names.stream().mapToLong(name -> Math.ceilDiv(bytes(name), Tensor.ALIGNMENT) * Tensor.ALIGNMENT)
                 .sum();
-        try {
-            return SegmentAllocator.slicingAllocator(kernels.allocateWeights(arena, bytes));
-        } catch (OutOfMemoryError e) {
-            throw new CheckpointException(Reason.UNREADABLE, checkpoint.path(), "the weights take " + bytes
-                    + " bytes of memory outside the Java heap, which the process does not get; free memory, raise the"
-                    + " limit of the process or choose a weight type of fewer bits", e);
-        }
+        return SegmentAllocator.slicingAllocator(kernels.allocateWeights(arena, bytes));
     }
 
     private long bytes(String name) {
