@@ -45,6 +45,7 @@ public final class Main {
         commands.put("logits", LogitsCommand::new);
         commands.put("tokenize", TokenizeCommand::new);
         commands.put("score", ScoreCommand::new);
+        commands.put("bench", BenchCommand::new);
         commands.put("inspect", InspectCommand::new);
         commands.put("parity", ParityCommand::new);
         commands.put("info", InfoCommand::new);
