@@ -5,7 +5,7 @@ WARNINGS="-Wall -Wextra -Werror"
 # No contraction: an FMA is where simd.h says so, or levels and compilers would differ. And no -march: what a CPU must
 # have is named level by level.
 CFLAGS_ALWAYS="-std=c11 $WARNINGS -ffp-contract=off -Iinclude"
-OPS="pack embedding layer_norm matmul matmul_quantized quantize softmax append_kv attention"
+OPS="pack embedding layer_norm matmul matmul_quantized quantize softmax append_kv attention limits"
 UNLEVELLED="dispatch memory"
 
 # Sets CC to the compiler: the environment's, or the first of cc, gcc and clang that works. Fails where there is none.

@@ -13,8 +13,9 @@
 #include "quantized.h"
 
 #define TABLE(suffix)                                                                                           \
-    {pack##suffix,     embedding##suffix, layer_norm##suffix, matmul##suffix,   matmul_quantized##suffix,       \
-     quantize##suffix, softmax##suffix,   append_kv##suffix,  attention##suffix}
+    {pack##suffix,     embedding##suffix, layer_norm##suffix, matmul##suffix,    matmul_quantized##suffix,      \
+     quantize##suffix, softmax##suffix,   append_kv##suffix,  attention##suffix, read_bytes##suffix,            \
+     multiply_adds##suffix}
 
 /* The build defines HAVE_<LEVEL> for each level that the compiler could build. */
 DECLARE_KERNELS(_baseline)
@@ -270,5 +271,21 @@ int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int
     RETURN_INVALID_UNLESS(qkv && out && positions && sequences && blocks && block_start && isfinite(scale))
     RETURN_INVALID_UNLESS(is_range(h0, h1) && h1 <= H && cache_is_sound(&cache, positions, sequences, t0, t1, 1))
     kernels->attention(qkv, out, positions, sequences, &cache, scale, t0, t1, h0, h1);
+    return ISTHMUS_OK;
+}
+
+int32_t isthmus_read_bytes(int32_t level, const void *memory, int64_t bytes, int32_t *sum)
+{
+    KERNELS_OR_RETURN(level)
+    RETURN_INVALID_UNLESS(memory && sum && bytes >= 0 && bytes % 64 == 0 && bytes <= PTRDIFF_MAX)
+    *sum = kernels->read_bytes(memory, bytes);
+    return ISTHMUS_OK;
+}
+
+int32_t isthmus_multiply_adds(int32_t level, int32_t type, int64_t count, int64_t *done)
+{
+    KERNELS_OR_RETURN(level)
+    RETURN_INVALID_UNLESS(is_type(type) && done && 0 <= count && count <= ISTHMUS_MOST_MULTIPLY_ADDS)
+    *done = kernels->multiply_adds(type, count);
     return ISTHMUS_OK;
 }

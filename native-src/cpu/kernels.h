@@ -39,6 +39,8 @@ typedef void append_kv_kernel(const f32 *qkv, const i32 *positions, const i32 *s
 typedef void attention_kernel(const f32 *qkv, f32 *out, const i32 *positions, const i32 *sequences,
                               const struct kv_cache *cache, float scale, int64_t t0, int64_t t1, int64_t h0,
                               int64_t h1);
+typedef int32_t read_bytes_kernel(const char *memory, int64_t bytes);
+typedef int64_t multiply_adds_kernel(int32_t type, int64_t count);
 
 struct kernels {
     pack_kernel *pack;
@@ -50,6 +52,8 @@ struct kernels {
     softmax_kernel *softmax;
     append_kv_kernel *append_kv;
     attention_kernel *attention;
+    read_bytes_kernel *read_bytes;
+    multiply_adds_kernel *multiply_adds;
 };
 
 #define DECLARE_KERNELS(suffix)            \
@@ -61,7 +65,9 @@ struct kernels {
     quantize_kernel quantize##suffix;      \
     softmax_kernel softmax##suffix;        \
     append_kv_kernel append_kv##suffix;    \
-    attention_kernel attention##suffix;
+    attention_kernel attention##suffix;    \
+    read_bytes_kernel read_bytes##suffix;  \
+    multiply_adds_kernel multiply_adds##suffix;
 
 /* The name of a kernel at the level being compiled: KERNEL(matmul) is matmul_avx2. */
 #define KERNEL_NAME(op, suffix) op##suffix

@@ -149,6 +149,18 @@ int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int
                           int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0,
                           int64_t h1);
 
+/*
+ * What the machine can do at most, for comparison. These two are there to be timed.
+ */
+
+/* Reads memory from end to end; *sum is the exclusive or of its 32-bit words. bytes a multiple of 64. */
+int32_t isthmus_read_bytes(int32_t level, const void *memory, int64_t bytes, int32_t *sum);
+
+/* Multiplies and adds in registers as a product with weights of the type does: in float32, or for INT8 and Q4 in bytes.
+ * It adds up 1 * 1 at least `count` times, 0 <= count <= ISTHMUS_MOST_MULTIPLY_ADDS; *done is how often. */
+#define ISTHMUS_MOST_MULTIPLY_ADDS 268435456 /* 2^28: sums of ones stay exact in float32 */
+int32_t isthmus_multiply_adds(int32_t level, int32_t type, int64_t count, int64_t *done);
+
 #ifdef __cplusplus
 }
 #endif

@@ -240,6 +240,7 @@ int main(int argc, char **argv)
     RUN(append_kv)
     RUN(attention)
     RUN(attention_edges)
+    RUN(limits)
     RUN(dispatch)
     return all_failures != 0;
 }

@@ -41,6 +41,20 @@ public final class Json {
         out.println();
     }
 
+    /** Writes one list on one line. */
+    static void array(PrintWriter out, Members elements) {
+        try {
+            JsonGenerator json = FACTORY.createGenerator(out);
+            json.writeStartArray();
+            elements.write(json);
+            json.writeEndArray();
+            json.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        out.println();
+    }
+
     /** Writes a member that is a list of numbers. */
     public static void numbers(JsonGenerator json, String name, int[] values) throws IOException {
         json.writeFieldName(name);

@@ -46,6 +46,7 @@ public final class Main {
         commands.put("tokenize", TokenizeCommand::new);
         commands.put("score", ScoreCommand::new);
         commands.put("fetch", FetchCommand::new);
+        commands.put("bench", BenchCommand::new);
         commands.put("inspect", InspectCommand::new);
         commands.put("verify", VerifyCommand::new);
         commands.put("parity", ParityCommand::new);

@@ -251,6 +251,15 @@ public class Isthmus extends Isthmus$shared {
     public static int ISTHMUS_MOST_HEAD_CHANNELS() {
         return ISTHMUS_MOST_HEAD_CHANNELS;
     }
+    private static final int ISTHMUS_MOST_MULTIPLY_ADDS = (int)268435456L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_MOST_MULTIPLY_ADDS 268435456
+     * }
+     */
+    public static int ISTHMUS_MOST_MULTIPLY_ADDS() {
+        return ISTHMUS_MOST_MULTIPLY_ADDS;
+    }
 
     private static class isthmus_abi_version {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -1223,6 +1232,132 @@ public class Isthmus extends Isthmus$shared {
                 traceDowncall("isthmus_attention", level, qkv, out, positions, sequences, blocks, block_start, type, layer_offset, H, D, scale, t0, t1, h0, h1);
             }
             return (int)mh$.invokeExact(level, qkv, out, positions, sequences, blocks, block_start, type, layer_offset, H, D, scale, t0, t1, h0, h1);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_read_bytes {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_read_bytes");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_read_bytes(int32_t level, const void *memory, int64_t bytes, int32_t *sum)
+     * }
+     */
+    public static FunctionDescriptor isthmus_read_bytes$descriptor() {
+        return isthmus_read_bytes.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_read_bytes(int32_t level, const void *memory, int64_t bytes, int32_t *sum)
+     * }
+     */
+    public static MethodHandle isthmus_read_bytes$handle() {
+        return isthmus_read_bytes.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_read_bytes(int32_t level, const void *memory, int64_t bytes, int32_t *sum)
+     * }
+     */
+    public static MemorySegment isthmus_read_bytes$address() {
+        return isthmus_read_bytes.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_read_bytes(int32_t level, const void *memory, int64_t bytes, int32_t *sum)
+     * }
+     */
+    public static int isthmus_read_bytes(int level, MemorySegment memory, long bytes, MemorySegment sum) {
+        var mh$ = isthmus_read_bytes.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_read_bytes", level, memory, bytes, sum);
+            }
+            return (int)mh$.invokeExact(level, memory, bytes, sum);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_multiply_adds {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_INT,
+            Isthmus.C_INT,
+            Isthmus.C_LONG_LONG,
+            Isthmus.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_multiply_adds");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_multiply_adds(int32_t level, int32_t type, int64_t count, int64_t *done)
+     * }
+     */
+    public static FunctionDescriptor isthmus_multiply_adds$descriptor() {
+        return isthmus_multiply_adds.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_multiply_adds(int32_t level, int32_t type, int64_t count, int64_t *done)
+     * }
+     */
+    public static MethodHandle isthmus_multiply_adds$handle() {
+        return isthmus_multiply_adds.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_multiply_adds(int32_t level, int32_t type, int64_t count, int64_t *done)
+     * }
+     */
+    public static MemorySegment isthmus_multiply_adds$address() {
+        return isthmus_multiply_adds.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_multiply_adds(int32_t level, int32_t type, int64_t count, int64_t *done)
+     * }
+     */
+    public static int isthmus_multiply_adds(int level, int type, long count, MemorySegment done) {
+        var mh$ = isthmus_multiply_adds.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_multiply_adds", level, type, count, done);
+            }
+            return (int)mh$.invokeExact(level, type, count, done);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -1,0 +1,127 @@
+package dev.isthmus.tools;
+
+import dev.isthmus.engine.api.CacheType;
+import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.Linear;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.CpuKernels;
+import dev.isthmus.engine.model.Gpt2Forward;
+import dev.isthmus.engine.model.Gpt2Loader;
+import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.model.LayerProbe;
+import dev.isthmus.engine.model.Scratch;
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import dev.isthmus.engine.weights.Checkpoint;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.BiConsumer;
+import java.util.stream.Stream;
+
+/**
+ * A model below the API, where several sequences can be computed as one batch. Not safe for use by several threads at
+ * once.
+ */
+final class BenchModel implements AutoCloseable {
+
+    private final Arena arena = Arena.ofShared();
+    private final Gpt2Config config;
+    private final CpuKernels kernels;
+    private final Gpt2Weights weights;
+    private final DType cacheType;
+    private final Gpt2Forward forward;
+    private final Scratch scratch;
+
+    /**
+     * Reads a model.
+     *
+     * @param type how to keep the weights; empty for as the files have them
+     */
+    BenchModel(Path directory, CpuBackend backend, Optional<WeightType> type, CacheType cache, int threads,
+            BiConsumer<Long, Long> progress) {
+        config = Gpt2Config.read(directory);
+        kernels = backend.open(threads);
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            weights = Gpt2Loader.load(checkpoint, config, kernels, type, arena, threads, progress);
+        } catch (Throwable failed) {
+            kernels.close();
+            arena.close();
+            throw failed;
+        }
+        cacheType = switch (cache) {
+            case AUTO -> type().isQuantized() ? DType.F16 : DType.F32;
+            case F32 -> DType.F32;
+            case F16 -> DType.F16;
+        };
+        forward = new Gpt2Forward(config, weights, kernels, cacheType);
+        scratch = forward.newScratch();
+    }
+
+    Gpt2Config config() {
+        return config;
+    }
+
+    Gpt2Forward forward() {
+        return forward;
+    }
+
+    /** How the output matrix is kept, and in all usual files the others too. */
+    WeightType type() {
+        return weights.head().weight().type();
+    }
+
+    /** Computes a batch; the logits of {@code rows} are valid until the next call. */
+    Tensor forward(RowBatch batch, int... rows) {
+        return forward.forward(batch, rows, scratch, LayerProbe.NONE);
+    }
+
+    /** The bytes of the matrices of all layers, as they lie in memory. */
+    long layerBytes() {
+        return layers().mapToLong(this::bytes).sum();
+    }
+
+    /** The bytes of the output matrix. */
+    long headBytes() {
+        return bytes(weights.head());
+    }
+
+    /** The weights of all layers' matrices: one multiply-add each for a token. */
+    long layerWeights() {
+        return layers().mapToLong(linear -> (long) linear.inputs() * linear.outputs()).sum();
+    }
+
+    /** The weights of the output matrix. */
+    long headWeights() {
+        return (long) config.channels() * config.vocabulary();
+    }
+
+    /** The bytes of one position's keys and values in all layers. */
+    long cacheBytesPerPosition() {
+        return 2L * config.layers() * config.channels() * cacheType.bytes();
+    }
+
+    /** Memory of this size, of the same kind as the weights', with something in it. */
+    MemorySegment memory(Arena owner, long bytes) {
+        return kernels.allocateWeights(owner, bytes).fill((byte) 1);
+    }
+
+    private Stream<Linear> layers() {
+        return weights.blocks().stream().flatMap(block -> Stream.of(block.attentionInput(), block.attentionOutput(),
+                block.feedForwardInput(), block.feedForwardOutput()));
+    }
+
+    private long bytes(Linear linear) {
+        return kernels.matrixBytes(linear.weight().type(), linear.inputs(), linear.outputs());
+    }
+
+    @Override
+    public void close() {
+        scratch.close();
+        kernels.close();
+        arena.close();
+    }
+}
