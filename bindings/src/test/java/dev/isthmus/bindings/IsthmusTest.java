@@ -2,6 +2,7 @@ package dev.isthmus.bindings;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -40,6 +41,19 @@ class IsthmusTest {
         var details = NativeLibraries.status(NativeLibrary.ISTHMUS).loaded().orElseThrow().details();
         assertEquals(Integer.toString(Isthmus.ISTHMUS_ABI_VERSION()), details.get("abi"));
         assertTrue((" " + details.get("levels") + " ").contains(" " + details.get("level") + " "), details::toString);
+    }
+
+    @Test
+    void mappedMemoryIsZeroedAndLastsUntilItsArenaCloses() {
+        MemorySegment memory;
+        try (Arena arena = Arena.ofShared()) {
+            memory = MappedMemory.allocate(arena, 5_000_001).orElseThrow();
+            assertEquals(-1, memory.mismatch(arena.allocate(5_000_001)));
+            memory.fill((byte) 1);
+            assertTrue(MappedMemory.allocate(arena, 0).isEmpty(), "nothing");
+            assertTrue(MappedMemory.allocate(arena, Long.MAX_VALUE).isEmpty(), "more than there is");
+        }
+        assertFalse(memory.scope().isAlive());
     }
 
     @Test

@@ -47,4 +47,16 @@ class RoomsTest {
         assertFalse(files < 50, "the sources are where this test looks for them");
         assertEquals(List.of(), wrong);
     }
+
+    /** Users allow native access to the bindings alone. */
+    @Test
+    void theEngineCallsNoRestrictedMethod() throws IOException {
+        Pattern restricted = Pattern.compile("\\.reinterpret\\(|Linker\\.nativeLinker|SymbolLookup\\.libraryLookup"
+                + "|System\\.load");
+        try (Stream<Path> sources = Files.walk(Path.of("src/main/java"))) {
+            for (Path source : sources.filter(path -> path.toString().endsWith(".java")).toList()) {
+                assertFalse(restricted.matcher(Files.readString(source)).find(), source.toString());
+            }
+        }
+    }
 }

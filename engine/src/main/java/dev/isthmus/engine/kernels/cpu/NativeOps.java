@@ -1,5 +1,6 @@
 package dev.isthmus.engine.kernels.cpu;
 
+import dev.isthmus.bindings.MappedMemory;
 import dev.isthmus.bindings.isthmus.Isthmus;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
@@ -54,11 +55,7 @@ final class NativeOps implements CpuOps {
 
     @Override
     public MemorySegment allocateWeights(Arena arena, long bytes) {
-        MemorySegment area = bytes == 0 ? MemorySegment.NULL : Isthmus.isthmus_map_memory(bytes);
-        if (area.address() == 0) {
-            return arena.allocate(bytes, Tensor.ALIGNMENT);
-        }
-        return area.reinterpret(bytes, arena, memory -> Isthmus.isthmus_unmap_memory(memory, bytes));
+        return MappedMemory.allocate(arena, bytes).orElseGet(() -> arena.allocate(bytes, Tensor.ALIGNMENT));
     }
 
     @Override
