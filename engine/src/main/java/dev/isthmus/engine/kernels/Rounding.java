@@ -64,9 +64,12 @@ public final class Rounding {
         }
     }
 
-    /** The binary16 scale with the least squared error: the extreme weight becomes −8, or something near it. */
+    /**
+     * The binary16 scale with the least squared error: the extreme weight becomes −8, or something near it. NaN where
+     * binary16 has no number so large.
+     */
     private static float q4Scale(float[] block, int count, float extreme) {
-        float best = 0;
+        float best = Float.NaN;
         float least = Float.POSITIVE_INFINITY;
         for (int candidate = 0; candidate < Q4_CANDIDATES; candidate++) {
             float scale = Float.float16ToFloat(Float.floatToFloat16(extreme / (-8 + 0.25f * candidate)));
@@ -101,8 +104,8 @@ public final class Rounding {
         return extreme;
     }
 
-    private static float clamp(float x, float low, float high) {
+    private static int clamp(float x, int low, int high) {
         float rounded = (float) Math.rint(x);
-        return rounded > low ? Math.min(rounded, high) : low;
+        return rounded > low ? Math.min((int) rounded, high) : low;
     }
 }

@@ -24,6 +24,11 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
         return name.equals("reference");
     }
 
+    /** Whether OpenBLAS computes products of some numbers of rows, and adds up in another order there. */
+    public boolean mayUseOpenBlas() {
+        return name.endsWith("OpenBLAS");
+    }
+
     /** Opens it on so many threads. */
     public Kernels open(int threads) {
         return opener.apply(threads);
