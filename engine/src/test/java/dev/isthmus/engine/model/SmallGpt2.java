@@ -12,9 +12,11 @@ import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.TestBackend;
 import dev.isthmus.engine.kernels.TestTensors;
+import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** A GPT-2 of three layers with pseudo-random weights in memory, the same for every backend. */
 final class SmallGpt2 implements AutoCloseable {
@@ -27,19 +29,30 @@ final class SmallGpt2 implements AutoCloseable {
     final Gpt2Forward forward;
     final Scratch scratch;
     final RowBatch batch = new RowBatch(tensors.arena());
+    private final WeightType type;
 
     SmallGpt2(TestBackend backend, int threads) {
-        kernels = backend.open(threads);
+        this(backend.open(threads), WeightType.F32, Optional.empty());
+    }
+
+    /**
+     * On kernels that it closes.
+     *
+     * @param cacheType empty for the kernels' usual one
+     */
+    SmallGpt2(Kernels kernels, WeightType type, Optional<DType> cacheType) {
+        this.kernels = kernels;
+        this.type = type;
         List<Gpt2Weights.Block> blocks = new ArrayList<>();
         int c = CONFIG.channels();
         for (int layer = 0; layer < CONFIG.layers(); layer++) {
             blocks.add(new Gpt2Weights.Block(norm(), linear(c, 3 * c), linear(c, c), norm(),
                     linear(c, CONFIG.inner()), linear(CONFIG.inner(), c)));
         }
-        Matrix wte = tensors.matrix(kernels, WeightType.F32, Layout.OUT_IN, c, CONFIG.vocabulary(),
+        Matrix wte = tensors.matrix(kernels, type, Layout.OUT_IN, c, CONFIG.vocabulary(),
                 tensors.values(CONFIG.vocabulary() * c, 1));
         forward = new Gpt2Forward(CONFIG, new Gpt2Weights(wte, weight(1, CONFIG.context(), c), blocks, norm(),
-                new Linear(wte, null)), kernels, kernels.cacheTypes().getFirst());
+                new Linear(wte, null)), kernels, cacheType.orElse(kernels.cacheTypes().getFirst()));
         scratch = forward.newScratch();
     }
 
@@ -48,7 +61,7 @@ final class SmallGpt2 implements AutoCloseable {
     }
 
     private Linear linear(int inputs, int outputs) {
-        return new Linear(tensors.matrix(kernels, WeightType.F32, Layout.IN_OUT, inputs, outputs,
+        return new Linear(tensors.matrix(kernels, type, Layout.IN_OUT, inputs, outputs,
                 tensors.values(inputs * outputs, 0.5)), weight(0.5, outputs));
     }
 

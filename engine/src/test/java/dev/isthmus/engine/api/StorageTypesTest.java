@@ -1,0 +1,122 @@
+package dev.isthmus.engine.api;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isthmus.engine.config.WeightType;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What an application sees of the types that weights and caches are kept as, on the usual kernels. */
+class StorageTypesTest {
+
+    private static final int[] IDS = IntStream.range(0, 30).map(i -> (37 * i + 11) % 250).toArray();
+
+    @TempDir
+    static Path directory;
+
+    @BeforeAll
+    static void write() throws IOException {
+        TinyModel.write(directory);
+    }
+
+    private static Model open(WeightType type, CacheType cache) {
+        return Model.open(directory, ModelOptions.DEFAULT.withThreads(2).withWeights(type).withCache(cache));
+    }
+
+    private static float[] logits(WeightType type, CacheType cache) {
+        try (Model model = open(type, cache); Session session = model.newSession()) {
+            session.append(IDS);
+            return session.logits();
+        }
+    }
+
+    /** The largest difference, as a part of the root mean square. */
+    private static double difference(float[] expected, float[] found) {
+        double squares = 0;
+        double worst = 0;
+        for (int i = 0; i < expected.length; i++) {
+            squares += (double) expected[i] * expected[i] / expected.length;
+            worst = Math.max(worst, Math.abs(expected[i] - found[i]));
+        }
+        return worst / Math.sqrt(squares);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"F16,0.005", "BF16,0.05", "INT8,0.1", "Q4,0.6"})
+    void weightsOfFewerBitsChangeLogitsAsMuchAsTheyMay(WeightType type, double bound) {
+        double found = difference(logits(WeightType.F32, CacheType.F32), logits(type, CacheType.F32));
+        assertTrue(found > 0 && found <= bound, "found " + found);
+    }
+
+    /** With INT8 and Q4 a little change becomes a step of a 127th for activations that are rounded to bytes. */
+    @ParameterizedTest
+    @CsvSource({"F32,0.002", "F16,0.002", "BF16,0.002", "INT8,0.05", "Q4,0.05"})
+    void aFloat16CacheChangesLogitsLittle(WeightType type, double bound) {
+        double found = difference(logits(type, CacheType.F32), logits(type, CacheType.F16));
+        assertTrue(found > 0 && found <= bound, "found " + found);
+    }
+
+    @ParameterizedTest
+    @EnumSource(WeightType.class)
+    void anAutomaticCacheIsFloat16WhereTheWeightsHaveEightBitsOrFewer(WeightType type) {
+        CacheType chosen = type.isQuantized() ? CacheType.F16 : CacheType.F32;
+        assertArrayEquals(logits(type, chosen), logits(type, CacheType.AUTO));
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = CacheType.class, names = {"F32", "F16"})
+    void sessionsRewindAndReadInChunksAlikeWithEitherCache(CacheType cache) {
+        try (Model model = open(WeightType.INT8, cache); Session session = model.newSession();
+                Session chunks = model.newSession()) {
+            session.append(IDS);
+            float[] logits = session.logits();
+            session.rewind(4);
+            session.append(200, 100);
+            session.rewind(4);
+            session.append(Arrays.copyOfRange(IDS, 4, IDS.length));
+            assertArrayEquals(logits, session.logits());
+            for (int id : IDS) {
+                chunks.append(id);
+            }
+            assertArrayEquals(logits, chunks.logits());
+        }
+    }
+
+    @Test
+    void generatingWithAFloat16CacheContinuesTheSession() {
+        try (Model model = open(WeightType.Q4, CacheType.F16); Session session = model.newSession();
+                Session other = model.newSession()) {
+            session.append(1, 2, 3);
+            for (Token token : session.generate(GenerationOptions.builder().greedy().maxTokens(20)
+                    .stopAtEndOfText(false).build())) {
+                assertFalse(token.id() < 0);
+            }
+            assertEquals(23, session.length());
+            other.append(session.tokens());
+            assertArrayEquals(other.logits(), session.logits());
+        }
+    }
+
+    @Test
+    void theReferenceKeepsItsCacheInFloat64WhateverIsAskedFor() {
+        ModelOptions options = ModelOptions.DEFAULT.withBackend(BackendChoice.REFERENCE);
+        try (Model asked = Model.open(directory, options.withCache(CacheType.F16));
+                Model usual = Model.open(directory, options); Session a = asked.newSession();
+                Session b = usual.newSession()) {
+            a.append(IDS);
+            b.append(IDS);
+            assertArrayEquals(b.logits(), a.logits());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+package dev.isthmus.engine.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.TestBackend;
+import dev.isthmus.engine.tensor.DType;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The forward pass with weights of every type and caches of every type, on every backend. */
+@ParameterizedClass
+@MethodSource("all")
+record Gpt2TypesTest(TestBackend backend, WeightType type, DType cacheType) {
+
+    private static final int V = SmallGpt2.CONFIG.vocabulary();
+    private static final int ROWS = 130;
+    private static final int[] IDS = SmallGpt2.ids(ROWS, 5);
+
+    /**
+     * What a cache in float16 may change of a logit, as a part of the logits' root mean square, in these three layers of
+     * random weights: keys and values lose 2⁻¹² of their size at most.
+     */
+    private static final double HALF_CACHE_BOUND = 0.01;
+
+    /** Where activations are rounded to bytes, a little change becomes a step of a 127th for some of them. */
+    private static final double HALF_CACHE_BOUND_WITH_BYTES = 0.15;
+
+    static Stream<Arguments> all() {
+        return TestBackend.all().flatMap(backend -> Arrays.stream(WeightType.values())
+                .flatMap(type -> Stream.of(DType.F64, DType.F32, DType.F16)
+                        .filter(cacheType -> backend.isReference() == (cacheType == DType.F64))
+                        .map(cacheType -> Arguments.of(backend, type, cacheType))));
+    }
+
+    private SmallGpt2 open(int threads) {
+        return open(threads, cacheType);
+    }
+
+    private SmallGpt2 open(int threads, DType cache) {
+        return new SmallGpt2(backend.open(threads), type, Optional.of(cache));
+    }
+
+    private double[] logits() {
+        try (SmallGpt2 model = open(2)) {
+            return model.logits(model.newCache(), IDS, 0, ROWS);
+        }
+    }
+
+    @Test
+    void logitsAreBitIdenticalForAnyNumberOfThreads() {
+        try (SmallGpt2 single = open(1); SmallGpt2 several = open(3)) {
+            KvCache a = single.newCache();
+            KvCache b = several.newCache();
+            assertArrayEquals(single.logits(a, IDS, 0, ROWS - 1), several.logits(b, IDS, 0, ROWS - 1));
+            assertArrayEquals(single.logits(a, IDS, ROWS - 1, ROWS), several.logits(b, IDS, ROWS - 1, ROWS));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 7, 65})
+    void readingInChunksGivesTheSameBits(int chunk) {
+        double[] atOnce = logits();
+        try (SmallGpt2 model = open(2)) {
+            KvCache cache = model.newCache();
+            assertEquals(cacheType, cache.type());
+            for (int from = 0; from < ROWS; from += chunk) {
+                int to = Math.min(from + chunk, ROWS);
+                assertSame(Arrays.copyOfRange(atOnce, from * V, to * V), model.logits(cache, IDS, from, to));
+            }
+            model.tensors.assertGuardsIntact();
+        }
+    }
+
+    @Test
+    void aRewoundCacheContinuesAsIfTheRestHadNeverBeen() {
+        double[] atOnce = logits();
+        try (SmallGpt2 model = open(1)) {
+            KvCache cache = model.newCache();
+            model.logits(cache, SmallGpt2.ids(100, 9), 0, 100);
+            cache.rewind(0);
+            model.logits(cache, IDS, 0, 90);
+            cache.rewind(65);
+            assertSame(Arrays.copyOfRange(atOnce, 65 * V, ROWS * V), model.logits(cache, IDS, 65, ROWS));
+        }
+    }
+
+    @Test
+    void onlyACacheInFloat16ChangesLogitsAndThatLittle() {
+        double[] found = logits();
+        try (SmallGpt2 model = new SmallGpt2(backend.open(2), type, Optional.empty())) {
+            KvCache cache = model.newCache();
+            double[] usual = model.logits(cache, IDS, 0, ROWS);
+            double size = Math.sqrt(Arrays.stream(usual).map(x -> x * x).average().orElseThrow());
+            double worst = 0;
+            for (int i = 0; i < usual.length; i++) {
+                worst = Math.max(worst, Math.abs(usual[i] - found[i]) / size);
+            }
+            assertEquals(cacheType == DType.F16, worst > 0, "rounded");
+            boolean bytes = type.isQuantized() && model.kernels.packsMatrices();
+            double bound = bytes ? HALF_CACHE_BOUND_WITH_BYTES : HALF_CACHE_BOUND;
+            assertTrue(worst <= bound, "expected within " + bound + ", found " + worst);
+        }
+    }
+
+    /** Bit for bit, but where OpenBLAS takes over from some number of rows on: a cache in float16 makes that larger. */
+    private void assertSame(double[] expected, double[] found) {
+        if (!backend.mayUseOpenBlas()) {
+            assertArrayEquals(expected, found);
+            return;
+        }
+        assertArrayEquals(expected, found, cacheType == DType.F16 ? 0.05 : 2e-4);
+    }
+}
