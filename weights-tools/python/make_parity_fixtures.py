@@ -31,11 +31,11 @@ FULL = dict(n_layer=12, n_head=12, n_embd=768, n_positions=1024, vocab_size=5025
             layer_norm_epsilon=1e-5)
 
 
-def case(name, description, base=SMALL, tokens=24, seed=1, dtype="F32", prefix="", masks=False, shards=1, rows="all",
-         sampled_ids=0, **changes):
+def case(name, description, base=SMALL, tokens=24, seed=1, dtype="F32", weights="", prefix="", masks=False, shards=1,
+         rows="all", sampled_ids=0, **changes):
     config = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], **base, **changes}
     config["bos_token_id"] = config["eos_token_id"] = config["vocab_size"] - 1
-    return dict(name=name, description=description, seed=seed, dtype=dtype, prefix=prefix,
+    return dict(name=name, description=description, seed=seed, dtype=dtype, weights=weights or dtype, prefix=prefix,
                 tied=config.get("tie_word_embeddings", True), masks=masks, shards=shards, config=config, tokens=tokens,
                 rows=rows, sampled_ids=sampled_ids)
 
@@ -44,6 +44,10 @@ CASES = [
     case("gpt2-124m", "the full shape of GPT-2 124M", base=FULL, tokens=48, rows=[47], sampled_ids=256),
     case("gpt2-124m-long", "the same checkpoint and a prompt long enough for the large matrix product", base=FULL,
          tokens=192, rows=[], sampled_ids=64),
+    case("gpt2-124m-f16", "the same checkpoint with its matrices rounded to F16 at load", base=FULL, tokens=48,
+         rows=[], sampled_ids=256, weights="F16"),
+    case("gpt2-124m-bf16", "the same checkpoint with its matrices rounded to BF16 at load", base=FULL, tokens=48,
+         rows=[], sampled_ids=256, weights="BF16"),
     case("plain", "GPT-2 as it is, but small"),
     case("inner-size", "n_inner that is not 4 n_embd, and smaller than n_embd", seed=2, n_inner=27),
     case("gelu-erf", "activation gelu: by the error function", seed=3, activation_function="gelu"),
@@ -64,6 +68,9 @@ CASES = [
     case("large-epsilon", "layer_norm_epsilon 1e-3", seed=12, layer_norm_epsilon=1e-3),
     case("f16", "weights in F16", seed=13, dtype="F16"),
     case("bf16", "weights in BF16", seed=14, dtype="BF16"),
+    case("f16-at-load", "weights in F32, the matrices rounded to F16 at load", seed=19, weights="F16"),
+    case("bf16-at-load", "weights in F32, the matrices rounded to BF16 at load; untied", seed=20, weights="BF16",
+         tie_word_embeddings=False),
     case("sharded-prefixed", "three shards, names with transformer., causal masks in the file, untied, BF16", seed=15,
          dtype="BF16", prefix="transformer.", masks=True, shards=3, tie_word_embeddings=False),
     case("masks", "names without prefix and causal masks in the file, as in the official file", seed=16, masks=True),
@@ -90,11 +97,16 @@ def sampled_ids(spec):
     return sorted(distinct)
 
 
-def load(directory, dtype, attention):
+def load(directory, dtype, attention, weights):
+    """The checkpoint's model, its matrices (not the position embedding) rounded to the type that they are kept as."""
     model, report = GPT2LMHeadModel.from_pretrained(directory, dtype=dtype, attn_implementation=attention,
                                                     output_loading_info=True)
     if report["missing_keys"] or report["mismatched_keys"]:
         raise ValueError(f"transformers did not find every parameter in the synthetic checkpoint: {report}")
+    rounded = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[weights]
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 2 and not name.endswith("wpe.weight"):
+            parameter.copy_(parameter.float().to(rounded))
     return model.eval()
 
 
@@ -144,11 +156,11 @@ def recorded_error(errors, rows, columns):
     return max(seen)
 
 
-def float32_errors(directory, ids, expected, rows, columns):
+def float32_errors(directory, weights, ids, expected, rows, columns):
     """How far transformers in float32 is from float64, in log-probabilities (the softmax itself in float64)."""
     runs = []
     for attention in ("eager", "sdpa"):
-        model = load(directory, torch.float32, attention)
+        model = load(directory, torch.float32, attention, weights)
         for threads in (1, 2):
             torch.set_num_threads(threads)
             for feeding, compute in (("at once", logits_at_once), ("token by token", logits_by_token)):
@@ -190,14 +202,15 @@ def make(spec):
         checksums = synthetic_checkpoint.write_checkpoint(directory, spec)
         ids = prompt(spec)
         torch.set_num_threads(2)
-        model = load(directory, torch.float64, "eager")
+        model = load(directory, torch.float64, "eager", spec["weights"])
         logits, boundaries, attentions = observe(model, ids)
         expected = torch.log_softmax(logits, -1)
         rows = list(range(len(ids))) if spec["rows"] == "all" else spec["rows"]
         columns = sampled_ids(spec)
         chosen, margins = greedy(model, ids, spec["config"]["n_positions"])
         return {
-            **{key: spec[key] for key in ("name", "description", "seed", "dtype", "prefix", "masks", "shards")},
+            **{key: spec[key] for key in ("name", "description", "seed", "dtype", "weights", "prefix", "masks",
+                                          "shards")},
             "config": spec["config"],
             "prompt": ids,
             "checksums": checksums,
@@ -209,7 +222,7 @@ def make(spec):
                           for layer in attentions],
             "greedy": {"ids": chosen, "margins": margins},
             "float32": {"torch": torch.__version__, "transformers": transformers.__version__, "cpu": cpu(),
-                        "runs": float32_errors(directory, ids, expected, rows, columns)},
+                        "runs": float32_errors(directory, spec["weights"], ids, expected, rows, columns)},
             "statistics": statistics(logits, boundaries, attentions),
         }
 

@@ -2,6 +2,7 @@ package dev.isthmus.engine.parity;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.TestTensors;
@@ -52,25 +53,26 @@ final class OpenedCase implements AutoCloseable {
         return directory;
     }
 
-    /** Reads a text in chunks of so many rows, with all its logits. */
-    void read(Kernels kernels, int[] ids, int chunk, Rows rows) {
+    /** Reads a text in chunks of so many rows, with all its logits, the weights kept as {@code type}. */
+    void read(Kernels kernels, Optional<WeightType> type, int[] ids, int chunk, Rows rows) {
         List<int[]> steps = new ArrayList<>();
         for (int end = chunk; end < ids.length; end += chunk) {
             steps.add(new int[] {end});
         }
         steps.add(new int[] {ids.length});
-        readTogether(kernels, List.of(ids), steps, rows);
+        readTogether(kernels, type, List.of(ids), steps, rows);
     }
 
     /**
      * Reads several sequences together.
      *
+     * @param type what the weights are kept as; empty for as they are stored
      * @param steps one for each pass: up to where each sequence is read in it
      */
-    void readTogether(Kernels kernels, List<int[]> sequences, List<int[]> steps, Rows rows) {
+    void readTogether(Kernels kernels, Optional<WeightType> type, List<int[]> sequences, List<int[]> steps,
+            Rows rows) {
         try (Arena temporary = Arena.ofShared(); Checkpoint files = Checkpoint.open(directory)) {
-            Gpt2Weights weights = Gpt2Loader.load(files, config, kernels, Optional.empty(), temporary, 2,
-                    (done, total) -> {});
+            Gpt2Weights weights = Gpt2Loader.load(files, config, kernels, type, temporary, 2, (done, total) -> {});
             readTogether(new Gpt2Forward(config, weights, kernels, kernels.cacheTypes().getFirst()), sequences, steps,
                     rows);
         }

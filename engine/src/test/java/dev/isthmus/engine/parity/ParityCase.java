@@ -2,6 +2,7 @@ package dev.isthmus.engine.parity;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.weights.StoredType;
 import java.io.IOException;
 import java.io.StringWriter;
@@ -10,6 +11,7 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
@@ -18,6 +20,7 @@ import java.util.stream.Stream;
  *
  * @param name the fixture's name
  * @param checkpoint the checkpoint to make
+ * @param weights what its matrices are to be kept as; empty for as they are stored
  * @param checksums each parameter's name and the CRC-32 of its bytes, as Python made them
  * @param prompt the tokens, T of them
  * @param positions the positions whose logits are recorded
@@ -32,9 +35,10 @@ import java.util.stream.Stream;
  * @param float32Error the largest log-probability error over what is recorded of transformers in float32, in the most
  *     accurate of the ways tried
  */
-record ParityCase(String name, SyntheticCheckpoint checkpoint, Json checksums, int[] prompt, int[] positions,
-        double[][] logits, double[] logSumExp, int[] sampledIds, double[][] sampledLogProbabilities,
-        double[][] hiddenStates, double[][][] attention, int[] greedy, double float32Error) {
+record ParityCase(String name, SyntheticCheckpoint checkpoint, Optional<WeightType> weights, Json checksums,
+        int[] prompt, int[] positions, double[][] logits, double[] logSumExp, int[] sampledIds,
+        double[][] sampledLogProbabilities, double[][] hiddenStates, double[][][] attention, int[] greedy,
+        double float32Error) {
 
     /** All fixtures. */
     static Stream<ParityCase> all() {
@@ -63,7 +67,9 @@ record ParityCase(String name, SyntheticCheckpoint checkpoint, Json checksums, i
                 json.integer("shards"));
         Json rows = json.object("logitRows");
         Json sampled = json.object("sampledLogProbabilities");
-        return new ParityCase(json.text("name"), checkpoint, json.object("checksums"), json.integers("prompt"),
+        Optional<WeightType> weights = json.has("weights") && !json.text("weights").equals(json.text("dtype"))
+                ? Optional.of(WeightType.valueOf(json.text("weights"))) : Optional.empty();
+        return new ParityCase(json.text("name"), checkpoint, weights, json.object("checksums"), json.integers("prompt"),
                 rows.integers("positions"), rows.table("values"), json.numbers("logSumExp"), sampled.integers("ids"),
                 sampled.table("values"), json.table("hiddenStates"), json.tables("attention"),
                 json.object("greedy").integers("ids"), json.object("float32").objects("runs").stream()

@@ -80,7 +80,7 @@ record ParityTest(ParityCase expected) {
         return runs().map(run -> DynamicTest.dynamicTest(run.toString(), () -> {
             try (Kernels kernels = run.backend.open(2)) {
                 Deviation deviation = new Deviation(expected);
-                opened.read(kernels, expected.prompt(), run.rows,
+                opened.read(kernels, expected.weights(), expected.prompt(), run.rows,
                         (sequence, position, logits) -> deviation.accept(position, logits));
                 deviation.assertWithin(bound(run.backend));
             }
@@ -127,7 +127,7 @@ record ParityTest(ParityCase expected) {
             try (Kernels kernels = backend.open(2)) {
                 Deviation deviation = new Deviation(expected);
                 Map<Integer, double[]> starts = new HashMap<>();
-                opened.readTogether(kernels, sequences, steps, (sequence, position, logits) -> {
+                opened.readTogether(kernels, expected.weights(), sequences, steps, (sequence, position, logits) -> {
                     if (sequence == 1) {
                         deviation.accept(position, logits);
                     } else if (sequence == 2) {
@@ -135,8 +135,8 @@ record ParityTest(ParityCase expected) {
                     }
                 });
                 deviation.assertWithin(bound(backend));
-                opened.read(kernels, Arrays.copyOf(reversed, prompt.length / 2 + 1), prompt.length,
-                        (sequence, position, logits) ->
+                opened.read(kernels, expected.weights(), Arrays.copyOf(reversed, prompt.length / 2 + 1),
+                        prompt.length, (sequence, position, logits) ->
                                 assertAgree(logits, starts.get(position), position, bound(backend)));
             }
         }));
@@ -165,8 +165,8 @@ record ParityTest(ParityCase expected) {
         try (Kernels kernels = Backends.cpu(threads)) {
             CRC32 crc = new CRC32();
             int length = expected.prompt().length;
-            opened.readTogether(kernels, List.of(expected.prompt()), List.of(new int[] {length - 1},
-                    new int[] {length}), (sequence, position, logits) -> {
+            opened.readTogether(kernels, expected.weights(), List.of(expected.prompt()),
+                    List.of(new int[] {length - 1}, new int[] {length}), (sequence, position, logits) -> {
                         ByteBuffer bytes = ByteBuffer.allocate(Double.BYTES * logits.length);
                         bytes.asDoubleBuffer().put(logits);
                         crc.update(bytes);
@@ -212,7 +212,8 @@ record ParityTest(ParityCase expected) {
                 : Stream.of(BackendChoice.REFERENCE, BackendChoice.CPU);
     }
 
-    private static Model open(BackendChoice choice) {
-        return Model.open(opened.directory(), ModelOptions.DEFAULT.withBackend(choice).withThreads(2));
+    private Model open(BackendChoice choice) {
+        ModelOptions options = ModelOptions.DEFAULT.withBackend(choice).withThreads(2);
+        return Model.open(opened.directory(), expected.weights().map(options::withWeights).orElse(options));
     }
 }
