@@ -4,14 +4,14 @@
  * memory is fetched meanwhile. Reading weights is all that one row does, and then they come in one stream.
  *
  * Sums are taken in one chain within a block of inputs, then the blocks' sums one after another: for K = 3072 that is
- * 16 chains of 192 instead of one of 3072, and the rounding error shrinks accordingly. The order of an element's
+ * 24 chains of 128 instead of one of 3072, and the rounding error shrinks accordingly. The order of an element's
  * additions depends on K alone.
  */
 #include "epilogue.h"
 #include "tile.h"
 
 enum {
-    K_BLOCK = 192,
+    K_BLOCK = 128,
     ROWS = 16 * TILE_ROWS,
 };
 
