@@ -13,6 +13,9 @@
 enum {
     K_BLOCK = 128,
     ROWS = 16 * TILE_ROWS,
+
+    /* Inputs that one group of rows fetches ahead: 4 KB of float32, what memory delivers while it is asked. */
+    AHEAD = 16,
 };
 
 struct product {
@@ -54,7 +57,7 @@ INLINE void panel_product(const struct product *p, int32_t type, int64_t t0, int
         const char *weights = panel + k0 * input_bytes;
         const f32 *x = p->x + t0 * p->K + k0;
         struct tile tile = {.x = x, .x_stride = p->K, .w = weights, .w_stride = PANEL, .depth = depth, .sums = sums,
-                            .sums_stride = PANEL, .add = k0 > 0, .coming = weights + K_BLOCK * input_bytes};
+                            .sums_stride = PANEL, .add = k0 > 0, .coming = weights + (rows_count <= TILE_ROWS ? AHEAD : K_BLOCK) * input_bytes};
         if (rows_count <= TILE_ROWS) { /* one group, so that t is 0 */
 #define TILE(t, rows) run_tile(&tile, type, rows, PANEL, lines);
             FOR_ROW_GROUPS(rows_count, TILE)

@@ -17,6 +17,7 @@ enum {
     Q4_STEP = 4 * PANEL,   /* bytes of eight inputs */
 
     /* How far ahead weights are fetched: what memory delivers while it is asked. */
+    INT8_AHEAD = 16 * INT8_STEP,
     Q4_AHEAD = 4 * Q4_BLOCK_BYTES,
 
     /* Both the integers of a block and the floats of all blocks stay in registers. */
@@ -82,7 +83,7 @@ INLINE void int8_panel(const struct product *p, int64_t t0, int64_t rows_count, 
     const int8_t *x = (const int8_t *)q + k0;                                                             \
     const struct row_block *blocks = row_blocks(q, p->K) + block;                                         \
     if (rows == 1 && group == 0)                                                                          \
-        int8_tile(p, x, blocks, w, steps, sums, block > 0, 1, ALONE_WIDTH, next, INT8_STEP / LINE_BYTES); \
+        int8_tile(p, x, blocks, w, steps, sums, block > 0, 1, ALONE_WIDTH, w + INT8_AHEAD, INT8_STEP / LINE_BYTES); \
     else if (group == 0)                                                                                  \
         int8_tile(p, x, blocks, w, steps, sums, block > 0, rows, TILE_WIDTH, next, INT8_STEP / LINE_BYTES); \
     else                                                                                                  \
