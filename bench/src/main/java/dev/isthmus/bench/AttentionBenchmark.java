@@ -26,7 +26,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Attention of one GPT-2 124M layer, 12 heads of 64 channels: of a whole prompt over itself, or of one new row over a
- * context. Successive calls go through the caches of twelve layers. Checked against the reference before it is timed.
+ * context. Successive calls go through the caches of so many layers that they are read from memory, as in a model whose
+ * weights are read in between. Checked against the reference before it is timed.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -36,7 +37,6 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class AttentionBenchmark {
 
-    private static final int LAYERS = 12;
     private static final int HEADS = 12;
     private static final int CHANNELS = 768;
     private static final double SCALE = 0.125;
@@ -66,6 +66,7 @@ public class AttentionBenchmark {
     private RowBatch batch;
     private Tensor qkv;
     private Tensor out;
+    private int layers;
     private int next;
 
     /** Fills the caches and checks one layer. */
@@ -73,7 +74,9 @@ public class AttentionBenchmark {
     public void setUp() {
         kernels = KernelChoice.open(product, threads);
         Tensor rows = Tensors.random(arena, context, 3L * CHANNELS);
-        batch = fill(kernels, cache, rows, LAYERS);
+        long layerBytes = 2L * context * CHANNELS * cache.bytes();
+        layers = Math.toIntExact(Math.ceilDiv(LinearBenchmark.WEIGHT_BYTES, layerBytes));
+        batch = fill(kernels, cache, rows, layers);
         qkv = timedRows(rows);
         out = kernels.allocate(arena, batch.rows(), CHANNELS);
         check(rows);
@@ -90,20 +93,20 @@ public class AttentionBenchmark {
     }
 
     /** The rows to be timed, behind a past that is in the cache. They stay uncommitted, so that they can be run again. */
-    private RowBatch fill(Kernels owner, DType type, Tensor rows, int layers) {
-        KvCache past = new KvCache(layers, HEADS, CHANNELS / HEADS, context, type, arena);
+    private RowBatch fill(Kernels owner, DType type, Tensor rows, int count) {
+        KvCache past = new KvCache(count, HEADS, CHANNELS / HEADS, context, type, arena);
         RowBatch all = new RowBatch(arena);
         int[] ids = new int[context];
         if (pastRows() > 0) {
             all.add(past, ids, 0, pastRows());
-            for (int layer = 0; layer < layers; layer++) {
+            for (int layer = 0; layer < count; layer++) {
                 owner.appendKeysAndValues(rows.rows(pastRows()), all, layer);
             }
             all.commit();
             all.clear();
         }
         all.add(past, ids, pastRows(), context);
-        for (int layer = 0; layer < layers; layer++) {
+        for (int layer = 0; layer < count; layer++) {
             owner.appendKeysAndValues(timedRows(rows), all, layer);
         }
         return all;
@@ -127,7 +130,7 @@ public class AttentionBenchmark {
     /** Attention. */
     @Benchmark
     public void attention() {
-        kernels.attention(qkv, batch, next++ % LAYERS, SCALE, out);
+        kernels.attention(qkv, batch, next++ % layers, SCALE, out);
     }
 
     /** What it takes at least: for a prompt, the causal half; of the past, keys and values once. */
