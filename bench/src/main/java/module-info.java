@@ -1,5 +1,6 @@
 /** JMH benchmarks of the kernels and of the engine. */
 module dev.isthmus.bench {
+    requires dev.isthmus.bindings;
     requires dev.isthmus.engine;
     requires jmh.core;
 

@@ -14,7 +14,7 @@ module dev.isthmus.engine {
     exports dev.isthmus.engine.model to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.weights to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.tensor to dev.isthmus.tools, dev.isthmus.bench;
-    exports dev.isthmus.engine.cache to dev.isthmus.tools;
+    exports dev.isthmus.engine.cache to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.kernels to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.kernels.cpu to dev.isthmus.tools, dev.isthmus.bench;
 }

@@ -7,13 +7,8 @@ import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
-import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
-import java.util.Optional;
-import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -29,9 +24,9 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * One matrix product of a GPT-2 124M layer, weights [in, out]. Successive calls go through copies of the weights that
- * add up to more than any cache, as the layers of a model do. The result is checked against the reference before
- * anything is timed.
+ * One matrix product of GPT-2 124M, with its activation. Successive calls go through copies of the weights that add up
+ * to more than any cache, as the layers of a model do. The result is checked against the reference before anything is
+ * timed.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -41,23 +36,32 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class LinearBenchmark {
 
-    private static final long WEIGHT_BYTES = 600L << 20;
+    /** The weights that successive calls go through: more than a cache holds. */
+    static final long WEIGHT_BYTES = 600L << 20;
 
     /** T. */
-    @Param({"1", "4", "8", "16", "32", "128", "512"})
-    public int rows;
+    @Param({"1", "4", "8", "32", "128", "512"})
+    public int rows = 1;
 
     /** K and N. */
-    @Param({"768x2304", "768x768", "768x3072", "3072x768"})
-    public String shape;
+    @Param("FEED_FORWARD_INPUT")
+    public Gpt2Matrix matrix = Gpt2Matrix.FEED_FORWARD_INPUT;
 
-    /** Whose kernel. */
+    /** How the weights are kept. Java and OpenBLAS compute with the same values in float32. */
+    @Param({"F32", "F16", "BF16", "INT8", "Q4"})
+    public WeightType type = WeightType.F32;
+
+    /** Whose kernel: own, baseline, avx2, avx512, vnni, openblas or java. */
     @Param({"own", "openblas"})
-    public String product;
+    public String product = "own";
+
+    /** What the sums go through. */
+    @Param("NONE")
+    public Activation activation = Activation.NONE;
 
     /** Threads. */
     @Param("2")
-    public int threads;
+    public int threads = 2;
 
     private final Arena arena = Arena.ofShared();
     private Kernels kernels;
@@ -69,62 +73,61 @@ public class LinearBenchmark {
     /** Fills the tensors and checks one product. */
     @Setup
     public void setUp() {
-        String[] sizes = shape.split("x");
-        int inputs = Integer.parseInt(sizes[0]);
-        int outputs = Integer.parseInt(sizes[1]);
-        kernels = (product.equals("openblas") ? new CpuBackend(Optional.empty(), 1) : CpuBackend.choose()).open(threads);
-        x = random(DType.F32, rows, inputs);
-        out = kernels.allocate(arena, rows, outputs);
-        Tensor weights = random(DType.F32, inputs, outputs);
-        copies = new Linear[(int) (WEIGHT_BYTES / weights.data().byteSize())];
-        for (int i = 0; i < copies.length; i++) {
-            copies[i] = linear(kernels, weights);
-        }
+        kernels = KernelChoice.open(product, threads);
+        x = Tensors.random(arena, rows, matrix.inputs);
+        out = kernels.allocate(arena, rows, matrix.outputs);
+        Tensor weights = Tensors.random(arena, matrix.inputs, matrix.outputs);
+        long bytes = kernels.matrixBytes(type, matrix.inputs, matrix.outputs);
+        copies = new Linear[Math.toIntExact(Math.ceilDiv(WEIGHT_BYTES, bytes))];
+        copies[0] = linear(kernels, weights);
         check(weights);
+        for (int i = 1; i < copies.length; i++) {
+            copies[i] = copy();
+        }
     }
 
-    private Linear linear(Kernels kernels, Tensor weights) {
-        int inputs = (int) weights.dim(0);
-        int outputs = (int) weights.dim(1);
-        Matrix matrix = kernels.matrix(WeightType.F32, Layout.IN_OUT, inputs, outputs,
-                kernels.allocateWeights(arena, kernels.matrixBytes(WeightType.F32, inputs, outputs)));
-        kernels.pack(matrix, Layout.IN_OUT, weights.data(), 0, inputs, 0, outputs);
-        return new Linear(matrix, null);
+    private Linear linear(Kernels owner, Tensor weights) {
+        Matrix packed = empty(owner);
+        owner.pack(packed, Layout.IN_OUT, weights.data(), 0, matrix.inputs, 0, matrix.outputs);
+        return new Linear(packed, null);
+    }
+
+    private Matrix empty(Kernels owner) {
+        return owner.matrix(type, Layout.IN_OUT, matrix.inputs, matrix.outputs,
+                owner.allocateWeights(arena, owner.matrixBytes(type, matrix.inputs, matrix.outputs)));
+    }
+
+    /** As the first, without rounding all its weights again. */
+    private Linear copy() {
+        Matrix copy = empty(kernels);
+        MatrixData.of(copy).copyFrom(MatrixData.of(copies[0].weight()));
+        return new Linear(copy, null);
     }
 
     private void check(Tensor weights) {
         try (Kernels reference = Backends.reference()) {
-            Linear linear = linear(reference, weights);
-            Tensor wide = reference.allocate(arena, rows, linear.inputs());
-            for (long i = 0; i < wide.shape().elements(); i++) {
-                wide.data().setAtIndex(ValueLayout.JAVA_DOUBLE, i, x.data().getAtIndex(ValueLayout.JAVA_FLOAT, i));
-            }
-            Tensor expected = reference.allocate(arena, rows, linear.outputs());
-            reference.linear(wide, linear, Activation.NONE, expected);
-            kernels.linear(x, copies[0], Activation.NONE, out);
-            for (long i = 0; i < out.shape().elements(); i++) {
-                double error = Math.abs(expected.data().getAtIndex(ValueLayout.JAVA_DOUBLE, i)
-                        - out.data().getAtIndex(ValueLayout.JAVA_FLOAT, i));
-                if (!(error < 1e-3)) {
-                    throw new IllegalStateException("element " + i + " is off by " + error);
-                }
-            }
+            int[] some = Tensors.someRows(rows);
+            Tensor expected = reference.allocate(arena, some.length, matrix.outputs);
+            reference.linear(Tensors.widened(reference, arena, x, some), linear(reference, weights), activation,
+                    expected);
+            kernels.linear(x, copies[0], activation, out);
+            // Activations as bytes are off by a 254th of a row's largest at most, and that at random.
+            Tensors.requireClose(out, expected, type.isQuantized() ? 3e-3 * Math.sqrt(matrix.inputs) : 1e-3, some);
         }
-    }
-
-    private Tensor random(DType type, long... dims) {
-        SplittableRandom random = new SplittableRandom(1);
-        Tensor tensor = Tensor.allocate(arena, type, dims);
-        for (long i = 0; i < tensor.shape().elements(); i++) {
-            tensor.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) (random.nextDouble() - 0.5));
-        }
-        return tensor;
     }
 
     /** The product. */
     @Benchmark
     public void linear() {
-        kernels.linear(x, copies[next++ % copies.length], Activation.NONE, out);
+        kernels.linear(x, copies[next++ % copies.length], activation, out);
+    }
+
+    /** What it takes at least. */
+    Work work() {
+        boolean bytes = kernels.packsMatrices() && type.isQuantized();
+        return new Work(kernels.matrixBytes(type, matrix.inputs, matrix.outputs)
+                        + 4.0 * rows * (matrix.inputs + matrix.outputs),
+                2.0 * rows * matrix.inputs * matrix.outputs, bytes ? WeightType.INT8 : WeightType.F32);
     }
 
     /** Frees everything. */
