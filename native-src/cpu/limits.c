@@ -13,7 +13,9 @@ enum {
     AHEAD = 4096,
 };
 
+#ifndef UNROLL
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 /* Keeps a value in its register and the compiler from knowing it: else work on it is done once and not each time. */
 #ifdef __x86_64__
