@@ -82,7 +82,7 @@ public record Verification(Path path, List<String> faults, Optional<Gpt2Config> 
         long total = checkpoint.tensors().stream().mapToLong(TensorInfo::bytes).sum();
         long done = 0;
         for (TensorInfo tensor : checkpoint.tensors()) {
-            if (TensorStatistics.reads(tensor.type())) {
+            if (tensor.type().readsAsF32()) {
                 statistics.put(tensor.name(), TensorStatistics.of(checkpoint, tensor));
             }
             done += tensor.bytes();
