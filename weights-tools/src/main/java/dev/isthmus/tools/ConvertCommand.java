@@ -126,7 +126,7 @@ final class ConvertCommand implements Callable<Integer> {
                     error(tensor.error().rootMeanSquare()));
         }
         if (!result.unused().isEmpty()) {
-            console.say(result.unused().size() + " tensors that are copies or that GPT-2 does not need were left out");
+            console.say(result.unused().size() + " tensors that GPT-2 does not need were left out");
         }
         table.println(out);
     }
