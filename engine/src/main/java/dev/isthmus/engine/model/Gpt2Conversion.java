@@ -115,25 +115,36 @@ public final class Gpt2Conversion {
 
     /**
      * The weights for a GGUF file of architecture gpt2, in its names and shapes: matrices of linear layers are [out, in].
+     * An output matrix is always among them, since llama.cpp before 2025's last versions asks for it even where it is
+     * the embedding.
      *
      * @param type F32, F16 or Q8_0
      * @throws UnsupportedModelException if rows are not whole blocks of Q8_0
      */
     public List<ConvertedTensor> gguf(StoredType type) {
-        return all((name, info) -> {
-            String other = GgufWriter.name(name);
-            StoredType stored = matrixType(name, type);
-            if (!Gpt2Tensors.isMatrix(name)) {
-                return new ConvertedTensor(other, stored, info.shape(), plain(info, stored));
+        List<ConvertedTensor> weights = all((name, info) -> gguf(name, info, type));
+        for (String each : List.of(Gpt2Tensors.HEAD, Gpt2Tensors.EMBEDDING)) {
+            if (!names.contains(each)) {
+                String other = each.equals(Gpt2Tensors.HEAD) ? Gpt2Tensors.EMBEDDING : Gpt2Tensors.HEAD;
+                weights.add(gguf(each, tensors.get(other), type));
             }
-            if (stored == StoredType.Q8_0 && tensors.inputs(name) % WeightEncoder.BLOCK != 0) {
-                throw new UnsupportedModelException("tensor " + name + ": rows of " + tensors.inputs(name)
-                        + " numbers are no whole blocks of " + WeightEncoder.BLOCK + ", as Q8_0 has them; choose f16");
-            }
-            return Gpt2Tensors.layout(name) == Layout.OUT_IN
-                    ? new ConvertedTensor(other, stored, info.shape(), plain(info, stored))
-                    : new ConvertedTensor(other, stored, info.shape().transposed(), turned(info, stored));
-        });
+        }
+        return weights;
+    }
+
+    private ConvertedTensor gguf(String name, TensorInfo info, StoredType type) {
+        String other = GgufWriter.name(name);
+        StoredType stored = matrixType(name, type);
+        if (!Gpt2Tensors.isMatrix(name)) {
+            return new ConvertedTensor(other, stored, info.shape(), plain(info, stored));
+        }
+        if (stored == StoredType.Q8_0 && tensors.inputs(name) % WeightEncoder.BLOCK != 0) {
+            throw new UnsupportedModelException("tensor " + name + ": rows of " + tensors.inputs(name)
+                    + " numbers are no whole blocks of " + WeightEncoder.BLOCK + ", as Q8_0 has them; choose f16");
+        }
+        return Gpt2Tensors.layout(name) == Layout.OUT_IN
+                ? new ConvertedTensor(other, stored, info.shape(), plain(info, stored))
+                : new ConvertedTensor(other, stored, info.shape().transposed(), turned(info, stored));
     }
 
     private List<ConvertedTensor> all(BiFunction<String, TensorInfo, ConvertedTensor> conversion) {
