@@ -115,7 +115,7 @@ public final class Gpt2Conversion {
 
     /**
      * The weights for a GGUF file of architecture gpt2, in its names and shapes: matrices of linear layers are [out, in].
-     * An output matrix is always among them, since llama.cpp before 2025's last versions asks for it even where it is
+     * An output matrix is always among them, since some versions of llama.cpp ask for it even where it is
      * the embedding.
      *
      * @param type F32, F16 or Q8_0
