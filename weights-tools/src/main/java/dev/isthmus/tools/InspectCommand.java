@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.engine.weights.TextFile;
 import dev.isthmus.tools.verify.TensorStatistics;
@@ -34,12 +35,12 @@ import picocli.CommandLine.Parameters;
 /** Shows what a checkpoint holds. */
 @Command(name = "inspect", mixinStandardHelpOptions = true, sortOptions = false,
         versionProvider = IsthmusCommand.Version.class,
-        description = "Shows what a model directory or a safetensors file holds: its configuration, its tensors with"
+        description = "Shows what a model directory, a safetensors or a GGUF file holds: its configuration, its tensors with"
                 + " their types and shapes, what their numbers are like, the number of parameters, and the memory that"
                 + " they need by type.",
         footerHeading = "%n",
         footer = "With --json: path, files, parameters, mask_elements, memory_bytes (by type of weight), config (as"
-                + " config.json has it), unsupported (why the engine would refuse it, or null) and tensors, each with"
+                + " config.json or the GGUF file's metadata have it), unsupported (why the engine would refuse it, or null) and tensors, each with"
                 + " statistics (of the finite numbers; null if it was not read or has none).")
 final class InspectCommand implements Callable<Integer> {
 
@@ -48,7 +49,7 @@ final class InspectCommand implements Callable<Integer> {
     private final Console console;
 
     @Parameters(paramLabel = "PATH",
-            description = "A model directory, a safetensors file, or a name in the local Hugging Face cache.")
+            description = "A model directory, a safetensors or GGUF file, or a name in the local Hugging Face cache.")
     private String path;
 
     @Option(names = "--headers", description = "Read the files' headers only, and no numbers.")
@@ -66,9 +67,10 @@ final class InspectCommand implements Callable<Integer> {
         Path found = ModelLoader.locator(console).locate(path);
         try (Checkpoint checkpoint = Checkpoint.open(found)) {
             Path config = found.resolve(CONFIG);
-            Optional<String> configText = Files.isRegularFile(config) ? Optional.of(compact(config))
-                    : Optional.empty();
-            Optional<String> unsupported = Files.isDirectory(found) ? unsupported(found) : Optional.empty();
+            Optional<String> configText = GgufHeader.isGguf(found) ? GgufConfigJson.of(found)
+                    : Files.isRegularFile(config) ? Optional.of(compact(config)) : Optional.empty();
+            Optional<String> unsupported = Files.isDirectory(found) || GgufHeader.isGguf(found)
+                    ? unsupported(found) : Optional.empty();
             Map<String, TensorStatistics> statistics = headers ? Map.of() : statistics(checkpoint);
             if (output.json) {
                 Json.object(console.out(), json -> write(json, found, checkpoint, statistics, configText, unsupported));

@@ -49,6 +49,7 @@ public final class Main {
         commands.put("bench", BenchCommand::new);
         commands.put("inspect", InspectCommand::new);
         commands.put("verify", VerifyCommand::new);
+        commands.put("convert", ConvertCommand::new);
         commands.put("parity", ParityCommand::new);
         commands.put("info", InfoCommand::new);
         return commands;

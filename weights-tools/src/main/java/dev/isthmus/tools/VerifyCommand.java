@@ -1,6 +1,7 @@
 package dev.isthmus.tools;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.tools.hub.HubName;
 import dev.isthmus.tools.parity.OfficialModel;
@@ -41,7 +42,7 @@ final class VerifyCommand implements Callable<Integer> {
     private final Console console;
 
     @Parameters(paramLabel = "PATH|NAME",
-            description = "A model directory, a safetensors file, or a name in the local Hugging Face cache.")
+            description = "A model directory, a safetensors or GGUF file, or a name in the local Hugging Face cache.")
     private String path;
 
     @Mixin
@@ -89,7 +90,7 @@ final class VerifyCommand implements Callable<Integer> {
         if (found.config().isEmpty() && found.faults().isEmpty()) {
             line("config", "not looked at: this is a file alone, name its directory");
         } else if (found.faults().isEmpty()) {
-            line("config", "all %d tensors that config.json asks for are there with their shapes",
+            line("config", "all %d tensors that the configuration asks for are there with their shapes",
                     found.tensors().size() - found.unused().size());
         }
         if (!found.unused().isEmpty()) {
@@ -101,7 +102,9 @@ final class VerifyCommand implements Callable<Integer> {
                 nonFinite(found).isEmpty() ? "" : ", in " + names(nonFinite(found)));
         found.sha256().forEach((file, hash) -> line("SHA-256", "%s  %s", hash, file));
         line("identity", "%s", found.identity().map(VerifyCommand::describe)
-                .orElse("not one of the published GPT-2 models, nor of the shape of one"));
+                .orElse(GgufHeader.isGguf(found.path())
+                        ? "not compared: hashes are published of safetensors files, not of GGUF files"
+                        : "not one of the published GPT-2 models, nor of the shape of one"));
         found.identity().ifPresent(identity -> identity.files().forEach((file, same) -> line("",
                 same ? "%s is the published one" : "%s is NOT the published one", file)));
     }

@@ -53,7 +53,9 @@ class CommandsTest {
                 new String[] {"generate", "a", "--backend", "abacus"}, new String[] {"generate", "--ids", "1,x"},
                 new String[] {"generate", "a", "--threads", "-1"}, new String[] {"logits", "--text", "a"},
                 new String[] {"score", "--text", "a", "--stride", "0"}, new String[] {"inspect"},
-                new String[] {"fetch"}, new String[] {"verify"},
+                new String[] {"fetch"}, new String[] {"verify"}, new String[] {"convert", "a", "b"},
+                new String[] {"convert", "a", "b", "--dtype", "f8"},
+                new String[] {"convert", "a", "b", "--dtype", "f16", "--shard-size", "few"},
                 new String[] {"tokenize", "a", "--decode", "1"}, new String[] {"info", "--model", "x"})) {
             CommandRun run = CommandRun.of(args);
             assertEquals(2, run.code(), String.join(" ", args));
@@ -68,7 +70,7 @@ class CommandsTest {
         CommandRun run = CommandRun.of("--help");
         assertEquals(0, run.code());
         for (String expected : List.of("generate", "logits", "tokenize", "score", "fetch", "inspect", "verify",
-                "parity", "info", "Exit codes:")) {
+                "convert", "parity", "info", "Exit codes:")) {
             assertTrue(run.out().contains(expected), run.out());
         }
         assertEquals("", run.err());

@@ -19,7 +19,7 @@ public final class Rounding {
     /**
      * Rounds the first {@code count} of {@code block}, inputs of one output that share a scale.
      *
-     * @param count at most the type's {@link WeightType#blockInputs}
+     * @param count at most the type's {@link WeightType#blockInputs}; any for a type without scales
      */
     public static void round(WeightType type, float[] block, int count) {
         switch (type) {

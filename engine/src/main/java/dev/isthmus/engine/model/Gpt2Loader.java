@@ -41,8 +41,6 @@ import java.util.function.BiConsumer;
  */
 public final class Gpt2Loader {
 
-    private static final long COMPARE_BYTES = 1 << 22;
-
     private final Checkpoint checkpoint;
     private final Gpt2Config config;
     private final Kernels kernels;
@@ -99,7 +97,7 @@ public final class Gpt2Loader {
     private Gpt2Weights read(Arena arena, int threads, BiConsumer<Long, Long> progress) {
         boolean embedding = tensors.has(Gpt2Tensors.EMBEDDING);
         boolean head = tensors.has(Gpt2Tensors.HEAD);
-        boolean ownHead = head && !(embedding && sameBytes());
+        boolean ownHead = head && !tensors.headIsEmbedding();
         Set<String> names = new LinkedHashSet<>(tensors.found().keySet());
         if (!ownHead) {
             names.remove(Gpt2Tensors.HEAD);
@@ -126,23 +124,23 @@ public final class Gpt2Loader {
 
     private long bytes(String name) {
         TensorInfo info = tensors.get(name);
-        return isMatrix(name) ? kernels.matrixBytes(type(info), inputs(name), outputs(name))
+        return Gpt2Tensors.isMatrix(name) ? kernels.matrixBytes(type(info), tensors.inputs(name), tensors.outputs(name))
                 : info.shape().elements() * Float.BYTES;
     }
 
     private void prepare(String name, SegmentAllocator memory) {
         TensorInfo info = tensors.get(name);
         MemorySegment area = memory.allocate(bytes(name), Tensor.ALIGNMENT);
-        if (!isMatrix(name)) {
+        if (!Gpt2Tensors.isMatrix(name)) {
             Tensor vector = new Tensor(area, DType.F32, info.shape());
             vectors.put(name, vector);
             pieces.add(new WeightPieces.Vector(info, vector));
             return;
         }
-        Layout layout = layout(name);
+        Layout layout = Gpt2Tensors.layout(name);
         Optional<WeightType> packed = tensors.packedType(info);
-        Matrix matrix = kernels.matrix(type(info), packed.isPresent() ? Layout.IN_OUT : layout, inputs(name),
-                outputs(name), area);
+        Matrix matrix = kernels.matrix(type(info), packed.isPresent() ? Layout.IN_OUT : layout, tensors.inputs(name),
+                tensors.outputs(name), area);
         matrices.put(name, matrix);
         pieces.addAll(packed.isPresent() ? WeightPieces.ofPacked(info, packed.get(), matrix)
                 : WeightPieces.of(info, layout, matrix));
@@ -160,49 +158,6 @@ public final class Gpt2Loader {
             case StoredType.BF16 -> WeightType.BF16;
             default -> WeightType.F32;
         });
-    }
-
-    private static boolean isMatrix(String name) {
-        return name.equals(Gpt2Tensors.EMBEDDING) || name.equals(Gpt2Tensors.HEAD) || name.endsWith(".c_attn.weight")
-                || name.endsWith(".c_proj.weight") || name.endsWith(".c_fc.weight");
-    }
-
-    private static Layout layout(String name) {
-        return name.startsWith("h.") ? Layout.IN_OUT : Layout.OUT_IN;
-    }
-
-    private int inputs(String name) {
-        return name.endsWith("mlp.c_proj.weight") ? config.inner() : config.channels();
-    }
-
-    private int outputs(String name) {
-        if (!name.startsWith("h.")) {
-            return config.vocabulary();
-        }
-        return name.endsWith(".c_attn.weight") ? 3 * config.channels()
-                : name.endsWith(".c_fc.weight") ? config.inner() : config.channels();
-    }
-
-    /** Whether the output matrix is stored as a copy of the token embedding. */
-    private boolean sameBytes() {
-        TensorInfo head = tensors.get(Gpt2Tensors.HEAD);
-        TensorInfo embedding = tensors.get(Gpt2Tensors.EMBEDDING);
-        if (head.type() != embedding.type() || !head.shape().equals(embedding.shape())) {
-            return false;
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment one = arena.allocate(Math.min(COMPARE_BYTES, head.bytes()));
-            MemorySegment other = arena.allocate(one.byteSize());
-            for (long done = 0; done < head.bytes(); done += COMPARE_BYTES) {
-                long count = Math.min(COMPARE_BYTES, head.bytes() - done);
-                checkpoint.readBytes(head, done, one.asSlice(0, count));
-                checkpoint.readBytes(embedding, done, other.asSlice(0, count));
-                if (one.asSlice(0, count).mismatch(other.asSlice(0, count)) >= 0) {
-                    return false;
-                }
-            }
-        }
-        return true;
     }
 
     private Gpt2Weights assemble() {

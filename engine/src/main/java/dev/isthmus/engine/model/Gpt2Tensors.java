@@ -4,11 +4,14 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -34,6 +37,8 @@ final class Gpt2Tensors {
 
     /** A wrong config.json can ask for more tensors than anyone wants to read about. */
     static final int MOST_FAULTS = 200;
+
+    private static final long COMPARE_BYTES = 1 << 22;
 
     private static final String PREFIX = "transformer.";
 
@@ -82,6 +87,56 @@ final class Gpt2Tensors {
         }
         throw new CheckpointException(Reason.WRONG_TYPE, tensor.file(), "__metadata__: expected " + PACKED_KEY
                 + " to be int8 or q4, found '" + named + "'; convert the model again");
+    }
+
+    /** Whether a weight is a matrix, of a linear layer or of tokens; all other weights stay F32 in memory. */
+    static boolean isMatrix(String name) {
+        return name.equals(EMBEDDING) || name.equals(HEAD) || name.endsWith(".c_attn.weight")
+                || name.endsWith(".c_proj.weight") || name.endsWith(".c_fc.weight");
+    }
+
+    /** How a matrix lies in a file: Conv1D's are [in, out]. */
+    static Layout layout(String name) {
+        return name.startsWith("h.") ? Layout.IN_OUT : Layout.OUT_IN;
+    }
+
+    /** The inputs of a matrix, K. */
+    int inputs(String name) {
+        return name.endsWith("mlp.c_proj.weight") ? config.inner() : config.channels();
+    }
+
+    /** The outputs of a matrix, N. */
+    int outputs(String name) {
+        if (!name.startsWith("h.")) {
+            return config.vocabulary();
+        }
+        return name.endsWith(".c_attn.weight") ? 3 * config.channels()
+                : name.endsWith(".c_fc.weight") ? config.inner() : config.channels();
+    }
+
+    /** Whether the output matrix is stored as a copy of the token embedding. */
+    boolean headIsEmbedding() {
+        if (!has(HEAD) || !has(EMBEDDING)) {
+            return false;
+        }
+        TensorInfo head = get(HEAD);
+        TensorInfo embedding = get(EMBEDDING);
+        if (head.type() != embedding.type() || !head.shape().equals(embedding.shape())) {
+            return false;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment one = arena.allocate(Math.min(COMPARE_BYTES, head.bytes()));
+            MemorySegment other = arena.allocate(one.byteSize());
+            for (long done = 0; done < head.bytes(); done += COMPARE_BYTES) {
+                long count = Math.min(COMPARE_BYTES, head.bytes() - done);
+                checkpoint.readBytes(head, done, one.asSlice(0, count));
+                checkpoint.readBytes(embedding, done, other.asSlice(0, count));
+                if (one.asSlice(0, count).mismatch(other.asSlice(0, count)) >= 0) {
+                    return false;
+                }
+            }
+        }
+        return true;
     }
 
     private void findAll() {

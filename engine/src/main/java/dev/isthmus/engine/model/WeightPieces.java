@@ -74,7 +74,8 @@ final class WeightPieces {
             return (long) (k1 - k0) * (n1 - n0);
         }
 
-        private long first() {
+        /** The index of its first element in the tensor. */
+        long first() {
             return layout == Layout.IN_OUT ? (long) k0 * matrix.outputs() : (long) n0 * matrix.inputs();
         }
 

@@ -83,6 +83,11 @@ final class AddedTokens {
         return token != null && token.special() ? OptionalInt.of(token.id()) : OptionalInt.empty();
     }
 
+    /** Whether a token is one of these. */
+    boolean contains(String content) {
+        return tokens.containsKey(content);
+    }
+
     /**
      * Splits a text at its added tokens.
      *

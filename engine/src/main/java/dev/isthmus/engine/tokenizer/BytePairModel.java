@@ -41,4 +41,9 @@ final class BytePairModel {
     long merge(int left, int right) {
         return merges.get(left, right);
     }
+
+    /** As {@link MergeTable#inOrder}. */
+    long[] mergesInOrder() {
+        return merges.inOrder();
+    }
 }

@@ -1,7 +1,9 @@
 package dev.isthmus.engine.tokenizer;
 
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.IntStream;
 
 /**
  * What two neighbouring tokens merge into, and how early: an open-addressing table from pairs of ids. Filled while
@@ -38,6 +40,12 @@ final class MergeTable {
     /** The merge of two tokens, rank in the upper 32 bits and the id of the result in the lower; or {@link #NONE}. */
     long get(int left, int right) {
         return merges[slot(pair(left, right))];
+    }
+
+    /** The pairs, the one that merges earliest first; the left token in the upper 32 bits, the right one in the lower. */
+    long[] inOrder() {
+        return IntStream.range(0, pairs.length).filter(slot -> merges[slot] != NONE).boxed()
+                .sorted(Comparator.comparingLong(slot -> merges[slot])).mapToLong(slot -> pairs[slot]).toArray();
     }
 
     private static long pair(int left, int right) {

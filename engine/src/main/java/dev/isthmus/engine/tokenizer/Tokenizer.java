@@ -5,8 +5,10 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.MemoryLimit;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.LongStream;
 
 /**
  * GPT-2's byte-level BPE: text to token ids and back. Any text has ids where the vocabulary has tokens for all 256
@@ -121,6 +123,26 @@ public final class Tokenizer {
     /** The id of a special token, for example {@code <|endoftext|>}; empty where the model has none of this text. */
     public OptionalInt specialToken(String text) {
         return added.special(text);
+    }
+
+    /** Whether an id has a token; a vocabulary may have gaps. */
+    public boolean hasToken(int id) {
+        return id >= 0 && id < vocabulary.limit() && vocabulary.contains(id);
+    }
+
+    /**
+     * Whether a token stands for its text wherever it appears, before any merge, as special tokens do.
+     *
+     * @throws InvalidInputException if the id has no token
+     */
+    public boolean isAdded(int id) {
+        return added.contains(token(id));
+    }
+
+    /** The merges in the order of their precedence, each as a line of merges.txt: {@code Ġt he}. */
+    public List<String> merges() {
+        return LongStream.of(model.mergesInOrder())
+                .mapToObj(pair -> token((int) (pair >>> 32)) + " " + token((int) pair)).toList();
     }
 
     /** A decoder for a stream of ids. */

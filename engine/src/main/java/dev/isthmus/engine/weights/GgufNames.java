@@ -1,5 +1,6 @@
 package dev.isthmus.engine.weights;
 
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -27,7 +28,34 @@ final class GgufNames {
 
     private static final Pattern BLOCK = Pattern.compile("blk\\.(0|[1-9][0-9]{0,8})\\.([a-z_]+)\\.(weight|bias)");
 
+    private static final Pattern LAYER = Pattern.compile("h\\.([0-9]+)\\.([a-z_.0-9]+)\\.(weight|bias)");
+
     private GgufNames() {}
+
+    /**
+     * The name in GGUF of a weight of GPT-2.
+     *
+     * @param name transformers' name, without prefix
+     * @throws IllegalArgumentException if no GPT-2 model has such a weight
+     */
+    static String inGguf(String name) {
+        for (Map.Entry<String, String> outer : OUTER.entrySet()) {
+            if (outer.getValue().equals(name)) {
+                return outer.getKey();
+            }
+        }
+        Matcher layer = LAYER.matcher(name);
+        if (layer.matches()) {
+            for (Map<String, String> names : List.of(NORMS, LINEARS)) {
+                for (Map.Entry<String, String> each : names.entrySet()) {
+                    if (each.getValue().equals(layer.group(2))) {
+                        return "blk." + layer.group(1) + "." + each.getKey() + "." + layer.group(3);
+                    }
+                }
+            }
+        }
+        throw new IllegalArgumentException("no weight of GPT-2: " + Quote.of(name));
+    }
 
     /** The tensor under transformers' name and with its shape; one that no GPT-2 model has stays as it is. */
     static TensorInfo asInTransformers(TensorInfo stored) {

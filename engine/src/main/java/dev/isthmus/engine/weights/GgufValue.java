@@ -3,6 +3,8 @@ package dev.isthmus.engine.weights;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.function.Consumer;
 
 /** A value of a GGUF file's metadata. */
@@ -31,6 +33,20 @@ public sealed interface GgufValue {
         private static final ValueLayout.OfLong LENGTH =
                 ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+        /** Makes one of texts. */
+        public static Texts of(List<String> texts) {
+            List<byte[]> all = texts.stream().map(text -> text.getBytes(StandardCharsets.UTF_8)).toList();
+            MemorySegment bytes = MemorySegment.ofArray(
+                    new byte[all.stream().mapToInt(each -> Long.BYTES + each.length).reduce(0, Math::addExact)]);
+            long at = 0;
+            for (byte[] each : all) {
+                bytes.set(LENGTH, at, each.length);
+                MemorySegment.copy(each, 0, bytes, ValueLayout.JAVA_BYTE, at + Long.BYTES, each.length);
+                at += Long.BYTES + each.length;
+            }
+            return new Texts(all.size(), bytes);
+        }
+
         /** Gives each string's bytes in turn. */
         public void forEach(Consumer<byte[]> action) {
             long at = 0;
@@ -53,6 +69,13 @@ public sealed interface GgufValue {
 
         private static final ValueLayout.OfInt ELEMENT =
                 ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+        /** Makes one of numbers. */
+        public static Wholes of(int[] numbers) {
+            MemorySegment bytes = MemorySegment.ofArray(new byte[Math.multiplyExact(Integer.BYTES, numbers.length)]);
+            MemorySegment.copy(numbers, 0, bytes, ELEMENT, 0, numbers.length);
+            return new Wholes(numbers.length, bytes);
+        }
 
         /** One of them. */
         public int get(int index) {

@@ -6,7 +6,6 @@ import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Set;
 
 /**
  * What the numbers of a tensor are like. All but the counts are about the finite ones, and NaN where there are none.
@@ -22,23 +21,16 @@ import java.util.Set;
 public record TensorStatistics(long elements, long nan, long infinite, double min, double max, double mean,
         double std) {
 
-    private static final Set<StoredType> READABLE = Set.of(StoredType.F32, StoredType.F16, StoredType.BF16);
-
     /** Numbers that are read at a time: 4 MB. */
     private static final int READ = 1 << 20;
 
     /** Numbers that are added up at a time, in a core's own cache. */
     private static final int CHUNK = 1 << 13;
 
-    /** Whether the numbers of this type can be read. */
-    public static boolean reads(StoredType type) {
-        return READABLE.contains(type);
-    }
-
     /**
      * Reads a tensor.
      *
-     * @param tensor one whose type {@link #reads} accepts
+     * @param tensor one whose type {@link StoredType#readsAsF32}
      * @throws dev.isthmus.engine.errors.CheckpointException if the file cannot be read
      */
     public static TensorStatistics of(Checkpoint checkpoint, TensorInfo tensor) {

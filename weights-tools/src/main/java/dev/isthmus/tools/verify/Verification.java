@@ -5,6 +5,7 @@ import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.tools.Digests;
 import java.nio.file.Files;
@@ -27,22 +28,24 @@ import java.util.function.Supplier;
  * @param unused those that the configuration does not ask for
  * @param statistics of each tensor that holds floating-point numbers, by name
  * @param sha256 of each file of weights, by name
- * @param identity how it compares with the published model; empty if it is not like any
+ * @param identity how it compares with the published model; empty if it is not like any, or a GGUF file,
+ *     of which no hashes are published
  */
 public record Verification(Path path, List<String> faults, Optional<Gpt2Config> config, List<TensorInfo> tensors,
         List<TensorInfo> unused, Map<String, TensorStatistics> statistics, Map<String, String> sha256,
         Optional<Identity> identity) {
 
     /**
-     * Verifies a model directory or a safetensors file. Reads every byte of it.
+     * Verifies a model directory, a safetensors or a GGUF file. Reads every byte of it.
      *
      * @param progress told (bytes read, bytes in all)
      */
     public static Verification of(Path path, BiConsumer<Long, Long> progress) {
         List<String> faults = new ArrayList<>();
-        boolean directory = Files.isDirectory(path);
-        Optional<Gpt2Config> config = directory ? attempt(faults, () -> Gpt2Config.read(path)) : Optional.empty();
-        if (directory) {
+        boolean gguf = GgufHeader.isGguf(path);
+        boolean hasConfig = gguf || Files.isDirectory(path);
+        Optional<Gpt2Config> config = hasConfig ? attempt(faults, () -> Gpt2Config.read(path)) : Optional.empty();
+        if (hasConfig) {
             attempt(faults, () -> Tokenizer.open(path));
         }
         Optional<Checkpoint> opened = attempt(faults, () -> Checkpoint.open(path));
@@ -59,7 +62,7 @@ public record Verification(Path path, List<String> faults, Optional<Gpt2Config> 
             Optional<String> single = sha256.size() == 1 ? sha256.values().stream().findFirst() : Optional.empty();
             return new Verification(path, List.copyOf(faults), config, tensors,
                     config.map(known -> Gpt2Loader.unused(checkpoint, known)).orElse(List.of()), statistics, sha256,
-                    Identity.of(checkpoint, single, config));
+                    gguf ? Optional.empty() : Identity.of(checkpoint, single, config));
         }
     }
 
@@ -82,7 +85,7 @@ public record Verification(Path path, List<String> faults, Optional<Gpt2Config> 
         long total = checkpoint.tensors().stream().mapToLong(TensorInfo::bytes).sum();
         long done = 0;
         for (TensorInfo tensor : checkpoint.tensors()) {
-            if (TensorStatistics.reads(tensor.type())) {
+            if (tensor.type().readsAsF32()) {
                 statistics.put(tensor.name(), TensorStatistics.of(checkpoint, tensor));
             }
             done += tensor.bytes();

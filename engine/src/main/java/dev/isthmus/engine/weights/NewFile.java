@@ -1,0 +1,105 @@
+package dev.isthmus.engine.weights;
+
+import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.errors.CheckpointException.Reason;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.UUID;
+
+/** Writes a file that appears under its name when it is complete. */
+final class NewFile implements TensorSource.Sink {
+
+    private static final int CHUNK_BYTES = 1 << 20;
+
+    private final WritableByteChannel out;
+    private final ByteBuffer buffer = ByteBuffer.allocateDirect(CHUNK_BYTES);
+    private long position;
+
+    private NewFile(WritableByteChannel out) {
+        this.out = out;
+    }
+
+    /** Gives the bytes of a file. */
+    interface Content {
+        void writeTo(NewFile out) throws IOException;
+    }
+
+    /**
+     * Writes a file, and replaces a file of that name.
+     *
+     * @param file where to write; its directory must exist
+     * @throws CheckpointException if it cannot be written; nothing is left behind then
+     */
+    static void write(Path file, Content content) {
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            throw new CheckpointException(Reason.UNWRITABLE, file, "there is something other than a regular file under"
+                    + " this name; choose another");
+        }
+        Path part = file.resolveSibling(file.getFileName() + "." + UUID.randomUUID() + ".part");
+        try {
+            try {
+                try (WritableByteChannel out = Files.newByteChannel(part, StandardOpenOption.CREATE_NEW,
+                        StandardOpenOption.WRITE)) {
+                    content.writeTo(new NewFile(out));
+                }
+                publish(part, file);
+            } finally {
+                Files.deleteIfExists(part);
+            }
+        } catch (IOException | SecurityException e) {
+            throw new CheckpointException(Reason.UNWRITABLE, file, "cannot be written (" + e
+                    + "); check the directory, its permissions and the space on its disk", e);
+        }
+    }
+
+    private static void publish(Path part, Path file) throws IOException {
+        try {
+            Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+        } catch (AtomicMoveNotSupportedException e) {
+            Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
+        }
+    }
+
+    /**
+     * Appends a tensor.
+     *
+     * @throws IllegalStateException if it gives more or fewer bytes than it said
+     */
+    void write(TensorSource tensor) throws IOException {
+        long begin = position;
+        tensor.writeTo(this);
+        if (position - begin != tensor.bytes()) {
+            throw new IllegalStateException("tensor " + Quote.of(tensor.name()) + " should have given "
+                    + tensor.bytes() + " bytes, and gave " + (position - begin));
+        }
+    }
+
+    @Override
+    public void write(MemorySegment bytes) throws IOException {
+        for (long done = 0; done < bytes.byteSize(); done += CHUNK_BYTES) {
+            int count = (int) Math.min(CHUNK_BYTES, bytes.byteSize() - done);
+            buffer.clear().limit(count);
+            MemorySegment.ofBuffer(buffer).copyFrom(bytes.asSlice(done, count));
+            while (buffer.hasRemaining()) {
+                out.write(buffer);
+            }
+        }
+        position += bytes.byteSize();
+    }
+
+    void write(byte[] bytes) throws IOException {
+        write(MemorySegment.ofArray(bytes));
+    }
+
+    /** How many bytes have been written. */
+    long position() {
+        return position;
+    }
+}
