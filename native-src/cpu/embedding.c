@@ -2,7 +2,7 @@
 #include "quantized.h"
 #include "simd_narrow.h"
 
-/* column[k] = weight (k, n) of a packed matrix, for inputs [k0, k1) that begin a block. */
+/* The weight of input k in column c of a panel. */
 static float weight_at(const char *panel, int32_t type, int64_t K, int64_t k, int64_t c)
 {
     enum { PANEL = ISTHMUS_PANEL };

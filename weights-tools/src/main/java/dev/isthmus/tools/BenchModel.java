@@ -53,7 +53,7 @@ final class BenchModel implements AutoCloseable {
             throw failed;
         }
         cacheType = switch (cache) {
-            case AUTO -> type().isQuantized() ? DType.F16 : DType.F32;
+            case AUTO -> weights.usualCacheType();
             case F32 -> DType.F32;
             case F16 -> DType.F16;
         };

@@ -2,6 +2,7 @@ package dev.isthmus.tools;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -10,9 +11,6 @@ import java.util.SplittableRandom;
 
 /** Something to time, and the least that it takes of a machine. */
 sealed interface BenchWorkload {
-
-    /** The rows of a prompt that a {@code Session} computes at a time. */
-    int CHUNK_ROWS = 512;
 
     /** Such as {@code prefill 512}. */
     String name();
@@ -80,7 +78,8 @@ sealed interface BenchWorkload {
         @Override
         public Cost cost(BenchModel model) {
             double pairs = positions * (positions + 1.0) / 2; // of a query and a key: each position with those up to it
-            return new Cost((double) Math.ceilDiv(positions, CHUNK_ROWS) * model.layerBytes() + model.headBytes(),
+            double passes = Math.ceilDiv(positions, Gpt2Forward.CHUNK_ROWS);
+            return new Cost(passes * model.layerBytes() + model.headBytes(),
                     (double) positions * model.layerWeights() + model.headWeights(),
                     pairs * 2 * model.config().layers() * model.config().channels());
         }
@@ -148,8 +147,8 @@ sealed interface BenchWorkload {
     /** Reads a prompt; the logits of its last position. */
     private static Tensor read(BenchModel model, RowBatch batch, KvCache cache, int[] ids) {
         Tensor logits = null;
-        for (int from = 0; from < ids.length; from += CHUNK_ROWS) {
-            int to = Math.min(from + CHUNK_ROWS, ids.length);
+        for (int from = 0; from < ids.length; from += Gpt2Forward.CHUNK_ROWS) {
+            int to = Math.min(from + Gpt2Forward.CHUNK_ROWS, ids.length);
             batch.clear();
             batch.add(cache, ids, from, to);
             logits = model.forward(batch, to < ids.length ? new int[0] : batch.lastRows());

@@ -86,7 +86,7 @@ public final class Model implements AutoCloseable {
 
     private static DType cacheType(CacheType asked, Gpt2Weights weights, Kernels kernels) {
         DType type = switch (asked) {
-            case AUTO -> weights.head().weight().type().isQuantized() ? DType.F16 : DType.F32;
+            case AUTO -> weights.usualCacheType();
             case F32 -> DType.F32;
             case F16 -> DType.F16;
         };

@@ -6,6 +6,7 @@ import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
 import dev.isthmus.engine.sampling.TokenHistory;
@@ -26,9 +27,6 @@ import java.util.function.Supplier;
  * {@link ConcurrentUseException}. A call that throws leaves the session as it was.
  */
 public final class Session implements AutoCloseable {
-
-    /** Prompts are read in chunks of so many rows: enough for full speed, and a bound on the scratch memory. */
-    private static final int CHUNK_ROWS = 512;
 
     /** Rows of a chunk whose logits are all wanted: V floats each. */
     private static final int LOGITS_CHUNK_ROWS = 64;
@@ -340,7 +338,8 @@ public final class Session implements AutoCloseable {
     private void compute(int[] ids, int from, int to, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
         logitsValid = false;
         for (int start = from; start < to; ) {
-            int rows = visitor != null && start + CHUNK_ROWS > firstLogits ? LOGITS_CHUNK_ROWS : CHUNK_ROWS;
+            int rows = visitor != null && start + Gpt2Forward.CHUNK_ROWS > firstLogits ? LOGITS_CHUNK_ROWS
+                    : Gpt2Forward.CHUNK_ROWS;
             int end = Math.min(start + rows, to);
             batch.clear();
             batch.add(cache, ids, start, end);

@@ -18,6 +18,9 @@ import java.lang.foreign.Arena;
  */
 public final class Gpt2Forward {
 
+    /** Prompts are best read in chunks of so many rows: enough for full speed, and a bound on the scratch memory. */
+    public static final int CHUNK_ROWS = 512;
+
     private final Gpt2Config config;
     private final Gpt2Weights weights;
     private final Kernels kernels;

@@ -3,6 +3,7 @@ package dev.isthmus.engine.model;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
+import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.List;
 
@@ -17,6 +18,11 @@ import java.util.List;
  */
 public record Gpt2Weights(Matrix tokenEmbedding, Tensor positionEmbedding, List<Block> blocks, LayerNorm finalNorm,
         Linear head) {
+
+    /** What keys and values are kept in unless asked otherwise: F16 where the weights have scales, else F32. */
+    public DType usualCacheType() {
+        return head.weight().type().isQuantized() ? DType.F16 : DType.F32;
+    }
 
     /**
      * One transformer block.
