@@ -15,6 +15,8 @@ import dev.isthmus.engine.weights.Checkpoint;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
@@ -63,7 +65,9 @@ public final class Model implements AutoCloseable {
      */
     public static Model open(Path path, ModelOptions options) {
         Gpt2Config config = Gpt2Config.read(path);
-        Optional<Tokenizer> tokenizer = Tokenizer.open(path);
+        // Beside the weights: one waits for memory, the other computes.
+        FutureTask<Optional<Tokenizer>> tokenizer = new FutureTask<>(() -> Tokenizer.open(path));
+        Thread.ofPlatform().name("isthmus-load-tokenizer").daemon().start(tokenizer);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
         Arena arena = Arena.ofShared();
         Kernels kernels = null;
@@ -74,13 +78,39 @@ public final class Model implements AutoCloseable {
             };
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     options.loadProgress());
-            return new Model(arena, config, tokenizer, kernels, weights, cacheType(options.cache(), weights, kernels));
+            return new Model(arena, config, result(tokenizer), kernels, weights,
+                    cacheType(options.cache(), weights, kernels));
         } catch (Throwable failed) {
+            tokenizer.cancel(true);
             if (kernels != null) {
                 kernels.close();
             }
             arena.close();
             throw failed;
+        }
+    }
+
+    /** What a task gives, or throws; interruption waits until it is done. */
+    private static <R> R result(FutureTask<R> task) {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    return task.get();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                } catch (ExecutionException e) {
+                    switch (e.getCause()) {
+                        case RuntimeException failure -> throw failure;
+                        case Error failure -> throw failure;
+                        case Throwable failure -> throw new IllegalStateException(failure);
+                    }
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
         }
     }
 
