@@ -15,8 +15,11 @@ import dev.isthmus.engine.weights.Checkpoint;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
@@ -26,6 +29,9 @@ import java.util.function.Supplier;
  * {@link Session}. It holds its weights off-heap until it is closed.
  */
 public final class Model implements AutoCloseable {
+
+    private static final ThreadFactory LOADING_THREAD =
+            Thread.ofPlatform().name("isthmus-load-tokenizer").daemon().factory();
 
     private final Arena arena;
     private final Gpt2Config config;
@@ -65,23 +71,23 @@ public final class Model implements AutoCloseable {
      */
     public static Model open(Path path, ModelOptions options) {
         Gpt2Config config = Gpt2Config.read(path);
-        // Beside the weights: one waits for memory, the other computes.
-        FutureTask<Optional<Tokenizer>> tokenizer = new FutureTask<>(() -> Tokenizer.open(path));
-        Thread.ofPlatform().name("isthmus-load-tokenizer").daemon().start(tokenizer);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
         Arena arena = Arena.ofShared();
         Kernels kernels = null;
-        try (Checkpoint checkpoint = Checkpoint.open(path)) {
+        // Its thread has ended when this block is left.
+        try (ExecutorService beside = Executors.newSingleThreadExecutor(LOADING_THREAD);
+                Checkpoint checkpoint = Checkpoint.open(path)) {
+            CompletableFuture<Optional<Tokenizer>> tokenizer =
+                    CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
             kernels = switch (options.backend()) {
                 case AUTO, CPU -> Backends.cpu(threads);
                 case REFERENCE -> Backends.reference();
             };
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     options.loadProgress());
-            return new Model(arena, config, result(tokenizer), kernels, weights,
+            return new Model(arena, config, joined(tokenizer), kernels, weights,
                     cacheType(options.cache(), weights, kernels));
         } catch (Throwable failed) {
-            tokenizer.cancel(true);
             if (kernels != null) {
                 kernels.close();
             }
@@ -90,26 +96,14 @@ public final class Model implements AutoCloseable {
         }
     }
 
-    /** What a task gives, or throws; interruption waits until it is done. */
-    private static <R> R result(FutureTask<R> task) {
-        boolean interrupted = false;
+    private static <R> R joined(CompletableFuture<R> future) {
         try {
-            while (true) {
-                try {
-                    return task.get();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                } catch (ExecutionException e) {
-                    switch (e.getCause()) {
-                        case RuntimeException failure -> throw failure;
-                        case Error failure -> throw failure;
-                        case Throwable failure -> throw new IllegalStateException(failure);
-                    }
-                }
-            }
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
+            return future.join();
+        } catch (CompletionException e) {
+            switch (e.getCause()) {
+                case RuntimeException failure -> throw failure;
+                case Error failure -> throw failure;
+                case Throwable failure -> throw e;
             }
         }
     }
