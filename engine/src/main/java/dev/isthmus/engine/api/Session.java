@@ -93,7 +93,7 @@ public final class Session implements AutoCloseable {
      */
     public void append(int[] ids, ForwardObserver observer) {
         exclusively(() -> {
-            read(ids, 0, (position, row) -> {}, new ObserverProbe(observer, model.config()));
+            read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config()));
             return null;
         });
     }

@@ -75,10 +75,13 @@ public final class Gpt2Forward {
             block(layer, s, batch, probe);
             probe.hiddenState(layer + 1, x, batch);
         }
+        if (probe.wantsFinalState()) {
+            kernels.layerNorm(x, weights.finalNorm(), s.h());
+            probe.hiddenState(config.layers() + 1, s.h(), batch);
+        }
         if (outputRows.length > 0) {
             kernels.selectRows(x, outputRows, s.selected());
             kernels.layerNorm(s.selected(), weights.finalNorm(), s.selected());
-            probe.finalState(s.selected(), outputRows, batch);
             kernels.linear(s.selected(), weights.head(), Activation.NONE, s.logits());
         }
         batch.commit();
