@@ -21,8 +21,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
-import java.util.function.BiConsumer;
 import java.util.function.Supplier;
+import jdk.jfr.FlightRecorder;
 
 /**
  * A GPT-2 model: weights, configuration and tokenizer. Immutable; any number of threads may use it, each with its own
@@ -38,6 +38,7 @@ public final class Model implements AutoCloseable {
     private final Optional<Tokenizer> tokenizer;
     private final Kernels kernels;
     private final Gpt2Forward forward;
+    private final Meter meter = new Meter();
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
@@ -70,6 +71,20 @@ public final class Model implements AutoCloseable {
      * @throws dev.isthmus.engine.errors.BackendException if the backend asked for cannot be used
      */
     public static Model open(Path path, ModelOptions options) {
+        if (!FlightRecorder.isInitialized()) {
+            return read(path, options, options.loadProgress());
+        }
+        ModelOpenEvent event = new ModelOpenEvent();
+        event.begin();
+        Model model = read(path, options, (done, total) -> {
+            event.bytes = done;
+            options.loadProgress().update(done, total);
+        });
+        event.commit(path, model);
+        return model;
+    }
+
+    private static Model read(Path path, ModelOptions options, ProgressListener progress) {
         Gpt2Config config = Gpt2Config.read(path);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
         Arena arena = Arena.ofShared();
@@ -84,7 +99,7 @@ public final class Model implements AutoCloseable {
                 case REFERENCE -> Backends.reference();
             };
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
-                    options.loadProgress());
+                    progress::update);
             return new Model(arena, config, joined(tokenizer), kernels, weights,
                     cacheType(options.cache(), weights, kernels));
         } catch (Throwable failed) {
@@ -151,6 +166,11 @@ public final class Model implements AutoCloseable {
         return kernels.description();
     }
 
+    /** What the model's sessions have done so far and hold now. */
+    public Metrics metrics() {
+        return meter.metrics();
+    }
+
     /**
      * Scores a text of any length. A text longer than the context is read in windows of the context's length, each
      * {@code stride} tokens after the one before; a token is scored in the first window that reaches it, as in Hugging
@@ -162,15 +182,15 @@ public final class Model implements AutoCloseable {
      * @throws InvalidInputException if an argument is out of range
      */
     public Score score(int[] ids, int stride) {
-        return score(ids, stride, (done, total) -> {});
+        return score(ids, stride, ProgressListener.NONE);
     }
 
     /**
      * As {@link #score(int[], int)}, telling how far it has come.
      *
-     * @param progress told (tokens scored, tokens in all) after each token
+     * @param progress told the tokens scored of all tokens, after each
      */
-    public Score score(int[] ids, int stride, BiConsumer<Long, Long> progress) {
+    public Score score(int[] ids, int stride, ProgressListener progress) {
         return Scorer.score(this, ids, stride, progress);
     }
 
@@ -207,6 +227,11 @@ public final class Model implements AutoCloseable {
 
     Gpt2Forward forward() {
         return forward;
+    }
+
+    /** Counts what all sessions do. */
+    Meter meter() {
+        return meter;
     }
 
     Kernels kernels() {

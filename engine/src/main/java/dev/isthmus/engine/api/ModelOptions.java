@@ -3,7 +3,6 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.config.WeightType;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.function.BiConsumer;
 
 /**
  * How to open a model.
@@ -12,14 +11,15 @@ import java.util.function.BiConsumer;
  * @param weights how to keep the weight matrices; empty for as the files have them
  * @param cache how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights
  * @param threads the worker threads, the caller's included; 0 for as many as the process has processors
- * @param loadProgress told (bytes read, bytes in all) while the weights load, from any thread
+ * @param loadProgress told the bytes read of all bytes while the weights load; what it throws ends the
+ *     opening and is thrown by it
  */
 public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, CacheType cache, int threads,
-        BiConsumer<Long, Long> loadProgress) {
+        ProgressListener loadProgress) {
 
     /** Automatic backend, weights as stored, all processors, no progress. */
     public static final ModelOptions DEFAULT =
-            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, (done, total) -> {});
+            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, ProgressListener.NONE);
 
     /**
      * Checks the values.
@@ -57,7 +57,7 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
     }
 
     /** The same with a listener for the progress of loading. */
-    public ModelOptions withLoadProgress(BiConsumer<Long, Long> listener) {
+    public ModelOptions withLoadProgress(ProgressListener listener) {
         return new ModelOptions(backend, weights, cache, threads, listener);
     }
 }

@@ -4,14 +4,13 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.sampling.LogProbabilities;
 import java.util.Arrays;
-import java.util.function.BiConsumer;
 
 /** Scores texts by a window that slides over them. */
 final class Scorer {
 
     private Scorer() {}
 
-    static Score score(Model model, int[] ids, int stride, BiConsumer<Long, Long> progress) {
+    static Score score(Model model, int[] ids, int stride, ProgressListener progress) {
         int context = model.config().context();
         if (ids.length < 2) {
             throw new InvalidInputException("score: at least two tokens are needed, since the first is not predicted; "
@@ -40,7 +39,7 @@ final class Scorer {
                             (position, logits) -> {
                                 int target = from + position + 1;
                                 logprobs[count[0]++] = logits[ids[target]] - logProbabilities.logSumExp(logits);
-                                progress.accept(target + 1L, (long) ids.length);
+                                progress.update(target + 1L, ids.length);
                             }, LayerProbe.NONE);
                 }
                 scored = end;

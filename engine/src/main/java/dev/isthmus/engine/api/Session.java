@@ -36,6 +36,7 @@ public final class Session implements AutoCloseable {
     private final KvCache cache;
     private final RowBatch batch;
     private final Scratch scratch;
+    private final Meter meter;
     private final ReentrantLock callers = new ReentrantLock();
     private final float[] logits;
     private int[] tokens = new int[64];
@@ -50,11 +51,17 @@ public final class Session implements AutoCloseable {
         batch = new RowBatch(arena);
         scratch = model.forward().newScratch();
         logits = new float[model.config().vocabulary()];
+        meter = model.meter().newSession();
     }
 
     /** The tokens in the session. */
     public int length() {
         return exclusively(() -> length);
+    }
+
+    /** What the session has done so far and holds now; also while another call is under way, and when it is closed. */
+    public Metrics metrics() {
+        return meter.metrics();
     }
 
     /** The tokens in the session, first to last. */
@@ -258,6 +265,7 @@ public final class Session implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
+                meter.close();
                 scratch.close();
                 arena.close();
             }
@@ -348,7 +356,8 @@ public final class Session implements AutoCloseable {
             for (int i = 0; i < outputs.length; i++) {
                 outputs[i] = first - start + i;
             }
-            Tensor rowsOfLogits = model.forward().forward(batch, outputs, scratch, probe);
+            Tensor rowsOfLogits = meter.pass(batch, () -> model.forward().forward(batch, outputs, scratch, probe));
+            meter.cacheBytes(cache.bytes());
             for (int i = 0; i < outputs.length; i++) {
                 copyRow(rowsOfLogits, i, logits);
                 if (visitor != null) {

@@ -38,6 +38,11 @@ public final class Gpt2Forward {
         this.cacheType = cacheType;
     }
 
+    /** The weights. */
+    public Gpt2Weights weights() {
+        return weights;
+    }
+
     /** An empty cache for one sequence; its memory comes from {@code arena}. */
     public KvCache newCache(Arena arena) {
         return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(), cacheType, arena);
