@@ -172,9 +172,18 @@ public final class Model implements AutoCloseable {
     }
 
     /**
+     * Scores a text of any length in windows that move by half of the context.
+     *
+     * @see #score(int[], int)
+     */
+    public Score score(String text) {
+        return score(requireTokenizer("score a text").encode(text), Math.max(1, config.context() / 2));
+    }
+
+    /**
      * Scores a text of any length. A text longer than the context is read in windows of the context's length, each
      * {@code stride} tokens after the one before; a token is scored in the first window that reaches it, as in Hugging
-     * Face's guide to perplexity of fixed-length models.
+     * Face's guide "Perplexity of fixed-length models".
      *
      * @param ids the text's tokens, at least two
      * @param stride 1..context; smaller gives each token more context and takes longer. At the full context the first
@@ -192,6 +201,33 @@ public final class Model implements AutoCloseable {
      */
     public Score score(int[] ids, int stride, ProgressListener progress) {
         return Scorer.score(this, ids, stride, progress);
+    }
+
+    /** The token embedding matrix. */
+    public TokenEmbeddings embeddings() {
+        return new TokenEmbeddings(this);
+    }
+
+    /**
+     * A vector for a text.
+     *
+     * @see #embed(int[], Pooling)
+     */
+    public float[] embed(String text, Pooling pooling) {
+        return embed(requireTokenizer("embed a text").encode(text), pooling);
+    }
+
+    /**
+     * A vector for a text: of the final layer norm's outputs, transformers' {@code last_hidden_state}, at all its
+     * positions. GPT-2 was not trained for this; vectors from it say more after their mean over many texts is taken away.
+     *
+     * @param ids the text's tokens
+     * @return C values
+     * @throws InvalidInputException if there are no tokens, or one is not in the vocabulary
+     * @throws dev.isthmus.engine.errors.ContextFullException if they do not fit into the context
+     */
+    public float[] embed(int[] ids, Pooling pooling) {
+        return TextVector.of(this, ids, pooling);
     }
 
     /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */

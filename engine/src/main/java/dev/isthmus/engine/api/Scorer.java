@@ -3,7 +3,9 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.sampling.LogProbabilities;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /** Scores texts by a window that slides over them. */
 final class Scorer {
@@ -26,6 +28,7 @@ final class Scorer {
         }
         double[] logprobs = new double[ids.length - 1];
         int[] count = {0};
+        List<Score.Window> windows = new ArrayList<>();
         LogProbabilities logProbabilities = new LogProbabilities();
         try (Session session = model.newSession()) {
             int scored = 1;
@@ -34,6 +37,7 @@ final class Scorer {
                 int from = begin;
                 int first = Math.max(scored, begin + 1);
                 if (first < end) {
+                    windows.add(new Score.Window(begin, first, end));
                     session.rewind(0);
                     session.appendFrom(Arrays.copyOfRange(ids, begin, end - 1), first - 1 - begin,
                             (position, logits) -> {
@@ -46,6 +50,6 @@ final class Scorer {
             }
         }
         double[] found = Arrays.copyOf(logprobs, count[0]);
-        return new Score(ids.length, -Arrays.stream(found).average().orElse(Double.NaN), found);
+        return new Score(ids.length, -Arrays.stream(found).average().orElse(Double.NaN), found, windows);
     }
 }

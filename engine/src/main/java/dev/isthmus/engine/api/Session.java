@@ -93,7 +93,7 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * Reads tokens and shows what passes between the layers.
+     * Reads tokens and shows what passes between the layers, for instance to a {@link Capture}.
      *
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
@@ -133,7 +133,16 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The probabilities of the next token: V values that add up to 1.
+     * What the model expects as the next token, with log-probabilities in double.
+     *
+     * @throws InvalidInputException if the session is empty
+     */
+    public Distribution next() {
+        return exclusively(() -> Distribution.of(currentLogits(LayerProbe.NONE)));
+    }
+
+    /**
+     * The probabilities of the next token by the model's own kernels: V values that add up to 1.
      *
      * @throws InvalidInputException if the session is empty
      */
