@@ -38,7 +38,7 @@ public final class Capture implements ForwardObserver {
         heads = Set.copyOf(builder.heads);
     }
 
-    /** Begins one that keeps nothing yet. */
+    /** {@return a builder of one that keeps nothing yet} */
     public static Builder builder() {
         return new Builder();
     }
@@ -58,6 +58,7 @@ public final class Capture implements ForwardObserver {
          *
          * @param chosen 0 for the embedding, i for the output of block i − 1, n_layer + 1 for the final layer norm; none
          *     for all
+         * @return this builder
          */
         public Builder hiddenStates(int... chosen) {
             allBoundaries |= chosen.length == 0;
@@ -70,6 +71,7 @@ public final class Capture implements ForwardObserver {
          *
          * @param layer the layer, from 0
          * @param chosen the heads, from 0; none for all
+         * @return this builder
          */
         public Builder attention(int layer, int... chosen) {
             if (chosen.length == 0) {
@@ -79,7 +81,7 @@ public final class Capture implements ForwardObserver {
             return this;
         }
 
-        /** The capture, which has seen nothing yet. */
+        /** {@return the capture, which has seen nothing yet} */
         public Capture build() {
             return new Capture(this);
         }
@@ -88,6 +90,7 @@ public final class Capture implements ForwardObserver {
     /**
      * The residual stream at a boundary.
      *
+     * @param boundary 0 to n_layer + 1
      * @return a row of C values for each token read
      * @throws InvalidInputException if it was not asked for, there is no such boundary or nothing has been read
      */
@@ -98,6 +101,8 @@ public final class Capture implements ForwardObserver {
     /**
      * The attention of a head.
      *
+     * @param layer the layer, from 0
+     * @param head the head, from 0
      * @return for each token read as many probabilities as there were positions up to its own
      * @throws InvalidInputException if it was not asked for, there is no such head or nothing has been read
      */

@@ -21,7 +21,7 @@ public final class Distribution {
     }
 
     /**
-     * The distribution that logits stand for.
+     * {@return the distribution that logits stand for}
      *
      * @param logits V values, which are copied
      * @throws InvalidInputException if one is NaN or +∞, or none is finite
@@ -30,14 +30,15 @@ public final class Distribution {
         return new Distribution(logits.clone());
     }
 
-    /** V, the number of tokens. */
+    /** {@return V, the number of tokens} */
     public int vocabulary() {
         return logits.length;
     }
 
     /**
-     * The logit of a token.
+     * {@return the logit of a token}
      *
+     * @param id the token
      * @throws InvalidInputException if it is not in the vocabulary
      */
     public float logit(int id) {
@@ -49,8 +50,9 @@ public final class Distribution {
     }
 
     /**
-     * The natural logarithm of a token's probability.
+     * {@return the natural logarithm of a token's probability}
      *
+     * @param id the token
      * @throws InvalidInputException if it is not in the vocabulary
      */
     public double logprob(int id) {
@@ -58,15 +60,16 @@ public final class Distribution {
     }
 
     /**
-     * A token's probability.
+     * {@return a token's probability}
      *
+     * @param id the token
      * @throws InvalidInputException if it is not in the vocabulary
      */
     public double probability(int id) {
         return Math.exp(logprob(id));
     }
 
-    /** The natural logarithms of all tokens' probabilities: V values. */
+    /** {@return the natural logarithms of all tokens' probabilities: V values} */
     public double[] logprobs() {
         double[] logprobs = new double[logits.length];
         Arrays.setAll(logprobs, id -> logits[id] - logSumExp);
@@ -74,7 +77,7 @@ public final class Distribution {
     }
 
     /**
-     * The likeliest tokens, the likeliest first, of equal ones the lower id first.
+     * {@return the likeliest tokens, the likeliest first, of equal ones the lower id first}
      *
      * @param n how many, 0..V
      * @throws InvalidInputException if there are not so many
@@ -89,8 +92,9 @@ public final class Distribution {
     }
 
     /**
-     * How many tokens are likelier than this one: 0 for the likeliest.
+     * {@return how many tokens are likelier than this one: 0 for the likeliest}
      *
+     * @param id the token
      * @throws InvalidInputException if it is not in the vocabulary
      */
     public int rank(int id) {
@@ -102,7 +106,7 @@ public final class Distribution {
         return likelier;
     }
 
-    /** The entropy − Σ p ln p in nats, from 0 for a certain token to ln V for equally likely ones. */
+    /** {@return the entropy − Σ p ln p in nats, from 0 for a certain token to ln V for equally likely ones} */
     public double entropy() {
         double entropy = 0;
         for (float logit : logits) {

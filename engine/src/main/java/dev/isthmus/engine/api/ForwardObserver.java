@@ -8,7 +8,8 @@ package dev.isthmus.engine.api;
 public interface ForwardObserver {
 
     /**
-     * Whether {@link #hiddenState} shall be called for this boundary; all are wanted unless this says otherwise.
+     * {@return whether {@link #hiddenState} shall be called for this boundary; all are wanted unless this says
+     * otherwise}
      *
      * @param boundary 0 to n_layer + 1
      */
@@ -27,7 +28,7 @@ public interface ForwardObserver {
     default void hiddenState(int boundary, int position, double[] values) {}
 
     /**
-     * Whether {@link #attention} shall be called for this head; none is wanted unless this says otherwise.
+     * {@return whether {@link #attention} shall be called for this head; none is wanted unless this says otherwise}
      *
      * @param layer the layer, from 0
      * @param head the head, from 0

@@ -18,12 +18,12 @@ import java.time.Duration;
 public record Metrics(long prefillTokens, Duration prefillTime, long decodeTokens, Duration decodeTime, int sessions,
         long cacheBytes, int queueLength) {
 
-    /** The tokens read per second of prefill; 0 before the first. */
+    /** {@return the tokens read per second of prefill; 0 before the first} */
     public double prefillTokensPerSecond() {
         return perSecond(prefillTokens, prefillTime);
     }
 
-    /** The tokens read per second of decode steps; 0 before the first. */
+    /** {@return the tokens read per second of decode steps; 0 before the first} */
     public double decodeTokensPerSecond() {
         return perSecond(decodeTokens, decodeTime);
     }

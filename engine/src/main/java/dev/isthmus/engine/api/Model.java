@@ -54,6 +54,8 @@ public final class Model implements AutoCloseable {
     /**
      * Opens a model with the default options.
      *
+     * @param path the directory or file
+     * @return the model, which the caller closes
      * @see #open(Path, ModelOptions)
      */
     public static Model open(Path path) {
@@ -66,6 +68,9 @@ public final class Model implements AutoCloseable {
      * with merges.txt. The weights are copied into memory, so the files may change or vanish afterwards. The path may be
      * of any file system.
      *
+     * @param path the directory or file
+     * @param options how to open it
+     * @return the model, which the caller closes
      * @throws dev.isthmus.engine.errors.CheckpointException if a file is missing or not what it should be
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if the configuration is not one that is computed
      * @throws dev.isthmus.engine.errors.BackendException if the backend asked for cannot be used
@@ -133,7 +138,7 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * A new, empty session. Cheap: it takes memory as its text grows. Close it before or after the model.
+     * {@return a new, empty session} Cheap: it takes memory as its text grows. Close it before or after the model.
      *
      * @throws ClosedException if the model is closed
      */
@@ -141,12 +146,12 @@ public final class Model implements AutoCloseable {
         return whileOpen(() -> new Session(this));
     }
 
-    /** The hyperparameters. */
+    /** {@return the hyperparameters} */
     public Gpt2Config config() {
         return config;
     }
 
-    /** The tokenizer; empty where the directory has no tokenizer files. */
+    /** {@return the tokenizer; empty where the directory has no tokenizer files} */
     public Optional<Tokenizer> tokenizer() {
         return tokenizer;
     }
@@ -161,12 +166,12 @@ public final class Model implements AutoCloseable {
                 + "tokenizer.json nor vocab.json with merges.txt, so text cannot be used; pass token ids"));
     }
 
-    /** Which kernels the model runs on, in words. */
+    /** {@return which kernels the model runs on, in words} */
     public String backend() {
         return kernels.description();
     }
 
-    /** What the model's sessions have done so far and hold now. */
+    /** {@return what the model's sessions have done so far and hold now} */
     public Metrics metrics() {
         return meter.metrics();
     }
@@ -174,6 +179,8 @@ public final class Model implements AutoCloseable {
     /**
      * Scores a text of any length in windows that move by half of the context.
      *
+     * @param text the text, of at least two tokens
+     * @return the score
      * @see #score(int[], int)
      */
     public Score score(String text) {
@@ -188,6 +195,7 @@ public final class Model implements AutoCloseable {
      * @param ids the text's tokens, at least two
      * @param stride 1..context; smaller gives each token more context and takes longer. At the full context the first
      *     token of each window has nothing before it and is left out
+     * @return the score
      * @throws InvalidInputException if an argument is out of range
      */
     public Score score(int[] ids, int stride) {
@@ -197,20 +205,25 @@ public final class Model implements AutoCloseable {
     /**
      * As {@link #score(int[], int)}, telling how far it has come.
      *
+     * @param ids the text's tokens, at least two
+     * @param stride 1..context
      * @param progress told the tokens scored of all tokens, after each
+     * @return the score
      */
     public Score score(int[] ids, int stride, ProgressListener progress) {
         return Scorer.score(this, ids, stride, progress);
     }
 
-    /** The token embedding matrix. */
+    /** {@return the token embedding matrix} */
     public TokenEmbeddings embeddings() {
         return new TokenEmbeddings(this);
     }
 
     /**
-     * A vector for a text.
+     * {@return a vector for a text}
      *
+     * @param text the text
+     * @param pooling how the positions' vectors become one
      * @see #embed(int[], Pooling)
      */
     public float[] embed(String text, Pooling pooling) {
@@ -222,6 +235,7 @@ public final class Model implements AutoCloseable {
      * positions. GPT-2 was not trained for this; vectors from it say more after their mean over many texts is taken away.
      *
      * @param ids the text's tokens
+     * @param pooling how the positions' vectors become one
      * @return C values
      * @throws InvalidInputException if there are no tokens, or one is not in the vocabulary
      * @throws dev.isthmus.engine.errors.ContextFullException if they do not fit into the context

@@ -36,27 +36,47 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
         }
     }
 
-    /** The same with another backend. */
+    /**
+     * {@return the same with another backend}
+     *
+     * @param choice the kernels to use
+     */
     public ModelOptions withBackend(BackendChoice choice) {
         return new ModelOptions(choice, weights, cache, threads, loadProgress);
     }
 
-    /** The same with weight matrices kept as {@code type}. */
+    /**
+     * {@return the same with weight matrices kept as {@code type}}
+     *
+     * @param type how to keep the weight matrices
+     */
     public ModelOptions withWeights(WeightType type) {
         return new ModelOptions(backend, Optional.of(type), cache, threads, loadProgress);
     }
 
-    /** The same with another type of cache. */
+    /**
+     * {@return the same with another type of cache}
+     *
+     * @param type how sessions keep keys and values
+     */
     public ModelOptions withCache(CacheType type) {
         return new ModelOptions(backend, weights, type, threads, loadProgress);
     }
 
-    /** The same with another number of threads. */
+    /**
+     * {@return the same with another number of threads}
+     *
+     * @param count the worker threads, the caller's included; 0 for as many as the process has processors
+     */
     public ModelOptions withThreads(int count) {
         return new ModelOptions(backend, weights, cache, count, loadProgress);
     }
 
-    /** The same with a listener for the progress of loading. */
+    /**
+     * {@return the same with a listener for the progress of loading}
+     *
+     * @param listener told the bytes read of all bytes
+     */
     public ModelOptions withLoadProgress(ProgressListener listener) {
         return new ModelOptions(backend, weights, cache, threads, listener);
     }

@@ -35,13 +35,13 @@ public record Score(int tokens, double nll, double[] tokenLogprobs, List<Window>
         windows = List.copyOf(windows);
     }
 
-    /** e to the power of {@link #nll}. */
+    /** {@return e to the power of {@link #nll}} */
     public double perplexity() {
         return Math.exp(nll);
     }
 
     /**
-     * The natural log-probability of one token; empty where nothing predicted it.
+     * {@return the natural log-probability of one token; empty where nothing predicted it}
      *
      * @param index 0 for the text's first token
      * @throws InvalidInputException if the text has no such token
@@ -62,10 +62,11 @@ public record Score(int tokens, double nll, double[] tokenLogprobs, List<Window>
     }
 
     /**
-     * The perplexity as the script in Hugging Face's guide "Perplexity of fixed-length models" adds it up. It takes each
-     * window's mean with the weight of the tokens new in it less one, as if the first of them were not predicted, which
-     * is so in the first window only, unless windows do not overlap. {@link #perplexity} differs from it by about
-     * 1 / stride of the difference between windows; for a text of one window, or without overlap, they are equal.
+     * {@return the perplexity as the script in Hugging Face's guide "Perplexity of fixed-length models" adds it up} It
+     * takes each window's mean with the weight of the tokens new in it less one, as if the first of them were not
+     * predicted, which is so in the first window only, unless windows do not overlap. {@link #perplexity} differs from
+     * it by about 1 / stride of the difference between windows; for a text of one window, or without overlap, they are
+     * equal.
      */
     public double guidePerplexity() {
         double sum = 0;

@@ -26,8 +26,10 @@ public final class TokenEmbeddings {
     }
 
     /**
-     * The token that a text is, for instance {@code " king"}: in GPT-2's vocabulary most words begin with their space.
+     * {@return the token that a text is, for instance {@code " king"}: in GPT-2's vocabulary most words begin with
+     * their space}
      *
+     * @param text the text, with its space
      * @throws InvalidInputException if the text is not exactly one token, or the model has no tokenizer
      */
     public int token(String text) {
@@ -42,6 +44,7 @@ public final class TokenEmbeddings {
     /**
      * A token's vector.
      *
+     * @param id the token
      * @return C values
      * @throws InvalidInputException if it is not in the vocabulary
      */
@@ -57,8 +60,9 @@ public final class TokenEmbeddings {
     }
 
     /**
-     * The tokens nearest to a token by cosine similarity, without itself.
+     * {@return the tokens nearest to a token by cosine similarity, without itself}
      *
+     * @param id the token
      * @param n how many, at least 1; fewer are found where the vocabulary has no more
      * @throws InvalidInputException if the token is not in the vocabulary, or {@code n} is less than 1
      */
@@ -67,7 +71,7 @@ public final class TokenEmbeddings {
     }
 
     /**
-     * The tokens nearest to a vector by cosine similarity.
+     * {@return the tokens nearest to a vector by cosine similarity}
      *
      * @param vector C values
      * @param n how many, at least 1; fewer are found where the vocabulary has no more
@@ -82,9 +86,9 @@ public final class TokenEmbeddings {
     }
 
     /**
-     * The tokens that complete an analogy, as king − man + woman does "man is to king as woman is to …": those nearest
-     * to the sum of the three vectors at unit length, without the three themselves (Mikolov, Yih and Zweig 2013,
-     * "Linguistic Regularities in Continuous Space Word Representations"; gensim's {@code most_similar}).
+     * {@return the tokens that complete an analogy, as king − man + woman does "man is to king as woman is to …": those
+     * nearest to the sum of the three vectors at unit length, without the three themselves (Mikolov, Yih and Zweig
+     * 2013, "Linguistic Regularities in Continuous Space Word Representations"; gensim's {@code most_similar})}
      *
      * @param king a token that is added
      * @param man the token that is taken away

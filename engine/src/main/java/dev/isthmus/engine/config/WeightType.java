@@ -24,17 +24,17 @@ public enum WeightType {
         this.bits = bits;
     }
 
-    /** The inputs of one output that share a scale; 1 for types without scales. */
+    /** {@return the inputs of one output that share a scale; 1 for types without scales} */
     public int blockInputs() {
         return blockInputs;
     }
 
-    /** The bits of a weight, its share of a scale not counted. */
+    /** {@return the bits of a weight, its share of a scale not counted} */
     public int bits() {
         return bits;
     }
 
-    /** Whether weights are integers with scales. */
+    /** {@return whether weights are integers with scales} */
     public boolean isQuantized() {
         return blockInputs > 1;
     }
