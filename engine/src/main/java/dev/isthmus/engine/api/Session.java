@@ -54,17 +54,20 @@ public final class Session implements AutoCloseable {
         meter = model.meter().newSession();
     }
 
-    /** The tokens in the session. */
+    /** {@return the tokens in the session} */
     public int length() {
         return exclusively(() -> length);
     }
 
-    /** What the session has done so far and holds now; also while another call is under way, and when it is closed. */
+    /**
+     * {@return what the session has done so far and holds now; also while another call is under way, and when it is
+     * closed}
+     */
     public Metrics metrics() {
         return meter.metrics();
     }
 
-    /** The tokens in the session, first to last. */
+    /** {@return the tokens in the session, first to last} */
     public int[] tokens() {
         return exclusively(() -> Arrays.copyOf(tokens, length));
     }
@@ -72,6 +75,7 @@ public final class Session implements AutoCloseable {
     /**
      * Reads a text behind what the session holds. Special tokens in it are plain text.
      *
+     * @param text the text
      * @throws InvalidInputException if the text is empty or the model has no tokenizer
      * @throws ContextFullException if it does not fit into the context
      */
@@ -82,6 +86,7 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens behind what the session holds.
      *
+     * @param ids the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
@@ -95,6 +100,8 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens and shows what passes between the layers, for instance to a {@link Capture}.
      *
+     * @param ids the tokens
+     * @param observer sees each of the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
@@ -108,6 +115,8 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens and hands over the logits of each of their positions.
      *
+     * @param ids the tokens
+     * @param visitor takes the logits of each of the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
@@ -124,7 +133,7 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The logits of the last position, which predict the next token: V values.
+     * {@return the logits of the last position, which predict the next token: V values}
      *
      * @throws InvalidInputException if the session is empty
      */
@@ -133,7 +142,7 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * What the model expects as the next token, with log-probabilities in double.
+     * {@return what the model expects as the next token, with log-probabilities in double}
      *
      * @throws InvalidInputException if the session is empty
      */
@@ -142,7 +151,7 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The probabilities of the next token by the model's own kernels: V values that add up to 1.
+     * {@return the probabilities of the next token by the model's own kernels: V values that add up to 1}
      *
      * @throws InvalidInputException if the session is empty
      */
@@ -167,8 +176,9 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The probabilities by which {@link #generate} would choose the next token: V values that add up to 1.
+     * {@return the probabilities by which {@link #generate} would choose the next token: V values that add up to 1}
      *
+     * @param options what changes the probabilities
      * @throws InvalidInputException if the session is empty, or the options leave no token to choose
      */
     public double[] probabilities(GenerationOptions options) {
@@ -181,6 +191,7 @@ public final class Session implements AutoCloseable {
     /**
      * Forgets all but the first {@code newLength} tokens.
      *
+     * @param newLength how many to keep, 0..length
      * @throws InvalidInputException if there are fewer
      */
     public void rewind(int newLength) {
@@ -198,6 +209,8 @@ public final class Session implements AutoCloseable {
     /**
      * Continues the text. Nothing is computed until tokens are taken; the tokens taken become part of the session.
      *
+     * @param options how to choose tokens and when to end
+     * @return the tokens to come
      * @throws InvalidInputException if the session is empty, stop strings are given to a model without tokenizer, or an
      *     option names a token that is not in the vocabulary
      */
@@ -220,6 +233,7 @@ public final class Session implements AutoCloseable {
      *
      * @param options what a continuation may be; without stop strings
      * @param beams how to search
+     * @return the search, which has not begun
      * @throws InvalidInputException from {@link CompletionSearch#run}, if the session is empty, stop strings are given
      *     or a token is not in the vocabulary
      * @throws ContextFullException from there, if the most tokens do not fit into the context
@@ -246,6 +260,8 @@ public final class Session implements AutoCloseable {
      * the mean of the tokens' log-probabilities by the model alone, as OpenAI's {@code best_of} ranks.
      *
      * @param candidates how many to sample and return, ≥ 1
+     * @param options how to choose tokens and when to end
+     * @return the search, which has not begun
      * @throws InvalidInputException if there are to be none; from {@link CompletionSearch#run}, as {@link #generate}
      */
     public CompletionSearch bestOf(int candidates, GenerationOptions options) {
