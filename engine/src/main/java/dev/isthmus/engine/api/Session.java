@@ -107,6 +107,10 @@ public final class Session implements AutoCloseable {
      */
     public void append(int[] ids, ForwardObserver observer) {
         exclusively(() -> {
+            if (length > 0) {
+                // The last token of a generation has yet to be read, and is not one of those to be seen.
+                currentLogits(LayerProbe.NONE);
+            }
             read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config()));
             return null;
         });

@@ -57,6 +57,20 @@ class CaptureTest {
         assertThrows(InvalidInputException.class, () -> capture.attention(0, 3));
     }
 
+    /** The last token of a generation is not read before it is needed. */
+    @Test
+    void behindAGenerationOnlyTheNewTokensAreSeen() {
+        try (Model model = Model.open(directory); Session session = model.newSession()) {
+            session.append(1, 2);
+            session.generate(GenerationOptions.builder().greedy().maxTokens(3).build()).forEach(token -> {});
+            int before = session.length();
+            Capture capture = Capture.builder().hiddenStates(0).attention(1, 0).build();
+            session.append(IDS, capture);
+            assertEquals(IDS.length, capture.hiddenStates(0).length);
+            assertEquals(before + 1, capture.attention(1, 0)[0].length);
+        }
+    }
+
     /** The logits' source is the last boundary: with the embedding as output matrix, logit v is its product with row v. */
     @Test
     void theLastBoundaryIsWhatTheLogitsAreMadeOf() {
