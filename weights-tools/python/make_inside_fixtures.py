@@ -32,7 +32,7 @@ CASES = [
 
 
 def guide_perplexity(model, ids, stride):
-    """The loop of Hugging Face's guide "Perplexity of fixed-length models", and what each predicted token adds to it."""
+    """What the loop of Hugging Face's guide "Perplexity of fixed-length models" prints, and what it averages."""
     encodings = torch.tensor([ids])
     max_length = model.config.n_positions
     nll_sum, n_tokens, previous_end, logprobs = 0.0, 0, 0, []

@@ -56,8 +56,8 @@ public final class Capture implements ForwardObserver {
         /**
          * The residual stream at these boundaries, T · C doubles each.
          *
-         * @param chosen 0 for the embedding, i for the output of block i − 1, n_layer + 1 for the final layer norm; none
-         *     for all
+         * @param chosen 0 for the embedding, i for the output of block i − 1, n_layer + 1 for the final layer norm;
+         *     none for all
          * @return this builder
          */
         public Builder hiddenStates(int... chosen) {

@@ -314,7 +314,8 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         }
 
         /**
-         * Sets what tokens lose for each time that they were generated; see {@link GenerationOptions#frequencyPenalty()}.
+         * Sets what tokens lose for each time that they were generated; see
+         * {@link GenerationOptions#frequencyPenalty()}.
          *
          * @param value 0 for none
          * @return this builder

@@ -232,7 +232,7 @@ public final class Model implements AutoCloseable {
 
     /**
      * A vector for a text: of the final layer norm's outputs, transformers' {@code last_hidden_state}, at all its
-     * positions. GPT-2 was not trained for this; vectors from it say more after their mean over many texts is taken away.
+     * positions.
      *
      * @param ids the text's tokens
      * @param pooling how the positions' vectors become one

@@ -48,7 +48,8 @@ public record Score(int tokens, double nll, double[] tokenLogprobs, List<Window>
      */
     public OptionalDouble logprob(int index) {
         if (index < 0 || index >= tokens) {
-            throw new InvalidInputException("score: expected a token's index in 0.." + (tokens - 1) + ", found " + index);
+            throw new InvalidInputException("score: expected a token's index in 0.." + (tokens - 1) + ", found "
+                    + index);
         }
         int before = 0;
         for (Window window : windows) {

@@ -71,7 +71,7 @@ class CaptureTest {
         }
     }
 
-    /** The logits' source is the last boundary: with the embedding as output matrix, logit v is its product with row v. */
+    /** With the embedding as output matrix, logit v is the product of the last boundary with row v. */
     @Test
     void theLastBoundaryIsWhatTheLogitsAreMadeOf() {
         Capture capture = Capture.builder().hiddenStates(LAYERS + 1).build();

@@ -61,10 +61,10 @@ record ParityCase(String name, SyntheticCheckpoint checkpoint, Optional<WeightTy
         Json sampled = json.object("sampledLogProbabilities");
         Optional<WeightType> weights = json.has("weights") && !json.text("weights").equals(json.text("dtype"))
                 ? Optional.of(WeightType.valueOf(json.text("weights"))) : Optional.empty();
-        return new ParityCase(json.text("name"), checkpoint(json), weights, json.object("checksums"), json.integers("prompt"),
-                rows.integers("positions"), rows.table("values"), json.numbers("logSumExp"), sampled.integers("ids"),
-                sampled.table("values"), json.table("hiddenStates"), json.tables("attention"),
-                json.object("greedy").integers("ids"), json.object("float32").objects("runs").stream()
+        return new ParityCase(json.text("name"), checkpoint(json), weights, json.object("checksums"),
+                json.integers("prompt"), rows.integers("positions"), rows.table("values"),
+                json.numbers("logSumExp"), sampled.integers("ids"), sampled.table("values"), json.table("hiddenStates"),
+                json.tables("attention"), json.object("greedy").integers("ids"), json.object("float32").objects("runs").stream()
                         .mapToDouble(run -> run.number("maxRecorded")).min().orElseThrow());
     }
 
