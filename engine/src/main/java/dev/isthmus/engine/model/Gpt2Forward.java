@@ -1,5 +1,6 @@
 package dev.isthmus.engine.model;
 
+import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
@@ -38,9 +39,19 @@ public final class Gpt2Forward {
         this.cacheType = cacheType;
     }
 
-    /** An empty cache for one sequence; its memory comes from {@code arena}. */
+    /** What the blocks of many caches come from. */
+    public BlockPool newBlockPool() {
+        return new BlockPool(kernels.blockMemory(), kernels.isBatchInvariant());
+    }
+
+    /** An empty cache for one sequence; its memory comes from {@code pool}. */
+    public KvCache newCache(BlockPool pool) {
+        return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(), cacheType, pool);
+    }
+
+    /** An empty cache for one sequence, freed with {@code arena}. */
     public KvCache newCache(Arena arena) {
-        return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(), cacheType, arena);
+        return newCache(BlockPool.in(kernels.blockMemory(), arena));
     }
 
     /** Scratch for this model's passes. */
