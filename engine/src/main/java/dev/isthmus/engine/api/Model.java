@@ -1,14 +1,20 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.cache.BlockPool;
+import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.errors.OutOfMemoryException;
+import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.model.Gpt2Fingerprint;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
@@ -38,16 +44,22 @@ public final class Model implements AutoCloseable {
     private final Optional<Tokenizer> tokenizer;
     private final Kernels kernels;
     private final Gpt2Forward forward;
+    private final byte[] fingerprint;
+    private final BlockPool blocks;
+    private final PassPool passes;
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
     private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
-            Gpt2Weights weights, DType cacheType) {
+            Gpt2Weights weights, DType cacheType, byte[] fingerprint) {
         this.arena = arena;
         this.config = config;
         this.tokenizer = tokenizer;
         this.kernels = kernels;
         this.forward = new Gpt2Forward(config, weights, kernels, cacheType);
+        this.fingerprint = fingerprint;
+        this.blocks = forward.newBlockPool();
+        this.passes = new PassPool(forward);
     }
 
     /**
@@ -86,7 +98,7 @@ public final class Model implements AutoCloseable {
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     options.loadProgress());
             return new Model(arena, config, joined(tokenizer), kernels, weights,
-                    cacheType(options.cache(), weights, kernels));
+                    cacheType(options.cache(), weights, kernels), Gpt2Fingerprint.of(checkpoint, config, weights));
         } catch (Throwable failed) {
             if (kernels != null) {
                 kernels.close();
@@ -118,12 +130,45 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * A new, empty session. Cheap: it takes memory as its text grows. Close it before or after the model.
+     * A new, empty session, to which a full context is an error. Cheap: it takes memory as its text grows. Close it
+     * before or after the model.
      *
      * @throws ClosedException if the model is closed
+     * @throws OutOfMemoryException if there is not enough memory
      */
     public Session newSession() {
-        return whileOpen(() -> new Session(this));
+        return newSession(ContextPolicy.ERROR);
+    }
+
+    /**
+     * A new, empty session.
+     *
+     * @param policy what it does when its context is full
+     * @throws InvalidInputException if the policy does not fit the model's context
+     * @throws ClosedException if the model is closed
+     * @throws OutOfMemoryException if there is not enough memory
+     */
+    public Session newSession(ContextPolicy policy) {
+        return whileOpen(() -> new Session(this, new Sequence(this, policy)));
+    }
+
+    /**
+     * A session as {@link Session#snapshot} left it in a file: tokens, keys, values and logits are the same bits, so
+     * that on the same kernels it goes on as the other would have.
+     *
+     * @param policy what it does when its context is full; the file does not say
+     * @throws SnapshotException if the file is no snapshot, is damaged, or was taken with another model, another type of
+     *     weights or of cache
+     * @throws ClosedException if the model is closed
+     * @throws OutOfMemoryException if there is not enough memory
+     */
+    public Session restoreSession(Path snapshot, ContextPolicy policy) {
+        return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy)));
+    }
+
+    /** As the other, with a full context being an error. */
+    public Session restoreSession(Path snapshot) {
+        return restoreSession(snapshot, ContextPolicy.ERROR);
     }
 
     /** The hyperparameters. */
@@ -184,6 +229,7 @@ public final class Model implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
+                passes.close();
                 kernels.close();
                 arena.close();
             }
@@ -200,6 +246,10 @@ public final class Model implements AutoCloseable {
                 throw new ClosedException("the model is closed; open it again with Model.open");
             }
             return work.get();
+        } catch (OutOfMemoryError e) {
+            throw new OutOfMemoryException("a call of the model or of one of its sessions takes more memory than the"
+                    + " process gets (" + e.getMessage() + "); close sessions, or raise Java's -Xmx or"
+                    + " -XX:MaxDirectMemorySize", e);
         } finally {
             lifetime.readLock().unlock();
         }
@@ -207,6 +257,25 @@ public final class Model implements AutoCloseable {
 
     Gpt2Forward forward() {
         return forward;
+    }
+
+    KvCache newCache() {
+        return forward.newCache(blocks);
+    }
+
+    /** What the model's forward passes compute in. */
+    PassPool passes() {
+        return passes;
+    }
+
+    /** The bytes of keys and values that sessions hold; what several have in common counts once. */
+    long cacheBytes() {
+        return blocks.bytes();
+    }
+
+    /** Tells this model, with the types that its weights are kept in, from others. */
+    byte[] fingerprint() {
+        return fingerprint.clone();
     }
 
     Kernels kernels() {
