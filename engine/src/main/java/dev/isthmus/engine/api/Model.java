@@ -91,6 +91,8 @@ public final class Model implements AutoCloseable {
                 Checkpoint checkpoint = Checkpoint.open(path)) {
             CompletableFuture<Optional<Tokenizer>> tokenizer =
                     CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
+            CompletableFuture<byte[]> fingerprint =
+                    CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
             kernels = switch (options.backend()) {
                 case AUTO, CPU -> Backends.cpu(threads);
                 case REFERENCE -> Backends.reference();
@@ -98,7 +100,7 @@ public final class Model implements AutoCloseable {
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     options.loadProgress());
             return new Model(arena, config, joined(tokenizer), kernels, weights,
-                    cacheType(options.cache(), weights, kernels), Gpt2Fingerprint.of(checkpoint, config, weights));
+                    cacheType(options.cache(), weights, kernels), Gpt2Fingerprint.of(joined(fingerprint), weights));
         } catch (Throwable failed) {
             if (kernels != null) {
                 kernels.close();
@@ -169,6 +171,15 @@ public final class Model implements AutoCloseable {
     /** As the other, with a full context being an error. */
     public Session restoreSession(Path snapshot) {
         return restoreSession(snapshot, ContextPolicy.ERROR);
+    }
+
+    /**
+     * What generates for many callers at once.
+     *
+     * @throws ClosedException if the model is closed
+     */
+    public BatchingExecutor newBatchingExecutor(BatchingOptions options) {
+        return whileOpen(() -> new BatchingExecutor(this, options, () -> {}));
     }
 
     /** The hyperparameters. */

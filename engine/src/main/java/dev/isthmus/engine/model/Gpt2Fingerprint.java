@@ -14,9 +14,9 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Tells models apart: SHA-256 over the configuration, the types that matrices are kept in, and of each tensor name,
- * type, shape and {@value #SAMPLES} samples of at most {@value #SAMPLE_BYTES} bytes of the file, evenly spread. Training
- * changes every tensor nearly everywhere, so that reading the rest would tell no more; it takes a few milliseconds.
+ * Tells models apart: SHA-256 over the configuration, of each tensor name, type, shape and {@value #SAMPLES} samples of
+ * at most {@value #SAMPLE_BYTES} bytes of the file, evenly spread, and the types that matrices are kept in. Training
+ * changes a tensor nearly everywhere, so that reading the rest would tell no more; it takes a few milliseconds.
  */
 public final class Gpt2Fingerprint {
 
@@ -25,10 +25,10 @@ public final class Gpt2Fingerprint {
 
     private Gpt2Fingerprint() {}
 
-    /** The fingerprint of an open checkpoint that was loaded as {@code weights}: 32 bytes. */
-    public static byte[] of(Checkpoint checkpoint, Gpt2Config config, Gpt2Weights weights) {
+    /** The fingerprint of an open checkpoint: 32 bytes. */
+    public static byte[] of(Checkpoint checkpoint, Gpt2Config config) {
         MessageDigest digest = sha256();
-        digest.update((config + types(weights)).getBytes(StandardCharsets.UTF_8));
+        digest.update(config.toString().getBytes(StandardCharsets.UTF_8));
         Map<String, TensorInfo> tensors = new TreeMap<>(new Gpt2Tensors(checkpoint, config).found());
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment sample = arena.allocate(SAMPLE_BYTES, Tensor.ALIGNMENT);
@@ -42,6 +42,14 @@ public final class Gpt2Fingerprint {
                 }
             });
         }
+        return digest.digest();
+    }
+
+    /** The fingerprint of a checkpoint with that fingerprint which was loaded as {@code weights}: 32 bytes. */
+    public static byte[] of(byte[] checkpoint, Gpt2Weights weights) {
+        MessageDigest digest = sha256();
+        digest.update(checkpoint);
+        digest.update(types(weights).getBytes(StandardCharsets.UTF_8));
         return digest.digest();
     }
 
