@@ -64,9 +64,9 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     }
 
     /**
-     * The tokens as they are generated; its methods wait for them. They end where the request is cancelled, and throw
-     * what else ends it. A thread that is interrupted while it waits cancels the request and gets a
-     * {@link CancelledException}.
+     * The tokens as they are generated; its methods wait for them. Behind the last token of a request that does not come
+     * to its end they throw what {@link #result} ends with: a text that was cut short is not taken for a whole one. A
+     * thread that is interrupted while it waits cancels the request and gets a {@link CancelledException}.
      *
      * @throws ConcurrentUseException if they are already gone through
      */
@@ -85,7 +85,7 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
                     ahead = take();
                 }
                 return switch (ahead) {
-                    case End(RuntimeException failure) when !(failure instanceof CancelledException) -> throw failure;
+                    case End(RuntimeException failure) -> throw failure;
                     case End(Error failure) -> throw failure;
                     case End end -> false;
                     default -> true;

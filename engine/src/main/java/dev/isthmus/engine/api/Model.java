@@ -1,6 +1,7 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.cache.BlockPool;
+import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.ClosedException;
@@ -39,6 +40,16 @@ public final class Model implements AutoCloseable {
     private static final ThreadFactory LOADING_THREAD =
             Thread.ofPlatform().name("isthmus-load-tokenizer").daemon().factory();
 
+    private static final String OUT_OF_MEMORY = "a call of the model or of one of its sessions takes more memory than"
+            + " the process gets; close sessions, or raise the process's limit or Java's -Xmx";
+
+    /** Thrown where there is not even memory for another; without a trace, since it may be thrown anywhere. */
+    private static final OutOfMemoryException PREPARED = new OutOfMemoryException(OUT_OF_MEMORY, null);
+
+    static {
+        PREPARED.setStackTrace(new StackTraceElement[0]);
+    }
+
     private final Arena arena;
     private final Gpt2Config config;
     private final Optional<Tokenizer> tokenizer;
@@ -51,14 +62,14 @@ public final class Model implements AutoCloseable {
     private boolean closed;
 
     private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
-            Gpt2Weights weights, DType cacheType, byte[] fingerprint) {
+            Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, byte[] fingerprint) {
         this.arena = arena;
         this.config = config;
         this.tokenizer = tokenizer;
         this.kernels = kernels;
         this.forward = new Gpt2Forward(config, weights, kernels, cacheType);
         this.fingerprint = fingerprint;
-        this.blocks = forward.newBlockPool();
+        this.blocks = forward.newBlockPool(cacheLimit);
         this.passes = new PassPool(forward);
     }
 
@@ -100,7 +111,8 @@ public final class Model implements AutoCloseable {
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     options.loadProgress());
             return new Model(arena, config, joined(tokenizer), kernels, weights,
-                    cacheType(options.cache(), weights, kernels), Gpt2Fingerprint.of(joined(fingerprint), weights));
+                    cacheType(options.cache(), weights, kernels), new CacheLimit(options.cacheLimit()),
+                    Gpt2Fingerprint.of(joined(fingerprint), weights));
         } catch (Throwable failed) {
             if (kernels != null) {
                 kernels.close();
@@ -258,11 +270,18 @@ public final class Model implements AutoCloseable {
             }
             return work.get();
         } catch (OutOfMemoryError e) {
-            throw new OutOfMemoryException("a call of the model or of one of its sessions takes more memory than the"
-                    + " process gets (" + e.getMessage() + "); close sessions, or raise Java's -Xmx or"
-                    + " -XX:MaxDirectMemorySize", e);
+            throw outOfMemory(e);
         } finally {
             lifetime.readLock().unlock();
+        }
+    }
+
+    /** The typed error for one of the virtual machine's. */
+    static OutOfMemoryException outOfMemory(OutOfMemoryError error) {
+        try {
+            return new OutOfMemoryException(OUT_OF_MEMORY, error);
+        } catch (OutOfMemoryError again) {
+            return PREPARED;
         }
     }
 

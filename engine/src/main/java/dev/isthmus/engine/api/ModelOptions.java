@@ -12,19 +12,21 @@ import java.util.function.BiConsumer;
  * @param weights how to keep the weight matrices; empty for as the files have them
  * @param cache how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights
  * @param threads the worker threads, the caller's included; 0 for as many as the process has processors
+ * @param cacheLimit the most bytes that the keys and values of all sessions may take together; 0 for half of the memory
+ *     of the machine, or of the container that the process is in
  * @param loadProgress told (bytes read, bytes in all) while the weights load, from any thread
  */
 public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, CacheType cache, int threads,
-        BiConsumer<Long, Long> loadProgress) {
+        long cacheLimit, BiConsumer<Long, Long> loadProgress) {
 
     /** Automatic backend, weights as stored, all processors, no progress. */
     public static final ModelOptions DEFAULT =
-            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, (done, total) -> {});
+            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, 0, (done, total) -> {});
 
     /**
      * Checks the values.
      *
-     * @throws IllegalArgumentException if {@code threads} is negative
+     * @throws IllegalArgumentException if {@code threads} or {@code cacheLimit} is negative
      */
     public ModelOptions {
         Objects.requireNonNull(backend, "backend");
@@ -34,30 +36,39 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
         if (threads < 0) {
             throw new IllegalArgumentException("threads must be >= 0 (0: one per processor), found " + threads);
         }
+        if (cacheLimit < 0) {
+            throw new IllegalArgumentException("the cache limit must be >= 0 bytes (0: half of the machine's memory),"
+                    + " found " + cacheLimit);
+        }
     }
 
     /** The same with another backend. */
     public ModelOptions withBackend(BackendChoice choice) {
-        return new ModelOptions(choice, weights, cache, threads, loadProgress);
+        return new ModelOptions(choice, weights, cache, threads, cacheLimit, loadProgress);
     }
 
     /** The same with weight matrices kept as {@code type}. */
     public ModelOptions withWeights(WeightType type) {
-        return new ModelOptions(backend, Optional.of(type), cache, threads, loadProgress);
+        return new ModelOptions(backend, Optional.of(type), cache, threads, cacheLimit, loadProgress);
     }
 
     /** The same with another type of cache. */
     public ModelOptions withCache(CacheType type) {
-        return new ModelOptions(backend, weights, type, threads, loadProgress);
+        return new ModelOptions(backend, weights, type, threads, cacheLimit, loadProgress);
     }
 
     /** The same with another number of threads. */
     public ModelOptions withThreads(int count) {
-        return new ModelOptions(backend, weights, cache, count, loadProgress);
+        return new ModelOptions(backend, weights, cache, count, cacheLimit, loadProgress);
+    }
+
+    /** The same with another limit to the memory for keys and values. */
+    public ModelOptions withCacheLimit(long bytes) {
+        return new ModelOptions(backend, weights, cache, threads, bytes, loadProgress);
     }
 
     /** The same with a listener for the progress of loading. */
     public ModelOptions withLoadProgress(BiConsumer<Long, Long> listener) {
-        return new ModelOptions(backend, weights, cache, threads, listener);
+        return new ModelOptions(backend, weights, cache, threads, cacheLimit, listener);
     }
 }

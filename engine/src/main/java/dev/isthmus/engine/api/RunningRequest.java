@@ -2,7 +2,6 @@ package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.errors.EngineException;
-import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.kernels.RowBatch;
 import java.util.Arrays;
 
@@ -47,9 +46,7 @@ final class RunningRequest implements AutoCloseable {
             task.fail(full);
             return false;
         } catch (OutOfMemoryError e) {
-            task.fail(new OutOfMemoryException("the keys and values of the request take more memory than the process"
-                    + " gets (" + e.getMessage() + "); use a smaller batch or shorter texts, or raise Java's"
-                    + " -XX:MaxDirectMemorySize", e));
+            task.fail(Model.outOfMemory(e));
             return false;
         }
         batch.add(cache, tokens, cache.length(), cache.length() + rows);

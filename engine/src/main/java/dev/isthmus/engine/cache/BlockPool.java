@@ -1,5 +1,6 @@
 package dev.isthmus.engine.cache;
 
+import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -22,6 +23,7 @@ public final class BlockPool {
     /** Null where each block has an arena of its own. */
     private final Arena arena;
     private final boolean sharesPrefixes;
+    private final CacheLimit limit;
     private final AtomicLong bytes = new AtomicLong();
     private final Map<Key, CacheBlock> found = new HashMap<>();
     private long lastId;
@@ -34,20 +36,22 @@ public final class BlockPool {
      *
      * @param sharesPrefixes whether a cache may take over the blocks that another has of the same text. Right where
      *     keys and values do not depend on what else was computed with them
+     * @param limit how much memory all blocks may take
      */
-    public BlockPool(BlockMemory memory, boolean sharesPrefixes) {
-        this(memory, null, sharesPrefixes);
+    public BlockPool(BlockMemory memory, boolean sharesPrefixes, CacheLimit limit) {
+        this(memory, null, sharesPrefixes, limit);
     }
 
-    private BlockPool(BlockMemory memory, Arena arena, boolean sharesPrefixes) {
+    private BlockPool(BlockMemory memory, Arena arena, boolean sharesPrefixes, CacheLimit limit) {
         this.memory = memory;
         this.arena = arena;
         this.sharesPrefixes = sharesPrefixes;
+        this.limit = limit;
     }
 
     /** A pool for caches that need not be closed: blocks are freed with {@code arena}, and none is found by its text. */
     public static BlockPool in(BlockMemory memory, Arena arena) {
-        return new BlockPool(memory, arena, false);
+        return new BlockPool(memory, arena, false, CacheLimit.AUTOMATIC);
     }
 
     /** Where the blocks lie. */
@@ -60,11 +64,26 @@ public final class BlockPool {
         return bytes.get();
     }
 
+    /**
+     * A zeroed block with one holder.
+     *
+     * @throws OutOfMemoryException if all together would take more than they may
+     */
     CacheBlock allocate(DType type, long elements) {
-        CacheBlock block = arena != null ? new CacheBlock(memory.allocate(arena, type, elements), null)
-                : inItsOwnArena(type, elements);
-        bytes.addAndGet(block.data().data().byteSize());
-        return block;
+        long size = elements * type.bytes();
+        if (!limit.allows(bytes.addAndGet(size))) {
+            bytes.addAndGet(-size);
+            throw new OutOfMemoryException("the keys and values of the model's sessions may take " + limit
+                    + " and would take more; close sessions, use a smaller batch or a smaller type of cache, or raise"
+                    + " ModelOptions.withCacheLimit", null);
+        }
+        try {
+            return arena != null ? new CacheBlock(memory.allocate(arena, type, elements), null)
+                    : inItsOwnArena(type, elements);
+        } catch (Throwable failed) {
+            bytes.addAndGet(-size);
+            throw failed;
+        }
     }
 
     private CacheBlock inItsOwnArena(DType type, long elements) {

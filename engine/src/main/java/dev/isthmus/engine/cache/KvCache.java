@@ -310,7 +310,9 @@ public final class KvCache implements AutoCloseable {
     /** Lets go of all blocks; the cache is empty then. */
     @Override
     public void close() {
-        blocks.forEach(pool::release);
+        for (int i = 0; i < blocks.size(); i++) {
+            pool.release(blocks.get(i));
+        }
         blocks.clear();
         length = 0;
     }

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.cache.BlockPool;
+import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
@@ -39,9 +40,9 @@ public final class Gpt2Forward {
         this.cacheType = cacheType;
     }
 
-    /** What the blocks of many caches come from. */
-    public BlockPool newBlockPool() {
-        return new BlockPool(kernels.blockMemory(), kernels.isBatchInvariant());
+    /** What the blocks of many caches come from, which may take so much memory. */
+    public BlockPool newBlockPool(CacheLimit limit) {
+        return new BlockPool(kernels.blockMemory(), kernels.isBatchInvariant(), limit);
     }
 
     /** An empty cache for one sequence; its memory comes from {@code pool}. */

@@ -165,7 +165,7 @@ class BatchingExecutorTest {
         running.result().cancel(true);
         Iterator<Token> tokens = running.iterator();
         tokens.next();
-        assertFalse(tokens.hasNext(), "the tokens end where it was cancelled");
+        assertThrows(CancelledException.class, tokens::hasNext, "a text cut short is not taken for a whole one");
         gate.open();
         assertEquals(3, executor.submit(GenerationRequest.of(ids(5, 1), greedy(3))).result().join().tokens().size());
     }

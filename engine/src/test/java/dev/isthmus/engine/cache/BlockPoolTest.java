@@ -2,7 +2,9 @@ package dev.isthmus.engine.cache;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,7 +19,7 @@ class BlockPoolTest {
     private static final int B = KvCache.BLOCK_POSITIONS;
     private static final int CONTEXT = 4 * B;
 
-    private final BlockPool pool = new BlockPool(BlockMemory.HOST, true);
+    private final BlockPool pool = new BlockPool(BlockMemory.HOST, true, CacheLimit.AUTOMATIC);
     private final int[] text = IntStream.range(100, 100 + CONTEXT).toArray();
 
     @Test
@@ -151,6 +153,23 @@ class BlockPoolTest {
                     .filter(each -> each.get(ValueLayout.JAVA_FLOAT, 0) >= 110).count();
             assertEquals(0, forgotten);
         }
+    }
+
+    @Test
+    void moreThanTheLimitIsATypedErrorThatChangesNothing() {
+        long blockBytes = newCache().blockBytes();
+        BlockPool limited = new BlockPool(BlockMemory.HOST, true, new CacheLimit(3 * blockBytes));
+        KvCache cache = new KvCache(1, 2, 3, CONTEXT, DType.F32, limited);
+        write(cache, text, 2 * B + 1);
+        KvCache fork = cache.fork();
+        assertThrows(OutOfMemoryException.class, () -> fork.reserve(1));
+        assertEquals(3 * blockBytes, limited.bytes());
+        assertArrayEquals(values(cache), values(fork));
+        cache.rewind(2 * B);
+        cache.close();
+        write(fork, new int[] {7}, 1);
+        fork.close();
+        assertEquals(0, limited.bytes());
     }
 
     private KvCache newCache() {
