@@ -21,7 +21,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
@@ -29,7 +31,11 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -325,6 +331,31 @@ class BatchingExecutorTest {
                 executor.submit(GenerationRequest.of(ids(5, 1), greedy(3))).result().join());
         gate.open();
         assertEquals(3, second.join().tokens().size());
+    }
+
+    @Test
+    void theWaitInTheQueueIsAnEventOfTheFlightRecorder(@TempDir Path recordings) throws IOException {
+        Path file = recordings.resolve("waits.jfr");
+        try (Recording recording = new Recording()) {
+            recording.enable("isthmus.QueueWait").withoutThreshold();
+            recording.start();
+            Gate gate = new Gate(1);
+            GenerationTask running = executor.submit(GenerationRequest.of(ids(5, 0), gate.options(3)));
+            gate.awaitReached();
+            GenerationTask cancelled = executor.submit(GenerationRequest.of(ids(7, 1), greedy(3)));
+            pause(20);
+            cancelled.cancel();
+            gate.open();
+            running.result().join();
+            executor.submit(GenerationRequest.of(ids(9, 1), greedy(3))).result().join();
+            recording.dump(file);
+        }
+        Map<Integer, RecordedEvent> waits = RecordingFile.readAllEvents(file).stream()
+                .collect(Collectors.toMap(event -> event.getInt("promptTokens"), event -> event));
+        assertEquals(Set.of(5, 7, 9), waits.keySet());
+        assertTrue(waits.get(5).getBoolean("admitted"));
+        assertFalse(waits.get(7).getBoolean("admitted"));
+        assertTrue(waits.get(7).getDuration().toMillis() >= 20);
     }
 
     /** A rule that changes nothing and holds up the batch at the n-th token until it is opened. */
