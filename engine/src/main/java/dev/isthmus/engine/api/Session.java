@@ -19,8 +19,9 @@ import java.util.function.Supplier;
  * <p>Prefixes are shared without being asked for: where a text begins with the same tokens as that of another open
  * session of the model, the keys and values of that beginning are not computed and not stored again, in steps of 64
  * tokens. Results are the same bits with and without it; where a backend cannot promise that (plain Java with OpenBLAS),
- * nothing is shared. It costs a look-up for each 64 tokens. To keep a prefix at hand, keep a session open that has read
- * it. Appending with a visitor or an observer computes what these want to see.
+ * nothing is shared. It costs a look-up for each 64 tokens; how long reading takes may tell whether another session holds
+ * a prefix. To keep a prefix at hand, keep a session open that has read it. Appending with a visitor or an observer
+ * computes what these want to see.
  *
  * <p>One caller at a time, from any thread: a call that finds another one under way throws
  * {@link ConcurrentUseException}. A call that throws leaves the session as it was; any may throw
