@@ -63,10 +63,9 @@ public final class KvCache implements AutoCloseable {
     /** A cache of the same positions, which has their blocks in common with this one. */
     public KvCache fork() {
         KvCache fork = new KvCache(layers, heads, headChannels, context, type, pool);
-        for (CacheBlock block : blocks.subList(0, Math.ceilDiv(length, BLOCK_POSITIONS))) {
-            block.retain();
-            fork.blocks.add(block);
-        }
+        List<CacheBlock> inUse = blocks.subList(0, Math.ceilDiv(length, BLOCK_POSITIONS));
+        fork.blocks.addAll(inUse);
+        inUse.forEach(CacheBlock::retain);
         fork.length = length;
         return fork;
     }

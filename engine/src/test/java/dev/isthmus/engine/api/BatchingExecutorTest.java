@@ -184,7 +184,7 @@ class BatchingExecutorTest {
         try (BatchingExecutor observed = new BatchingExecutor(model, NARROW, () -> {
             if (layers.incrementAndGet() == LAYERS + 1) {
                 inSecondPass.countDown();
-                await(cancelled);
+                Gate.await(cancelled);
             }
         })) {
             GenerationTask task = observed.submit(GenerationRequest.of(ids(5, 0), greedy(100)));
@@ -356,45 +356,6 @@ class BatchingExecutorTest {
         assertTrue(waits.get(5).getBoolean("admitted"));
         assertFalse(waits.get(7).getBoolean("admitted"));
         assertTrue(waits.get(7).getDuration().toMillis() >= 20);
-    }
-
-    /** A rule that changes nothing and holds up the batch at the n-th token until it is opened. */
-    private static final class Gate {
-
-        private final int tokens;
-        private final AtomicInteger calls = new AtomicInteger();
-        private final CountDownLatch reached = new CountDownLatch(1);
-        private final CountDownLatch opened = new CountDownLatch(1);
-
-        Gate(int tokens) {
-            this.tokens = tokens;
-        }
-
-        GenerationOptions options(int maxTokens) {
-            return GenerationOptions.builder().greedy().maxTokens(maxTokens).stopAtEndOfText(false)
-                    .processors((ids, logits) -> {
-                        if (calls.incrementAndGet() == tokens) {
-                            reached.countDown();
-                            await(opened);
-                        }
-                    }).build();
-        }
-
-        void awaitReached() {
-            await(reached);
-        }
-
-        void open() {
-            opened.countDown();
-        }
-    }
-
-    private static void await(CountDownLatch latch) {
-        try {
-            latch.await();
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
     }
 
     private static void pause(long millis) {
