@@ -1,5 +1,6 @@
 package dev.isthmus.engine.kernels;
 
+import dev.isthmus.engine.cache.BlockMemory;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tensor.DType;
@@ -65,6 +66,14 @@ public interface Kernels extends AutoCloseable {
 
     /** The element types that a cache may have, the usual one first. */
     List<DType> cacheTypes();
+
+    /** Where the blocks of caches lie. */
+    default BlockMemory blockMemory() {
+        return BlockMemory.HOST;
+    }
+
+    /** Whether a row's results are the same bits whatever other rows are in the batch, and however many. */
+    boolean isBatchInvariant();
 
     /** Writes the keys and values of the batch's rows to their caches.  qkv [T, 3C]: queries, keys, values. */
     void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer);

@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.TestBackend;
+import dev.isthmus.engine.kernels.TestTensors;
 import dev.isthmus.engine.tensor.DType;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -79,6 +81,30 @@ record Gpt2TypesTest(TestBackend backend, WeightType type, DType cacheType) {
                 assertSame(Arrays.copyOfRange(atOnce, from * V, to * V), model.logits(cache, IDS, from, to));
             }
             model.tensors.assertGuardsIntact();
+        }
+    }
+
+    @Test
+    void aSequenceAmongOthersGetsTheSameBitsAsAlone() {
+        double[] alone = logits();
+        try (SmallGpt2 model = open(2)) {
+            KvCache cache = model.newCache();
+            List<KvCache> others = Stream.generate(model::newCache).limit(20).toList();
+            for (int from = 0, step = 0; from < ROWS; step++) {
+                int to = Math.min(from + 1 + 9 * (step % 3), ROWS);
+                model.batch.clear();
+                for (int i = 0; i < step % others.size(); i++) {
+                    model.batch.add(others.get(i), SmallGpt2.ids(1, step + i), 0, 1);
+                }
+                int first = model.batch.rows();
+                model.batch.add(cache, IDS, from, to);
+                double[] together = TestTensors.doubles(model.forward.forward(model.batch, model.batch.allRows(),
+                        model.scratch, LayerProbe.NONE));
+                assertSame(Arrays.copyOfRange(alone, from * V, to * V),
+                        Arrays.copyOfRange(together, first * V, (first + to - from) * V));
+                from = to;
+            }
+            assertEquals(!backend.mayUseOpenBlas(), model.kernels.isBatchInvariant());
         }
     }
 

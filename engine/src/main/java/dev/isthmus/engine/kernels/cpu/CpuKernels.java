@@ -111,6 +111,11 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public boolean isBatchInvariant() {
+        return ops.isBatchInvariant();
+    }
+
+    @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         ShapeChecks.append(TYPE, CACHE_TYPES, qkv, batch, layer);
         overRows(batch.rows(), (t0, t1) -> ops.appendKeysAndValues(qkv.data(), batch, layer, t0, t1));

@@ -177,6 +177,11 @@ public final class ReferenceKernels implements Kernels {
     }
 
     @Override
+    public boolean isBatchInvariant() {
+        return true;
+    }
+
+    @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         ShapeChecks.append(TYPE, CACHE_TYPES, qkv, batch, layer);
         for (int t = 0; t < batch.rows(); t++) {
