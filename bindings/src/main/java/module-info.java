@@ -3,6 +3,8 @@
  * that finds, verifies and loads them.
  */
 module dev.isthmus.bindings {
+    requires dev.isthmus.natives;
+
     exports dev.isthmus.bindings to dev.isthmus.engine, dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.bindings.isthmus to dev.isthmus.engine, dev.isthmus.bench;
     exports dev.isthmus.bindings.openblas to dev.isthmus.engine, dev.isthmus.bench;

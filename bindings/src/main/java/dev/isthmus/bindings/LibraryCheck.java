@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.isthmus.bindings.isthmus.Isthmus;
+import java.lang.foreign.AddressLayout;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
@@ -26,7 +27,7 @@ final class LibraryCheck {
             "openblas_set_num_threads", "openblas_get_num_threads", "openblas_get_config", "openblas_get_corename");
 
     /** C strings of a library's own, such as its version: their end is where the zero is. */
-    private static final ValueLayout C_STRING =
+    private static final AddressLayout C_STRING =
             ADDRESS.withTargetLayout(MemoryLayout.sequenceLayout(4096, ValueLayout.JAVA_BYTE));
 
     private LibraryCheck() {
