@@ -1,18 +1,19 @@
 package dev.isthmus.examples;
 
+import dev.isthmus.engine.api.BatchingExecutor;
+import dev.isthmus.engine.api.BatchingOptions;
 import dev.isthmus.engine.api.GenerationOptions;
 import dev.isthmus.engine.api.Model;
-import dev.isthmus.engine.api.Session;
-import dev.isthmus.engine.api.Token;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.stream.Collectors;
 
-/** Continues several texts at once, each in a virtual thread with a session of its own: {@code ManyCallers MODEL TEXT…}. */
+/**
+ * Continues several texts, each for a caller in a virtual thread of its own, computed together as one continuous batch:
+ * {@code ManyCallers MODEL TEXT…}.
+ */
 public final class ManyCallers {
 
     private static final GenerationOptions OPTIONS = GenerationOptions.builder().greedy().maxTokens(24).build();
@@ -20,22 +21,14 @@ public final class ManyCallers {
     private ManyCallers() {}
 
     /** Takes the model's directory and the texts. */
-    public static void main(String[] args) throws Exception {
-        List<String> texts = List.of(args).subList(1, args.length);
+    public static void main(String[] args) {
+        List<String> texts = Arrays.asList(args).subList(1, args.length);
         try (Model model = Model.open(Path.of(args[0]));
+                BatchingExecutor batch = model.newBatchingExecutor(BatchingOptions.DEFAULT);
                 ExecutorService callers = Executors.newVirtualThreadPerTaskExecutor()) {
-            for (Future<String> reply : callers.invokeAll(texts.stream().map(text -> caller(model, text)).toList())) {
-                System.out.println(reply.get());
+            for (String text : texts) {
+                callers.execute(() -> System.out.println(text + batch.submit(text, OPTIONS).result().join().text()));
             }
         }
-    }
-
-    private static Callable<String> caller(Model model, String text) {
-        return () -> {
-            try (Session session = model.newSession()) {
-                session.append(text);
-                return text + session.generate(OPTIONS).stream().map(Token::text).collect(Collectors.joining());
-            }
-        };
     }
 }
