@@ -1,6 +1,6 @@
 package dev.isthmus.examples;
 
-import dev.isthmus.engine.api.ForwardObserver;
+import dev.isthmus.engine.api.Capture;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.Session;
 import dev.isthmus.engine.tokenizer.Tokenizer;
@@ -16,21 +16,20 @@ public final class AttentionInspection {
         try (Model model = Model.open(Path.of(args[0])); Session session = model.newSession()) {
             Tokenizer tokenizer = model.tokenizer().orElseThrow();
             int[] ids = tokenizer.encode(args[1]);
-            session.append(ids, new ForwardObserver() {
-                @Override
-                public boolean wantsAttention(int layer) {
-                    return true;
+            Capture.Builder wanted = Capture.builder();
+            for (int layer = 0; layer < model.config().layers(); layer++) {
+                wanted.attention(layer);
+            }
+            Capture capture = wanted.build();
+            session.append(ids, capture);
+            for (int layer = 0; layer < model.config().layers(); layer++) {
+                for (int head = 0; head < model.config().heads(); head++) {
+                    double[] weights = capture.attention(layer, head)[ids.length - 1];
+                    int most = largest(weights);
+                    System.out.printf("layer %2d  head %2d  %5.1f %%  %s%n", layer, head, 100 * weights[most],
+                            tokenizer.token(ids[most]));
                 }
-
-                @Override
-                public void attention(int layer, int head, int position, double[] probabilities) {
-                    if (position == ids.length - 1) {
-                        int most = largest(probabilities);
-                        System.out.printf("layer %2d  head %2d  %5.1f %%  %s%n", layer, head,
-                                100 * probabilities[most], tokenizer.token(ids[most]));
-                    }
-                }
-            });
+            }
         }
     }
 
