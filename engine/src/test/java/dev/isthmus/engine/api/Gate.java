@@ -1,6 +1,7 @@
 package dev.isthmus.engine.api;
 
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A rule that changes nothing and holds up the batch at the n-th token until it is opened. */
@@ -36,7 +37,9 @@ final class Gate {
 
     static void await(CountDownLatch latch) {
         try {
-            latch.await();
+            if (!latch.await(30, TimeUnit.SECONDS)) {
+                throw new IllegalStateException("waited for 30 seconds");
+            }
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }
