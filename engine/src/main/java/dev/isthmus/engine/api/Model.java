@@ -56,14 +56,14 @@ public final class Model implements AutoCloseable {
     private final Kernels kernels;
     private final Gpt2Forward forward;
     private final Meter meter = new Meter();
-    private final byte[] fingerprint;
+    private final Gpt2Fingerprint fingerprint;
     private final BlockPool blocks;
     private final PassPool passes;
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
     private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
-            Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, byte[] fingerprint) {
+            Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, Gpt2Fingerprint fingerprint) {
         this.arena = arena;
         this.config = config;
         this.tokenizer = tokenizer;
@@ -122,7 +122,7 @@ public final class Model implements AutoCloseable {
                 Checkpoint checkpoint = Checkpoint.open(path)) {
             CompletableFuture<Optional<Tokenizer>> tokenizer =
                     CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
-            CompletableFuture<byte[]> fingerprint =
+            CompletableFuture<Gpt2Fingerprint> fingerprint =
                     CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
             kernels = switch (options.backend()) {
                 case AUTO, CPU -> Backends.cpu(threads);
@@ -132,7 +132,7 @@ public final class Model implements AutoCloseable {
                     progress::update);
             return new Model(arena, config, joined(tokenizer), kernels, weights,
                     cacheType(options.cache(), weights, kernels), new CacheLimit(options.cacheLimit()),
-                    Gpt2Fingerprint.of(joined(fingerprint), weights));
+                    joined(fingerprint).as(weights));
         } catch (Throwable failed) {
             if (kernels != null) {
                 kernels.close();
@@ -380,7 +380,7 @@ public final class Model implements AutoCloseable {
 
     /** Tells this model, with the types that its weights are kept in, from others. */
     byte[] fingerprint() {
-        return fingerprint.clone();
+        return fingerprint.bytes();
     }
 
     Kernels kernels() {
