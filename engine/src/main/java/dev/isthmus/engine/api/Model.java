@@ -14,6 +14,7 @@ import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.BiConsumer;
@@ -90,7 +91,8 @@ public final class Model implements AutoCloseable {
             case F32 -> DType.F32;
             case F16 -> DType.F16;
         };
-        return kernels.cacheTypes().contains(type) ? type : kernels.cacheTypes().getFirst();
+        List<DType> possible = kernels.cacheTypes(weights.head().weight().type());
+        return possible.contains(type) ? type : possible.getFirst();
     }
 
     /**

@@ -2,11 +2,10 @@ package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.model.LayerProbe;
-import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.ValueLayout;
 
 /**
  * Shows a forward pass to a {@link ForwardObserver}. Kernels never write down attention probabilities, so they are
@@ -16,10 +15,12 @@ final class ObserverProbe implements LayerProbe {
 
     private final ForwardObserver observer;
     private final Gpt2Config config;
+    private final Kernels kernels;
 
-    ObserverProbe(ForwardObserver observer, Gpt2Config config) {
+    ObserverProbe(ForwardObserver observer, Gpt2Config config, Kernels kernels) {
         this.observer = observer;
         this.config = config;
+        this.kernels = kernels;
     }
 
     @Override
@@ -53,11 +54,12 @@ final class ObserverProbe implements LayerProbe {
     }
 
     private double[] probabilities(double[] query, KvCache cache, int layer, int head, int positions) {
+        double[] keys = kernels.keys(cache, layer, head, positions);
         double[] scores = new double[positions];
         double max = Double.NEGATIVE_INFINITY;
         for (int p = 0; p < positions; p++) {
             for (int d = 0; d < query.length; d++) {
-                scores[p] += query[d] * cache.key(layer, head, p, d);
+                scores[p] += query[d] * keys[p * query.length + d];
             }
             scores[p] *= config.attentionScale(layer);
             max = Math.max(max, scores[p]);
@@ -73,13 +75,9 @@ final class ObserverProbe implements LayerProbe {
         return scores;
     }
 
-    private static double[] doubles(Tensor tensor, long from, int count) {
+    private double[] doubles(Tensor tensor, long from, int count) {
         double[] values = new double[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = tensor.dtype() == DType.F64
-                    ? tensor.data().getAtIndex(ValueLayout.JAVA_DOUBLE, from + i)
-                    : tensor.data().getAtIndex(ValueLayout.JAVA_FLOAT, from + i);
-        }
+        kernels.read(tensor, from, values);
         return values;
     }
 }

@@ -10,11 +10,9 @@ import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
 import dev.isthmus.engine.sampling.TokenHistory;
-import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
@@ -93,7 +91,7 @@ public final class Session implements AutoCloseable {
      */
     public void append(int[] ids, ForwardObserver observer) {
         exclusively(() -> {
-            read(ids, 0, (position, row) -> {}, new ObserverProbe(observer, model.config()));
+            read(ids, 0, (position, row) -> {}, new ObserverProbe(observer, model.config(), model.kernels()));
             return null;
         });
     }
@@ -135,16 +133,10 @@ public final class Session implements AutoCloseable {
             float[] values = currentLogits(LayerProbe.NONE);
             try (Arena temporary = Arena.ofShared()) {
                 Tensor x = model.kernels().allocate(temporary, 1, values.length);
-                for (int i = 0; i < values.length; i++) {
-                    if (x.dtype() == DType.F64) {
-                        x.data().setAtIndex(ValueLayout.JAVA_DOUBLE, i, values[i]);
-                    } else {
-                        x.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, values[i]);
-                    }
-                }
+                model.kernels().write(MemorySegment.ofArray(values), x);
                 model.kernels().softmax(x);
                 float[] probabilities = new float[values.length];
-                copyRow(x, 0, probabilities);
+                model.kernels().read(x, 0, probabilities);
                 return probabilities;
             }
         });
@@ -350,7 +342,7 @@ public final class Session implements AutoCloseable {
             }
             Tensor rowsOfLogits = model.forward().forward(batch, outputs, scratch, probe);
             for (int i = 0; i < outputs.length; i++) {
-                copyRow(rowsOfLogits, i, logits);
+                model.kernels().read(rowsOfLogits, (long) i * logits.length, logits);
                 if (visitor != null) {
                     visitor.row(first + i, logits);
                 }
@@ -373,16 +365,5 @@ public final class Session implements AutoCloseable {
             tokens = Arrays.copyOf(tokens, 2 * tokens.length);
         }
         tokens[index] = id;
-    }
-
-    private static void copyRow(Tensor from, long row, float[] into) {
-        if (from.dtype() == DType.F32) {
-            MemorySegment.copy(from.data(), ValueLayout.JAVA_FLOAT, row * into.length * Float.BYTES, into, 0,
-                    into.length);
-            return;
-        }
-        for (int i = 0; i < into.length; i++) {
-            into[i] = (float) from.data().getAtIndex(ValueLayout.JAVA_DOUBLE, row * into.length + i);
-        }
     }
 }

@@ -14,6 +14,7 @@ import java.util.List;
  * The keys and values of one sequence's past positions, in blocks of {@link #BLOCK_POSITIONS} positions that are
  * allocated when the sequence reaches them. A block holds, for each layer in turn, keys [H, D, B] and then values
  * [H, B, D'], D' being D rounded up to a multiple of 16: both products of attention then read what they need in order.
+ * In a device's memory a block has the same size and the order that its kernels like.
  *
  * <p>Not safe for use by several threads at once.
  */
@@ -30,9 +31,17 @@ public final class KvCache {
     private final int headChannels;
     private final int context;
     private final DType type;
-    private final Arena arena;
+    private final Memory memory;
     private final List<Tensor> blocks = new ArrayList<>();
     private int length;
+
+    /** Where the blocks come from. */
+    @FunctionalInterface
+    public interface Memory {
+
+        /** A zeroed tensor of one dimension. */
+        Tensor allocate(DType type, long elements);
+    }
 
     /**
      * An empty cache.
@@ -41,16 +50,22 @@ public final class KvCache {
      * @param heads H
      * @param headChannels D
      * @param context the most positions it may hold
-     * @param type the elements: F64, F32 or F16
-     * @param arena what the memory comes from
+     * @param type the elements: F64, F32 or F16; also BF16 on a device
+     * @param memory where the blocks come from
      */
-    public KvCache(int layers, int heads, int headChannels, int context, DType type, Arena arena) {
+    public KvCache(int layers, int heads, int headChannels, int context, DType type, Memory memory) {
         this.layers = layers;
         this.heads = heads;
         this.headChannels = headChannels;
         this.context = context;
         this.type = type;
-        this.arena = arena;
+        this.memory = memory;
+    }
+
+    /** An empty cache in the process's own memory, which comes from {@code arena}. */
+    public KvCache(int layers, int heads, int headChannels, int context, DType type, Arena arena) {
+        this(layers, heads, headChannels, context, type,
+                (dtype, elements) -> Tensor.allocate(arena, dtype, elements));
     }
 
     /** The positions whose keys and values are in the cache. */
@@ -93,7 +108,7 @@ public final class KvCache {
             throw new ContextFullException(context, length, count);
         }
         while ((long) blocks.size() * BLOCK_POSITIONS < length + count) {
-            blocks.add(Tensor.allocate(arena, type, layers * layerElements()));
+            blocks.add(memory.allocate(type, layers * layerElements()));
         }
     }
 
@@ -192,6 +207,6 @@ public final class KvCache {
 
     /** The bytes allocated. */
     public long bytes() {
-        return blocks.stream().mapToLong(block -> block.data().byteSize()).sum();
+        return blocks.stream().mapToLong(Tensor::bytes).sum();
     }
 }

@@ -119,7 +119,7 @@ public final class Gpt2Loader {
     private SegmentAllocator allocate(Arena arena, Set<String> names) {
         long bytes = names.stream().mapToLong(name -> Math.ceilDiv(bytes(name), Tensor.ALIGNMENT) * Tensor.ALIGNMENT)
                 .sum();
-        return SegmentAllocator.slicingAllocator(kernels.allocateWeights(arena, bytes));
+        return kernels.weightsAllocator(arena, bytes);
     }
 
     private long bytes(String name) {
@@ -132,7 +132,7 @@ public final class Gpt2Loader {
         TensorInfo info = tensors.get(name);
         MemorySegment area = memory.allocate(bytes(name), Tensor.ALIGNMENT);
         if (!Gpt2Tensors.isMatrix(name)) {
-            Tensor vector = new Tensor(area, DType.F32, info.shape());
+            Tensor vector = new Tensor(area, DType.F32, info.shape(), kernels.place());
             vectors.put(name, vector);
             pieces.add(new WeightPieces.Vector(info, vector));
             return;

@@ -5,6 +5,7 @@ import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
@@ -64,6 +65,11 @@ final class WeightPieces {
         @Override
         public long storedBytes() {
             return info.bytes();
+        }
+
+        @Override
+        public long bufferBytes() {
+            return into.place() == Place.HOST ? 0 : into.bytes();
         }
     }
 
@@ -161,7 +167,7 @@ final class WeightPieces {
 
     private void read(Piece piece, MemorySegment buffer) {
         switch (piece) {
-            case Vector vector -> checkpoint.readF32(vector.info(), 0, vector.into().data());
+            case Vector vector -> readVector(vector.info(), vector.into(), buffer);
             case Part part -> {
                 MemorySegment weights = buffer.asSlice(0, part.bufferBytes());
                 checkpoint.readF32(part.info(), part.first(), weights);
@@ -169,6 +175,16 @@ final class WeightPieces {
             }
             case Panels panels -> readPanels(panels, buffer);
         }
+    }
+
+    private void readVector(TensorInfo info, Tensor into, MemorySegment buffer) {
+        if (into.place() == Place.HOST) {
+            checkpoint.readF32(info, 0, into.data());
+            return;
+        }
+        MemorySegment values = buffer.asSlice(0, into.bytes());
+        checkpoint.readF32(info, 0, values);
+        kernels.write(values, into);
     }
 
     private void readPanels(Panels panels, MemorySegment buffer) {
