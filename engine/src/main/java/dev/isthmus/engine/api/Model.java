@@ -1,9 +1,11 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.errors.UnsupportedModelException;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.model.Gpt2Forward;
@@ -66,20 +68,30 @@ public final class Model implements AutoCloseable {
         Gpt2Config config = Gpt2Config.read(path);
         Optional<Tokenizer> tokenizer = Tokenizer.open(path);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
+        if (options.backend() == BackendChoice.AUTO && Backends.mayHaveGpu()) {
+            try {
+                return load(path, options, config, tokenizer, threads, Backends.cuda());
+            } catch (BackendException | UnsupportedModelException cannot) {
+                System.getLogger(Model.class.getName()).log(System.Logger.Level.DEBUG, "Using the CPU", cannot);
+            }
+        }
+        return load(path, options, config, tokenizer, threads, switch (options.backend()) {
+            case AUTO, CPU -> Backends.cpu(threads);
+            case CUDA -> Backends.cuda();
+            case REFERENCE -> Backends.reference();
+        });
+    }
+
+    private static Model load(Path path, ModelOptions options, Gpt2Config config, Optional<Tokenizer> tokenizer,
+            int threads, Kernels kernels) {
         Arena arena = Arena.ofShared();
-        Kernels kernels = null;
         try (Checkpoint checkpoint = Checkpoint.open(path)) {
-            kernels = switch (options.backend()) {
-                case AUTO, CPU -> Backends.cpu(threads);
-                case REFERENCE -> Backends.reference();
-            };
+            kernels.requireHeads(config.headChannels());
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     options.loadProgress());
             return new Model(arena, config, tokenizer, kernels, weights, cacheType(options.cache(), weights, kernels));
         } catch (Throwable failed) {
-            if (kernels != null) {
-                kernels.close();
-            }
+            kernels.close();
             arena.close();
             throw failed;
         }

@@ -11,7 +11,8 @@ import java.util.function.BiConsumer;
  * @param backend the kernels to use
  * @param weights how to keep the weight matrices; empty for as the files have them
  * @param cache how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights
- * @param threads the worker threads, the caller's included; 0 for as many as the process has processors
+ * @param threads the worker threads, the caller's included; 0 for as many as the process has processors. On a GPU they
+ *     only read the weights
  * @param loadProgress told (bytes read, bytes in all) while the weights load, from any thread
  */
 public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, CacheType cache, int threads,

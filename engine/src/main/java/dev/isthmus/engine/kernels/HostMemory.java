@@ -35,7 +35,7 @@ public final class HostMemory {
     }
 
     /** Copies elements from {@code first} on into an array, as many as it holds. */
-    static void read(Tensor from, long first, float[] into) {
+    public static void read(Tensor from, long first, float[] into) {
         if (from.dtype() == DType.F32) {
             MemorySegment.copy(from.data(), JAVA_FLOAT_UNALIGNED, first * Float.BYTES, into, 0, into.length);
             return;
@@ -46,14 +46,14 @@ public final class HostMemory {
     }
 
     /** Copies elements from {@code first} on into an array, as many as it holds. */
-    static void read(Tensor from, long first, double[] into) {
+    public static void read(Tensor from, long first, double[] into) {
         for (int i = 0; i < into.length; i++) {
             into[i] = get(from.data(), from.dtype(), first + i);
         }
     }
 
     /** Stores float32 values as a tensor's elements, all of them. */
-    static void write(MemorySegment values, Tensor into) {
+    public static void write(MemorySegment values, Tensor into) {
         if (into.dtype() == DType.F32) {
             into.data().copyFrom(values);
             return;

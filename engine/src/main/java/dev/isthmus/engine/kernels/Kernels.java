@@ -153,6 +153,29 @@ public interface Kernels extends AutoCloseable {
     /** x[t] = softmax(x[t]) over each row.  x [T, N]. */
     void softmax(Tensor x);
 
+    /** Whether {@link #choose} works here. */
+    default boolean choosesTokens() {
+        return false;
+    }
+
+    /**
+     * Chooses a token by its logits without reading them back.
+     *
+     * @param row the row of logits [T, V]
+     * @return the token; negative if a logit is NaN or +∞, or none is finite
+     */
+    default int choose(Tensor logits, int row, Draw draw) {
+        throw new UnsupportedOperationException(description() + " chooses no tokens");
+    }
+
+    /**
+     * Checks that a model's heads can be computed.
+     *
+     * @param headChannels D
+     * @throws dev.isthmus.engine.errors.UnsupportedModelException if not
+     */
+    default void requireHeads(int headChannels) {}
+
     /** Ends the backend's threads and frees what it holds; idempotent. */
     @Override
     void close();

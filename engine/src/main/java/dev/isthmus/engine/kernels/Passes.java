@@ -8,18 +8,18 @@ package dev.isthmus.engine.kernels;
 public interface Passes extends AutoCloseable {
 
     /** Runs each pass as it is. */
-    Passes DIRECT = (batch, outputs, watched, operations) -> operations.run();
+    Passes DIRECT = (batch, outputRows, watched, operations) -> operations.run();
 
     /**
      * Runs a pass, or repeats what an earlier one of the same shape did. Then {@code operations} is not run: apart from
      * calls to the kernels it must do nothing, and these must depend on nothing but the arguments here.
      *
      * @param batch the pass's rows
-     * @param outputs how many of the rows get logits
+     * @param outputRows the rows that get logits
      * @param watched whether a probe looks at tensors between the operations, so that nothing may be repeated
      * @param operations calls the kernels
      */
-    void run(RowBatch batch, int outputs, boolean watched, Runnable operations);
+    void run(RowBatch batch, int[] outputRows, boolean watched, Runnable operations);
 
     /** Forgets what was recorded; called before the scratch memory goes. */
     @Override

@@ -65,7 +65,7 @@ public final class Gpt2Forward {
             checkToken(batch.token(t), batch.position(t));
         }
         Scratch.Views s = scratch.views(batch.rows(), outputRows.length);
-        scratch.passes().run(batch, outputRows.length, probe.watches(), () -> compute(batch, outputRows, s, probe));
+        scratch.passes().run(batch, outputRows, probe.watches(), () -> compute(batch, outputRows, s, probe));
         batch.commit();
         return s.logits();
     }

@@ -9,6 +9,7 @@ import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.MemoryLimit;
@@ -44,7 +45,7 @@ public final class Gpt2Loader {
     private final Checkpoint checkpoint;
     private final Gpt2Config config;
     private final Kernels kernels;
-    private final Optional<WeightType> asked;
+    private Optional<WeightType> asked;
     private final Gpt2Tensors tensors;
     private final Map<String, Tensor> vectors = new HashMap<>();
     private final Map<String, Matrix> matrices = new HashMap<>();
@@ -102,6 +103,9 @@ public final class Gpt2Loader {
         if (!ownHead) {
             names.remove(Gpt2Tensors.HEAD);
         }
+        if (kernels.place() == Place.DEVICE) {
+            takeOneType(names);
+        }
         SegmentAllocator memory = allocate(arena, names);
         // In the order of the file, which is the order that a disk is fast in.
         names.stream().sorted(Comparator.comparingLong(name -> tensors.get(name).begin()))
@@ -113,6 +117,13 @@ public final class Gpt2Loader {
             matrices.put(Gpt2Tensors.HEAD, matrices.get(Gpt2Tensors.EMBEDDING));
         }
         return assemble();
+    }
+
+    /** What lies between products on a device has one type, so all matrices have: F32 where files mix several. */
+    private void takeOneType(Set<String> names) {
+        List<WeightType> types = names.stream().filter(Gpt2Tensors::isMatrix).map(name -> type(tensors.get(name)))
+                .distinct().toList();
+        asked = Optional.of(types.size() == 1 ? types.getFirst() : WeightType.F32);
     }
 
     /** One area for all, so that large pages are not left half empty. */

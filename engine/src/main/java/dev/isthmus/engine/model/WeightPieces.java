@@ -1,6 +1,7 @@
 package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.DeviceMatrix;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
@@ -121,8 +122,9 @@ final class WeightPieces {
         int outputs = matrix.outputs();
         if (layout == Layout.IN_OUT) {
             int block = matrix.type().blockInputs();
-            // A tensor that is turned round while it is read is read fastest as a whole.
-            int step = info.transposed() ? inputs : Math.max(1, PIECE_BYTES / Float.BYTES / outputs / block) * block;
+            // A tensor that is turned round while it is read, or on a device, is read fastest as a whole.
+            boolean whole = info.transposed() || matrix instanceof DeviceMatrix;
+            int step = whole ? inputs : Math.max(1, PIECE_BYTES / Float.BYTES / outputs / block) * block;
             for (int k = 0; k < inputs; k += step) {
                 pieces.add(new Part(info, layout, matrix, k, Math.min(k + step, inputs), 0, outputs));
             }
