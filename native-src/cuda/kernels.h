@@ -184,13 +184,13 @@ extern "C" __global__ void advance(const int32_t *tokens, int32_t *positions, in
         const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int32_t H, float scale);
 #define ATTENTION_PREFILL_THREADS(element_bytes) ((element_bytes) == 4 ? 256 : 128)
 #define ATTENTION_PREFILL_SHARED(element_bytes, D) \
-    ((element_bytes) == 4 ? ((D) * 192 + 64 * 68) * 4 : 5 * 64 * (D) * 2)
+    ((element_bytes) == 4 ? (2 * 64 * ((D) + 4) + 64 * 68) * 4 : 5 * 64 * (D) * 2)
 
 /*
  * The same for rows that each stand for themselves, such as one of each sequence: the positions of row t are split into
  * gridDim.x parts of whole cache blocks, and each part's result, relative to its own maximum, goes to partial
- * [T, H, splits, D + 2] float32: D sums, the maximum, the sum of the exponentials. Parts without positions write a
- * maximum of -infinity. attention_combine puts them together.
+ * [T, H, splits, D + 2] float32: D sums, the maximum (of scores times log2 e), the sum of the exponentials. Parts without
+ * positions write a maximum of -infinity. attention_combine puts them together.
  * grid (splits, H, T) with 1 <= splits <= ATTENTION_MOST_SPLITS, T <= 65535; block (128).
  */
 #define DECLARE_ATTENTION_DECODE(E, name, D)                                                                            \
