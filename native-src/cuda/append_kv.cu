@@ -1,11 +1,10 @@
 #include "cache.h"
 
-enum { COLUMNS = 1024 }; /* of a block */
-
 template <class E>
 __device__ void append_kv(const E *qkv, const float *bias, E *q, const int32_t *positions, const int32_t *sequences,
                           const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int H, int D)
 {
+    enum { COLUMNS = 1024 }; /* of a block */
     const int64_t t = blockIdx.x;
     const int C = H * D, end = min((blockIdx.y + 1) * COLUMNS, 3 * C);
     const int position = positions[t], slot = position % CACHE_BLOCK;
@@ -23,7 +22,7 @@ __device__ void append_kv(const E *qkv, const float *bias, E *q, const int32_t *
     }
 }
 
-#define DEFINE(E, name)                                                                                                 \
+#define DEFINE_APPEND_KV(E, name)                                                                                                 \
     __global__ void __launch_bounds__(256)                                                                              \
         append_kv_##name(const E *qkv, const float *bias, E *q, const int32_t *positions, const int32_t *sequences,     \
                          const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int32_t H,           \
@@ -31,4 +30,4 @@ __device__ void append_kv(const E *qkv, const float *bias, E *q, const int32_t *
     {                                                                                                                   \
         append_kv(qkv, bias, q, positions, sequences, blocks, block_start, layer_offset, H, D);                         \
     }
-FOR_ELEMENTS(DEFINE)
+FOR_ELEMENTS(DEFINE_APPEND_KV)

@@ -7,6 +7,8 @@
  */
 #include "cache.h"
 
+namespace decode {
+
 enum { THREADS = 128, WARPS = THREADS / WARP };
 
 /* What a group has come to: the largest score, the sum of 2^(score - maximum), and of these times the values. */
@@ -25,9 +27,8 @@ template <int N> struct running {
 };
 
 template <class E, int D>
-__device__ void attention_decode(const E *q, float *partial, const int32_t *positions, const int32_t *sequences,
-                                 const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int H,
-                                 float scale)
+__device__ void attend(const E *q, float *partial, const int32_t *positions, const int32_t *sequences,
+                       const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int H, float scale)
 {
     /* As many lanes to a group as divide a head's vectors of sixteen bytes evenly, a power of two. */
     constexpr int SIZE = vector<E>::SIZE, LANES = D / SIZE % 8 == 0 ? 8 : D / SIZE % 4 == 0 ? 4 : 2;
@@ -141,7 +142,7 @@ __device__ void attention_decode(const E *q, float *partial, const int32_t *posi
         out[D] = maximum, out[D + 1] = sum;
 }
 
-template <class E> __device__ void attention_combine(const float *partial, E *out, int H, int D, int splits)
+template <class E> __device__ void combine(const float *partial, E *out, int H, int D, int splits)
 {
     __shared__ float weights[ATTENTION_MOST_SPLITS], inverse;
     const int64_t row = (int64_t)blockIdx.x * H + blockIdx.y;
@@ -169,18 +170,20 @@ template <class E> __device__ void attention_combine(const float *partial, E *ou
     }
 }
 
+}
+
 #define DEFINE_DECODE(E, name, D)                                                                                       \
-    __global__ void __launch_bounds__(THREADS) attention_decode_##name##_##D(                                           \
+    __global__ void __launch_bounds__(decode::THREADS) attention_decode_##name##_##D(                                           \
         const E *q, float *partial, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks,         \
         const int64_t *block_start, int64_t layer_offset, int32_t H, float scale)                                       \
     {                                                                                                                   \
-        attention_decode<E, D>(q, partial, positions, sequences, blocks, block_start, layer_offset, H, scale);          \
+        decode::attend<E, D>(q, partial, positions, sequences, blocks, block_start, layer_offset, H, scale);            \
     }
 #define DEFINE_COMBINE(E, name)                                                                                         \
     HEAD_SIZES(DEFINE_DECODE, E, name)                                                                                  \
     __global__ void __launch_bounds__(128)                                                                              \
         attention_combine_##name(const float *partial, E *out, int32_t H, int32_t D, int32_t splits)                    \
     {                                                                                                                   \
-        attention_combine(partial, out, H, D, splits);                                                                  \
+        decode::combine(partial, out, H, D, splits);                                                                    \
     }
 FOR_ELEMENTS(DEFINE_COMBINE)

@@ -6,6 +6,8 @@
 #include "cache.h"
 #include "mma.h"
 
+namespace prefill {
+
 enum { THREADS = 128, ROWS = ATTENTION_TILE, TILE = CACHE_BLOCK, WARP_ROWS = 16 };
 
 /*
@@ -110,9 +112,9 @@ __device__ void multiply_values(rows<D> &r, const float (&weights)[TILE / 8][4],
 }
 
 template <class E, int D>
-__device__ void attention_prefill(const E *q, E *out, const int32_t *tiles, const int32_t *positions,
-                                  const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start,
-                                  int64_t layer_offset, int H, float scale)
+__device__ void attend(const E *q, E *out, const int32_t *tiles, const int32_t *positions,
+                       const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start,
+                       int64_t layer_offset, int H, float scale)
 {
     DYNAMIC_SHARED(E, shared);
     const tile<E, D> queries = {shared};
@@ -176,12 +178,14 @@ __device__ void attention_prefill(const E *q, E *out, const int32_t *tiles, cons
     }
 }
 
-#define DEFINE(E, name, D)                                                                                              \
-    __global__ void __launch_bounds__(THREADS) attention_prefill_##name##_##D(                                          \
+}
+
+#define DEFINE_PREFILL(E, name, D)                                                                                      \
+    __global__ void __launch_bounds__(prefill::THREADS) attention_prefill_##name##_##D(                                 \
         const E *q, E *out, const int32_t *tiles, const int32_t *positions, const int32_t *sequences,                   \
         const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int32_t H, float scale)               \
     {                                                                                                                   \
-        attention_prefill<E, D>(q, out, tiles, positions, sequences, blocks, block_start, layer_offset, H, scale);      \
+        prefill::attend<E, D>(q, out, tiles, positions, sequences, blocks, block_start, layer_offset, H, scale);        \
     }
-HEAD_SIZES(DEFINE, __half, f16)
-HEAD_SIZES(DEFINE, __nv_bfloat16, bf16)
+HEAD_SIZES(DEFINE_PREFILL, __half, f16)
+HEAD_SIZES(DEFINE_PREFILL, __nv_bfloat16, bf16)

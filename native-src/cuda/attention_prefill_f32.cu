@@ -4,6 +4,8 @@
  */
 #include "cache.h"
 
+namespace prefill_f32 {
+
 enum { THREADS = 256, SIDE = 16, ROWS = ATTENTION_TILE, TILE = CACHE_BLOCK, EACH = ROWS / SIDE };
 enum { WEIGHTS = TILE + 4 }; /* the distance of two rows of weights; like D + 4, it spreads rows over the banks */
 
@@ -26,9 +28,9 @@ template <class Combine> __device__ float reduce_side(float value, Combine combi
 }
 
 template <int D>
-__device__ void attention_prefill(const float *q, float *out, const int32_t *tiles, const int32_t *positions,
-                                  const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start,
-                                  int64_t layer_offset, int H, float scale)
+__device__ void attend(const float *q, float *out, const int32_t *tiles, const int32_t *positions,
+                       const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start,
+                       int64_t layer_offset, int H, float scale)
 {
     DYNAMIC_SHARED(float, queries);
     float *const tile = queries + ROWS * (D + 4), *const weights = tile + TILE * (D + 4);
@@ -120,11 +122,13 @@ __device__ void attention_prefill(const float *q, float *out, const int32_t *til
     }
 }
 
-#define DEFINE(E, name, D)                                                                                              \
-    __global__ void __launch_bounds__(THREADS) attention_prefill_##name##_##D(                                          \
+}
+
+#define DEFINE_PREFILL_F32(E, name, D)                                                                                  \
+    __global__ void __launch_bounds__(prefill_f32::THREADS) attention_prefill_##name##_##D(                             \
         const E *q, E *out, const int32_t *tiles, const int32_t *positions, const int32_t *sequences,                   \
         const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int32_t H, float scale)               \
     {                                                                                                                   \
-        attention_prefill<D>(q, out, tiles, positions, sequences, blocks, block_start, layer_offset, H, scale);         \
+        prefill_f32::attend<D>(q, out, tiles, positions, sequences, blocks, block_start, layer_offset, H, scale);       \
     }
-HEAD_SIZES(DEFINE, float, f32)
+HEAD_SIZES(DEFINE_PREFILL_F32, float, f32)

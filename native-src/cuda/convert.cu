@@ -1,11 +1,9 @@
 #include "elements.h"
 
-enum { ELEMENTS = 1024, TILE = 32 };
-
 #define DEFINE_CONVERT(I, O, names)                                                                                     \
     __global__ void __launch_bounds__(256) convert_##names(const I *in, O *out, int64_t n)                              \
     {                                                                                                                   \
-        const int64_t first = (int64_t)blockIdx.x * ELEMENTS, end = min(first + ELEMENTS, n);                           \
+        const int64_t first = (int64_t)blockIdx.x * 1024, end = min(first + 1024, n);                                   \
         for (int64_t i = first + threadIdx.x; i < end; i += blockDim.x)                                                 \
             out[i] = of_float<O>(to_float(in[i]));                                                                      \
     }
@@ -15,6 +13,7 @@ FOR_CONVERSIONS(DEFINE_CONVERT)
  * different banks. */
 template <class E> __device__ void transpose(const float *in, E *out, int K, int N)
 {
+    enum { TILE = 32 };
     __shared__ float tile[TILE][TILE + 1];
     const int k0 = blockIdx.y * TILE, n0 = blockIdx.x * TILE, lane = threadIdx.x;
     for (int i = threadIdx.y; i < TILE; i += blockDim.y)

@@ -41,7 +41,7 @@ __device__ void layer_norm(float *x, const float *y, const float *y_bias, const 
         out[row + c] = of_float<E>((x[c] - mean) * inverse * weight[c] + bias[c]);
 }
 
-#define DEFINE(E, name)                                                                                                 \
+#define DEFINE_LAYER_NORM(E, name)                                                                                                 \
     __global__ void __launch_bounds__(256) layer_norm_##name(const float *x, const float *weight, const float *bias,    \
                                                              E *out, int32_t C, float epsilon)                          \
     {                                                                                                                   \
@@ -53,7 +53,7 @@ __device__ void layer_norm(float *x, const float *y, const float *y_bias, const 
     {                                                                                                                   \
         layer_norm(x, y, y_bias, weight, bias, out, C, epsilon);                                                        \
     }
-FOR_ELEMENTS(DEFINE)
+FOR_ELEMENTS(DEFINE_LAYER_NORM)
 
 __global__ void __launch_bounds__(256) residual_add(float *x, const float *y, const float *y_bias, int32_t C)
 {

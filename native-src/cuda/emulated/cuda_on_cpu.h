@@ -77,7 +77,8 @@ struct lanes {
 void block_barrier(int line);
 /* Waits for the lanes in mask, which is the whole warp, and gives what each of them brought, `words` of them. */
 const lanes &exchange(unsigned mask, const void *data, int words, int line);
-/* The thread's copies of sixteen bytes to shared memory, made only when they are waited for; `from` null copies zeros. */
+/* The thread's copies of sixteen bytes to shared memory, made at once or only when they are waited for, as the seed has
+ * it; `from` null copies zeros. */
 void copy_async(void *to, const void *from);
 void end_group();
 void copies_done(int pending_groups);

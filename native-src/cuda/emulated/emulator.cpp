@@ -153,8 +153,10 @@ void run_block()
         m->warps[i / 32].arrived = 0;
         wake(i);
     }
+    /* In half of the blocks a warp runs as far ahead of the others as it can. */
+    const bool ahead = next_random() % 2;
     while (!m->ready.empty() && m->failure.empty()) {
-        const size_t pick = next_random() % m->ready.size();
+        const size_t pick = ahead ? m->ready.size() - 1 : next_random() % m->ready.size();
         const int i = m->ready[pick];
         m->ready[pick] = m->ready.back();
         m->ready.pop_back();
@@ -227,10 +229,23 @@ const lanes &exchange(unsigned mask, const void *data, int words, int line)
     return mine;
 }
 
+/* Makes a copy. */
+static void make(const copy &c)
+{
+    if (c.from)
+        std::memcpy(c.to, c.from, 16);
+    else
+        std::memset(c.to, 0, 16);
+}
+
 void copy_async(void *to, const void *from)
 {
     fiber &f = m->fibers[m->running];
-    f.copies.push_back({to, from, f.group});
+    const copy c = {to, from, f.group};
+    if (next_random() % 2)
+        make(c);
+    else
+        f.copies.push_back(c);
 }
 
 void end_group()
@@ -245,10 +260,8 @@ void copies_done(int pending_groups)
     for (const copy &c : f.copies) {
         if (c.group >= f.group - pending_groups)
             f.copies[left++] = c;
-        else if (c.from)
-            std::memcpy(c.to, c.from, 16);
         else
-            std::memset(c.to, 0, 16);
+            make(c);
     }
     f.copies.resize(left);
 }

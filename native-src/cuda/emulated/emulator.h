@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "cuda_on_cpu.h"
 
@@ -21,10 +22,10 @@ std::string launch(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, co
 
 /* A kernel that can be launched by its name, with its arguments behind pointers as cuLaunchKernel has them. */
 struct kernel {
-    const char *name;
+    std::string name;
     void (*call)(void **arguments);
-    int threads;      /* the block size that its launch bounds allow */
-    int parameters;
+    int threads;                /* the block size that its launch bounds allow */
+    std::vector<size_t> sizes;  /* of its parameters in bytes */
 };
 
 /* The kernel of this name, or null. */

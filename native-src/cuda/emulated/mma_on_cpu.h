@@ -1,4 +1,4 @@
-/* mma.h for a CPU: every lane gathers what it needs from the others'. Copies are there only once they are waited for. */
+/* mma.h for a CPU: every lane gathers what it needs from the others'. */
 #ifndef ISTHMUS_CUDA_MMA_ON_CPU_H
 #define ISTHMUS_CUDA_MMA_ON_CPU_H
 
