@@ -1,0 +1,11 @@
+/* All kernels as one module. */
+#include "append_kv.cu"
+#include "attention_decode.cu"
+#include "attention_prefill.cu"
+#include "attention_prefill_f32.cu"
+#include "bias_activation.cu"
+#include "convert.cu"
+#include "embedding.cu"
+#include "layer_norm.cu"
+#include "rows.cu"
+#include "softmax.cu"
