@@ -2,6 +2,8 @@ package dev.isthmus.engine.kernels;
 
 import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.errors.UnsupportedModelException;
 import dev.isthmus.engine.kernels.cpu.CpuBackend;
 import dev.isthmus.engine.kernels.cpu.KernelLevel;
 import java.util.ArrayList;
@@ -12,7 +14,8 @@ import java.util.stream.Stream;
 
 /**
  * A backend under test. The suites run on all of them: the reference, the CPU's kernels at every level that this
- * machine has, and plain Java with and without OpenBLAS.
+ * machine has, plain Java with and without OpenBLAS, and CUDA where there is a driver: on machines without a GPU the
+ * build names the stand-in, which runs the kernels on the CPU.
  */
 public record TestBackend(String name, IntFunction<Kernels> opener) {
 
@@ -27,6 +30,36 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
     /** Whether OpenBLAS computes products of some numbers of rows, and adds up in another order there. */
     public boolean mayUseOpenBlas() {
         return name.endsWith("OpenBLAS");
+    }
+
+    /** Whether it computes on a GPU, or on the stand-in for one. */
+    public boolean isCuda() {
+        return name.equals("cuda");
+    }
+
+    /** Whether a row alone and in a batch may be added up in another order. */
+    public boolean mayAddInAnotherOrder() {
+        return mayUseOpenBlas() || isCuda();
+    }
+
+    /** Whether it computes attention of heads of so many channels. */
+    public boolean takesHeads(int headChannels) {
+        try (Kernels kernels = open(1)) {
+            kernels.requireHeads(headChannels);
+            return true;
+        } catch (UnsupportedModelException refused) {
+            return false;
+        }
+    }
+
+    /** Whether it keeps weights as {@code type}. */
+    public boolean takesWeights(WeightType type) {
+        return !isCuda() || !type.isQuantized();
+    }
+
+    /** Whether CUDA is the stand-in that runs on the CPU, too slowly for large models. */
+    public static boolean isStandIn() {
+        return !Backends.mayHaveGpu();
     }
 
     /** Opens it on so many threads. */
@@ -45,8 +78,14 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
     }
 
     public static Stream<TestBackend> all() {
-        return Stream.concat(Stream.of(new TestBackend("reference", threads -> Backends.reference())),
-                cpu().stream());
+        return Stream.of(List.of(new TestBackend("reference", threads -> Backends.reference())), cpu(), cuda())
+                .flatMap(List::stream);
+    }
+
+    /** CUDA, where there is a driver: {@link CudaSuiteTest} says so where there is none. */
+    public static List<TestBackend> cuda() {
+        return NativeLibraries.isAvailable(NativeLibrary.CUDA)
+                ? List.of(new TestBackend("cuda", threads -> Backends.cuda())) : List.of();
     }
 
     public static List<TestBackend> cpu() {
