@@ -26,14 +26,11 @@ public record CudaDevice(int handle, String name, int capability, int multiproce
     /** The kernels' oldest target. */
     private static final int LEAST_CAPABILITY = 80;
 
-    /** CUDA 11.4 has every function that is called; kernels compiled by a newer toolkit may ask for more. */
-    private static final int LEAST_DRIVER = 11040;
-
     /**
      * Finds it.
      *
-     * @throws BackendException if the driver or cuBLAS is missing, the driver is too old, or there is no device that
-     *     the kernels run on; the message says what to do
+     * @throws BackendException if the driver, cuBLAS or the compiled kernels are missing, the driver is too old, or there
+     *     is no device that the kernels run on; the message says what to do
      */
     public static CudaDevice find() {
         require(NativeLibrary.CUDA, "install NVIDIA's driver");
@@ -48,9 +45,10 @@ public record CudaDevice(int handle, String name, int capability, int multiproce
             }
             Status.check("asking the driver's version", Cuda.cuDriverGetVersion(number));
             int driver = number.get(JAVA_INT, 0);
-            if (driver < LEAST_DRIVER) {
-                throw new BackendException("cuda: starting the driver: expected one for CUDA " + version(LEAST_DRIVER)
-                        + " or newer, found one for CUDA " + version(driver) + "; update NVIDIA's driver or use "
+            int least = Fatbin.driver();
+            if (driver < least) {
+                throw new BackendException("cuda: starting the driver: expected one for CUDA " + version(least)
+                        + " or newer, which the kernels were compiled for, found one for CUDA " + version(driver) + "; update NVIDIA's driver or use "
                         + "--backend cpu");
             }
             Status.check("counting devices", Cuda.cuDeviceGetCount(number));

@@ -5,12 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.cuda.Cuda;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.tensor.Tensor;
-import java.io.IOException;
-import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
@@ -21,9 +18,6 @@ import java.util.Map;
  * by the thread that has entered the context.
  */
 final class CudaModule {
-
-    /** The kernels for several architectures, made by native-src. */
-    static final String FATBIN = "META-INF/native/cuda/isthmus.fatbin";
 
     private static final int MOST_ARGUMENTS = 16;
 
@@ -46,7 +40,8 @@ final class CudaModule {
             pointers.setAtIndex(ADDRESS, i, values.asSlice(i * JAVA_LONG.byteSize()));
         }
         try (Arena temporary = Arena.ofConfined()) {
-            MemorySegment image = fatbin(temporary);
+            byte[] bytes = Fatbin.image();
+            MemorySegment image = temporary.allocate(bytes.length, 64).copyFrom(MemorySegment.ofArray(bytes));
             MemorySegment pointer = temporary.allocate(ADDRESS);
             int status = Cuda.cuModuleLoadDataEx(pointer, image, 0, MemorySegment.NULL, MemorySegment.NULL);
             if (status != Cuda.CUDA_SUCCESS()) {
@@ -67,19 +62,6 @@ final class CudaModule {
 
     private MemorySegment module() {
         return module;
-    }
-
-    private static MemorySegment fatbin(Arena arena) {
-        try (InputStream in = NativeLibraries.class.getClassLoader().getResourceAsStream(FATBIN)) {
-            if (in == null) {
-                throw new BackendException("cuda: loading the kernels: expected the class path resource " + FATBIN
-                        + ", found none; it comes with isthmus-native. Use --backend cpu without it");
-            }
-            byte[] bytes = in.readAllBytes();
-            return arena.allocate(bytes.length, 64).copyFrom(MemorySegment.ofArray(bytes));
-        } catch (IOException e) {
-            throw new BackendException("cuda: reading the kernels " + FATBIN + ": " + e.getMessage(), e);
-        }
     }
 
     private MemorySegment function(String name, int sharedBytes) {
