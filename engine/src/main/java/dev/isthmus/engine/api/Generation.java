@@ -178,13 +178,19 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
             throw new ConcurrentUseException("generate: the session was changed by another call since the generation "
                     + "began; start another with Session.generate");
         }
+        if (options.logprobs().isEmpty()) {
+            int id = session.choose(sampler, promptLength, probe);
+            return new Token(id, push(id), OptionalDouble.empty(), List.of());
+        }
         float[] logits = session.currentLogits(probe);
         int id = sampler.sample(logits, session.history(promptLength));
+        return withLogprobs(id, push(id), logits, options.logprobs().getAsInt());
+    }
+
+    private String push(int id) {
         session.push(id);
         produced++;
-        String text = text(id);
-        return options.logprobs().isEmpty() ? new Token(id, text, OptionalDouble.empty(), List.of())
-                : withLogprobs(id, text, logits, options.logprobs().getAsInt());
+        return text(id);
     }
 
     private Token withLogprobs(int id, String text, float[] logits, int count) {

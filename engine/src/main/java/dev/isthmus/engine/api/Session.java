@@ -5,15 +5,18 @@ import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.kernels.Draw;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
+import dev.isthmus.engine.sampling.Sampler;
 import dev.isthmus.engine.sampling.TokenHistory;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
@@ -38,7 +41,11 @@ public final class Session implements AutoCloseable {
     private final float[] logits;
     private int[] tokens = new int[64];
     private int length;
+    /** The logits of the last position where the kernels left them, while logitsValid. */
+    private Tensor lastLogits;
+    private int lastRow;
     private boolean logitsValid;
+    private boolean logitsRead;
     private int changes;
     private boolean closed;
 
@@ -291,8 +298,34 @@ public final class Session implements AutoCloseable {
         logitsValid = false;
     }
 
+    /**
+     * The token that the sampler takes next. Kernels on a device choose it themselves where they can, so that its
+     * logits need not be read back.
+     */
+    int choose(Sampler sampler, int promptLength, LayerProbe probe) {
+        computeLast(probe);
+        if (!logitsRead && model.kernels().choosesTokens()) {
+            Optional<Draw> draw = sampler.draw();
+            int id = draw.isPresent() ? model.kernels().choose(lastLogits, lastRow, draw.get()) : -1;
+            if (id >= 0) {
+                sampler.drawn();
+                return id;
+            }
+        }
+        return sampler.sample(currentLogits(probe), history(promptLength));
+    }
+
     /** The logits of the last position, computing what is not yet in the cache; the session's own array. */
     float[] currentLogits(LayerProbe probe) {
+        computeLast(probe);
+        if (!logitsRead) {
+            model.kernels().read(lastLogits, (long) lastRow * logits.length, logits);
+            logitsRead = true;
+        }
+        return logits;
+    }
+
+    private void computeLast(LayerProbe probe) {
         if (length == 0) {
             throw new InvalidInputException("logits: the session is empty; append at least one token first");
         }
@@ -301,7 +334,6 @@ public final class Session implements AutoCloseable {
             cache.rewind(computed);
             compute(tokens, computed, length, length - 1, null, probe);
         }
-        return logits;
     }
 
     private void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
@@ -341,15 +373,16 @@ public final class Session implements AutoCloseable {
                 outputs[i] = first - start + i;
             }
             Tensor rowsOfLogits = model.forward().forward(batch, outputs, scratch, probe);
-            for (int i = 0; i < outputs.length; i++) {
+            for (int i = 0; visitor != null && i < outputs.length; i++) {
                 model.kernels().read(rowsOfLogits, (long) i * logits.length, logits);
-                if (visitor != null) {
-                    visitor.row(first + i, logits);
-                }
+                visitor.row(first + i, logits);
             }
+            lastLogits = rowsOfLogits;
+            lastRow = outputs.length - 1;
             start = end;
         }
         logitsValid = true;
+        logitsRead = visitor != null;
     }
 
     private void truncate(int newLength) {

@@ -8,6 +8,6 @@ package dev.isthmus.engine.kernels;
  * @param topP how much of the probability stays; 1 for all
  * @param minP the least probability that stays, as a part of the largest; 0 for all
  * @param random the state of SplitMix64, from which one number is drawn unless the temperature is 0
- * @param powers 2^(j / 2048) for j from 0 to 2047, by which exponentials have the same bits everywhere
+ * @param powers 2^(j / 2048) for j from 0 to 2047, by which exponentials have the same bits everywhere; not changed
  */
 public record Draw(double temperature, int topK, double topP, double minP, long random, double[] powers) {}

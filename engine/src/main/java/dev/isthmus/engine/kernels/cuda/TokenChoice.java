@@ -64,7 +64,7 @@ final class TokenChoice {
         hostHow.set(JAVA_LONG, offset("random"), draw.random());
         transfers.enqueue(hostHow, how.address());
         // SAMPLE_SCRATCH_BYTES of kernels.h.
-        MemorySegment memory = scratch.reserve((vocabulary * 16L + 15) / 16 * 16);
+        MemorySegment memory = scratch.reserve(Math.ceilDiv(vocabulary, 1024) * 1024L * 16);
         kernels.with(logits).and(powers).and(how).and(memory).and(token).and(vocabulary)
                 .launch("sample", 1, 1, 1, BLOCK, 1, Math.ceilDiv(vocabulary, 64) * Double.BYTES);
     }
