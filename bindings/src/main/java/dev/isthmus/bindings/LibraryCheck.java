@@ -34,7 +34,7 @@ final class LibraryCheck {
             "cublasSetWorkspace_v2");
 
     /** What only the tests' stand-in for both libraries has. */
-    private static final String STAND_IN = "isthmus_stand_in_run_time";
+    private static final String STAND_IN = "isthmus_stand_in_fault";
 
     /** C strings of a library's own, such as its version: their end is where the zero is. */
     private static final ValueLayout C_STRING =

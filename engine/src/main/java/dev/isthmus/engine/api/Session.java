@@ -306,7 +306,7 @@ public final class Session implements AutoCloseable {
         computeLast(probe);
         if (!logitsRead && model.kernels().choosesTokens()) {
             Optional<Draw> draw = sampler.draw();
-            int id = draw.isPresent() ? model.kernels().choose(lastLogits, lastRow, draw.get()) : -1;
+            int id = draw.isPresent() ? model.kernels().choose(lastLogits, lastRow, draw.get())[0] : -1;
             if (id >= 0) {
                 sampler.drawn();
                 return id;

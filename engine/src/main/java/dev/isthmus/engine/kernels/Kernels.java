@@ -159,12 +159,14 @@ public interface Kernels extends AutoCloseable {
     }
 
     /**
-     * Chooses a token by its logits without reading them back.
+     * Chooses tokens by their logits without reading these back.
      *
-     * @param row the row of logits [T, V]
-     * @return the token; negative if a logit is NaN or +∞, or none is finite
+     * @param logits [T, V]
+     * @param first the first row to choose a token for
+     * @param draws one for each row from there on
+     * @return the tokens; a negative number where a logit is NaN or +∞, or none is finite
      */
-    default int choose(Tensor logits, int row, Draw draw) {
+    default int[] choose(Tensor logits, int first, Draw... draws) {
         throw new UnsupportedOperationException(description() + " chooses no tokens");
     }
 

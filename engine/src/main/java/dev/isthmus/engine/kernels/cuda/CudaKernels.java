@@ -349,14 +349,19 @@ public final class CudaKernels implements Kernels {
     }
 
     @Override
-    public int choose(Tensor logits, int row, Draw draw) {
+    public int[] choose(Tensor logits, int first, Draw... draws) {
         CHECKS.softmax(logits);
-        Objects.checkIndex(row, logits.dim(0));
+        Objects.checkFromIndexSize(first, draws.length, logits.dim(0));
         int vocabulary = (int) logits.dim(1);
+        long row = (long) vocabulary * Float.BYTES;
         try (CudaContext.Use _ = context.enter()) {
-            return tokens.choose(MemorySegment.ofAddress(logits.data().address() + (long) row * vocabulary * Float.BYTES),
-                    vocabulary, draw, context);
+            return tokens.choose(MemorySegment.ofAddress(logits.data().address() + first * row), vocabulary, draws);
         }
+    }
+
+    /** Times what is enqueued here. */
+    public DeviceTimer newTimer() {
+        return new DeviceTimer(context);
     }
 
     /** Memory that arenas own stays valid until they close. */
