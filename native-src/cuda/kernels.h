@@ -79,8 +79,8 @@ struct sampling {
     uint64_t random;    /* the state of SplitMix64, advanced by the kernel with each number that it draws */
 };
 
-/* sample's scratch for a row: V weights, V keys, then padding to 16 bytes. */
-#define SAMPLE_SCRATCH_BYTES(V) (((V) * (int64_t)16 + 15) / 16 * 16)
+/* sample's scratch for a row: keys and weights of the tokens. */
+#define SAMPLE_SCRATCH_BYTES(V) ((((V) + (int64_t)1023) / 1024 * 1024) * 16)
 
 /* What argmax and sample write instead of an id: -1 - id of the first logit that is NaN or +infinity, or this where all
  * are -infinity. embedding answers such a token with NaN. */
