@@ -211,7 +211,10 @@ extern "C" __global__ void select_rows(const float *x, const int32_t *rows, floa
 #define DECLARE_CONVERT(I, O, names) \
     extern "C" __global__ void convert_##names(const I *in, O *out, int64_t n);
 #define FOR_CONVERSIONS(X)                                                                                              \
-    X(float, __half, f32_f16) X(float, __nv_bfloat16, f32_bf16) X(__half, float, f16_f32) X(__nv_bfloat16, float, bf16_f32)
+    X(float, __half, f32_f16)                                                                                           \
+    X(float, __nv_bfloat16, f32_bf16)                                                                                   \
+    X(__half, float, f16_f32)                                                                                           \
+    X(__nv_bfloat16, float, bf16_f32)
 
 /* out[n, k] = in[k, n], rounded to E.  in [K, N] float32, out [N, K].  grid (ceil(N / 32), ceil(K / 32)), block (32, 8);
  * K <= 2097120. */

@@ -8,7 +8,8 @@ namespace matmul {
 
 /* For up to ROWS rows; those from T on repeat the last one and are not written. */
 template <int ROWS, class E, class O>
-__device__ void multiply(const E *in, const E *w, const float *bias, O *out, int T, int K, int N, int activation, int store)
+__device__ void multiply(const E *in, const E *w, const float *bias, O *out, int T, int K, int N, int activation,
+                         int store)
 {
     constexpr int SIZE = vector<E>::SIZE, AT_ONCE = 4; /* loads of weights that a lane has under way */
     const int lane = threadIdx.x % WARP, n = blockIdx.x * MATMUL_ROWS_OUTPUTS + threadIdx.x / WARP;

@@ -1,6 +1,6 @@
 /*
- * Sampling as the engine's Sampler, Candidates and Exponentials do it. Where the order of roundings decides what is drawn,
- * it is theirs: float64, and no fused multiply-adds.
+ * Sampling as the engine's Sampler, Candidates and Exponentials do it. Where the order of roundings decides what is
+ * drawn, it is theirs: float64, and no fused multiply-adds.
  */
 #include "select.h"
 
@@ -159,7 +159,8 @@ __global__ void __launch_bounds__(1024) sample(const float *logits, const double
     }
 
     uint64_t *const row_keys = reinterpret_cast<uint64_t *>(static_cast<char *>(scratch) + t * SAMPLE_SCRATCH_BYTES(V));
-    const row r = {logits, reinterpret_cast<double *>(row_keys + SAMPLE_SCRATCH_BYTES(V) / 16), row_keys, V, sums, &total};
+    double *const row_weights = reinterpret_cast<double *>(row_keys + SAMPLE_SCRATCH_BYTES(V) / 16);
+    const row r = {logits, row_weights, row_keys, V, sums, &total};
     const double max = logits[best];
     /* Finite for the least temperature too, so that 0 times it is 0. */
     const double scale = fmin(POWERS / 0x1.62e42fefa39efp-1 / s.temperature, 0x1.fffffffffffffp1023);

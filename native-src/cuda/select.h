@@ -6,7 +6,7 @@
 
 enum { SELECT_THREADS = 1024 };
 
-/* A key orders by the logit, which is not NaN, then by the lower id; 0 and -0 are the same logit. No key is 0, or 2^64 - 1. */
+/* A key orders by the logit, then by the lower id; 0 and -0 are the same logit. No key is 0, or 2^64 - 1. */
 __device__ inline uint64_t key_of(float logit, int id)
 {
     const int bits = __float_as_int(logit + 0.0f);
@@ -60,8 +60,8 @@ struct threshold_scratch {
 
 /*
  * A bound such that the keys from it on are the fewest largest ones that measure at least `enough` together; 0, for all,
- * where all together do not. `each(visit)` calls visit(key, measure) for the calling thread's share of the keys, which are
- * different ones and below `high`. Every thread of the block must call it and gets the same.
+ * where all together do not. `each(visit)` calls visit(key, measure) for the calling thread's share of the keys, which
+ * are different ones and below `high`. Every thread of the block must call it and gets the same.
  *
  * The range of bounds is quartered until only one key lies in it.
  */
