@@ -22,7 +22,7 @@ __device__ void append_kv(const E *qkv, const float *bias, E *q, const int32_t *
     }
 }
 
-#define DEFINE_APPEND_KV(E, name)                                                                                                 \
+#define DEFINE_APPEND_KV(E, name)                                                                                       \
     __global__ void __launch_bounds__(256)                                                                              \
         append_kv_##name(const E *qkv, const float *bias, E *q, const int32_t *positions, const int32_t *sequences,     \
                          const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int32_t H,           \

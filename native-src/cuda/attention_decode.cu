@@ -173,7 +173,7 @@ template <class E> __device__ void combine(const float *partial, E *out, int H, 
 }
 
 #define DEFINE_DECODE(E, name, D)                                                                                       \
-    __global__ void __launch_bounds__(decode::THREADS) attention_decode_##name##_##D(                                           \
+    __global__ void __launch_bounds__(decode::THREADS) attention_decode_##name##_##D(                                   \
         const E *q, float *partial, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks,         \
         const int64_t *block_start, int64_t layer_offset, int32_t H, float scale)                                       \
     {                                                                                                                   \

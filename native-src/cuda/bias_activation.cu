@@ -9,7 +9,7 @@ template <class I, class O> __device__ void bias_activation(const I *y, const fl
         out[row + n] = of_float<O>(activate(to_float(y[row + n]) + (bias ? bias[n] : 0), activation));
 }
 
-#define DEFINE_BIAS_ACTIVATION(I, O, names)                                                                                             \
+#define DEFINE_BIAS_ACTIVATION(I, O, names)                                                                             \
     __global__ void __launch_bounds__(256)                                                                              \
         bias_activation_##names(const I *y, const float *bias, O *out, int32_t N, int32_t activation)                   \
     {                                                                                                                   \

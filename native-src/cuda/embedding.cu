@@ -11,7 +11,7 @@ __device__ void embedding(const E *wte, const float *wpe, const int32_t *tokens,
         x[t * C + c] = known ? to_float(wte[(int64_t)token * C + c]) + wpe[(int64_t)position * C + c] : NAN;
 }
 
-#define DEFINE_EMBEDDING(E, name)                                                                                                 \
+#define DEFINE_EMBEDDING(E, name)                                                                                       \
     __global__ void __launch_bounds__(256)                                                                              \
         embedding_##name(const E *wte, const float *wpe, const int32_t *tokens, const int32_t *positions, float *x,     \
                          int32_t C, int32_t V, int32_t P)                                                               \

@@ -7,5 +7,8 @@
 #include "convert.cu"
 #include "embedding.cu"
 #include "layer_norm.cu"
+#include "matmul_rows.cu"
 #include "rows.cu"
+#include "sample.cu"
 #include "softmax.cu"
+#include "top_k.cu"

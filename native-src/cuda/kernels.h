@@ -79,8 +79,8 @@ struct sampling {
     uint64_t random;    /* the state of SplitMix64, advanced by the kernel with each number that it draws */
 };
 
-/* sample's scratch for a row: V weights, V keys, then padding to 16 bytes. */
-#define SAMPLE_SCRATCH_BYTES(V) (((V) * (int64_t)16 + 15) / 16 * 16)
+/* sample's scratch for a row: keys and weights of the tokens. */
+#define SAMPLE_SCRATCH_BYTES(V) ((((V) + (int64_t)1023) / 1024 * 1024) * 16)
 
 /* What argmax and sample write instead of an id: -1 - id of the first logit that is NaN or +infinity, or this where all
  * are -infinity. embedding answers such a token with NaN. */
@@ -211,7 +211,10 @@ extern "C" __global__ void select_rows(const float *x, const int32_t *rows, floa
 #define DECLARE_CONVERT(I, O, names) \
     extern "C" __global__ void convert_##names(const I *in, O *out, int64_t n);
 #define FOR_CONVERSIONS(X)                                                                                              \
-    X(float, __half, f32_f16) X(float, __nv_bfloat16, f32_bf16) X(__half, float, f16_f32) X(__nv_bfloat16, float, bf16_f32)
+    X(float, __half, f32_f16)                                                                                           \
+    X(float, __nv_bfloat16, f32_bf16)                                                                                   \
+    X(__half, float, f16_f32)                                                                                           \
+    X(__nv_bfloat16, float, bf16_f32)
 
 /* out[n, k] = in[k, n], rounded to E.  in [K, N] float32, out [N, K].  grid (ceil(N / 32), ceil(K / 32)), block (32, 8);
  * K <= 2097120. */

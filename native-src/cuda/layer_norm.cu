@@ -41,7 +41,7 @@ __device__ void layer_norm(float *x, const float *y, const float *y_bias, const 
         out[row + c] = of_float<E>((x[c] - mean) * inverse * weight[c] + bias[c]);
 }
 
-#define DEFINE_LAYER_NORM(E, name)                                                                                                 \
+#define DEFINE_LAYER_NORM(E, name)                                                                                      \
     __global__ void __launch_bounds__(256) layer_norm_##name(const float *x, const float *weight, const float *bias,    \
                                                              E *out, int32_t C, float epsilon)                          \
     {                                                                                                                   \

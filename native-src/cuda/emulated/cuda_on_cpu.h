@@ -107,6 +107,15 @@ inline unsigned ballot(unsigned mask, bool predicate, int line)
     return votes;
 }
 
+inline int reduce_add(unsigned mask, int value, int line)
+{
+    const lanes &all = exchange(mask, &value, 1, line);
+    uint32_t sum = 0;
+    for (int i = 0; i < 32; i++)
+        sum += all.words[i][0];
+    return (int)sum;
+}
+
 }
 
 #define __syncthreads() emulated::block_barrier(__LINE__)
@@ -120,6 +129,8 @@ inline unsigned ballot(unsigned mask, bool predicate, int line)
 #define __ballot_sync(mask, predicate) emulated::ballot(mask, predicate, __LINE__)
 #define __any_sync(mask, predicate) (emulated::ballot(mask, predicate, __LINE__) != 0)
 #define __all_sync(mask, predicate) (emulated::ballot(mask, !(predicate), __LINE__) == 0)
+
+#define __reduce_add_sync(mask, value) emulated::reduce_add(mask, value, __LINE__)
 
 /* Fibers switch at barriers only: what a CUDA device must do atomically needs nothing here. */
 template <class T> T atomicAdd(T *to, T value)

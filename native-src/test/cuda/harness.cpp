@@ -81,8 +81,12 @@ void check(bool passed, const char *format, ...)
     va_end(arguments);
 }
 
+static const char *only; /* the test that is asked for, or null for all */
+
 static void run_test(const char *name, void (*test)())
 {
+    if (only && std::strcmp(only, name) != 0)
+        return;
     operation = name;
     passes = failures = 0;
     const clock_t start = clock();
@@ -100,9 +104,13 @@ static void run_test(const char *name, void (*test)())
 int main(int argc, char **argv)
 {
     random_state = schedule = argc > 1 ? std::strtoull(argv[1], nullptr, 0) : 20260101u;
+    only = argc > 2 ? argv[2] : nullptr;
     std::printf("seed %llu\n", (unsigned long long)random_state);
     RUN(emulator)
+    RUN(stand_in)
     RUN(rowwise)
+    RUN(matmul_rows)
+    RUN(sample)
     RUN(cache)
     return all_failures != 0;
 }
