@@ -387,3 +387,8 @@ EXPORT int cuEventElapsedTime(float *milliseconds, void *from, void *to)
     *milliseconds = std::chrono::duration<float, std::milli>(last->time - first->time).count();
     return ready();
 }
+
+EXPORT int cuEventElapsedTime_v2(float *milliseconds, void *from, void *to)
+{
+    return cuEventElapsedTime(milliseconds, from, to);
+}

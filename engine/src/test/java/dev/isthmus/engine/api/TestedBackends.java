@@ -1,6 +1,7 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.kernels.TestBackend;
+import java.util.Locale;
 import java.util.stream.Stream;
 
 /** The backends that an application can choose and that work here. */
@@ -10,6 +11,7 @@ public final class TestedBackends {
 
     public static Stream<BackendChoice> all() {
         Stream<BackendChoice> always = Stream.of(BackendChoice.CPU, BackendChoice.REFERENCE);
-        return TestBackend.cuda().isEmpty() ? always : Stream.concat(always, Stream.of(BackendChoice.CUDA));
+        return (TestBackend.cuda().isEmpty() ? always : Stream.concat(always, Stream.of(BackendChoice.CUDA)))
+                .filter(choice -> TestBackend.isWanted(choice.name().toLowerCase(Locale.ROOT)));
     }
 }

@@ -79,7 +79,13 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
 
     public static Stream<TestBackend> all() {
         return Stream.of(List.of(new TestBackend("reference", threads -> Backends.reference())), cpu(), cuda())
-                .flatMap(List::stream);
+                .flatMap(List::stream).filter(backend -> isWanted(backend.name));
+    }
+
+    /** Whether tests shall run on a backend: on all, or on those that isthmus.test.backends names, as gpu-check does. */
+    public static boolean isWanted(String name) {
+        String wanted = System.getProperty("isthmus.test.backends");
+        return wanted == null || List.of(wanted.split(",")).contains(name);
     }
 
     /** CUDA, where there is a driver: {@link CudaSuiteTest} says so where there is none. */
