@@ -1,8 +1,14 @@
+/*
+ * Keys lie [D, 64] in a block of the cache, 64 being positions: what a row writes is scattered. So rows that follow
+ * each other in a block are taken together, GROUP at a time.
+ */
 #include "kernels.h"
 #include "simd_narrow.h"
 
+enum { GROUP = 16 };
+
 /* to[d] = x[d] rounded to binary16 for d in [0, D). */
-static void round_row(u16 *restrict to, const f32 *restrict x, int64_t D)
+INLINE void round_row(u16 *restrict to, const f32 *restrict x, int64_t D)
 {
     int64_t d = 0;
     for (; d + LANES <= D; d += LANES)
@@ -11,26 +17,42 @@ static void round_row(u16 *restrict to, const f32 *restrict x, int64_t D)
         to[d] = f16_of(x[d]);
 }
 
+/* The keys of `rows` rows, key row 0's, as positions `slot` and those that follow it of a block's keys. */
+static void append_keys(char *keys, const f32 *restrict key, int64_t row_stride, int64_t rows, int64_t slot, int64_t D,
+                        int32_t type)
+{
+    float column[GROUP];
+    for (int64_t d = 0; d < D; d++) {
+        const int64_t to = d * ISTHMUS_CACHE_BLOCK + slot;
+        for (int64_t i = 0; i < rows; i++)
+            column[i] = key[i * row_stride + d];
+        if (type == ISTHMUS_TYPE_F32)
+            memcpy(keys + to * 4, column, (size_t)rows * sizeof(float));
+        else
+            round_row((u16 *)(void *)keys + to, column, rows);
+    }
+}
+
 void KERNEL(append_kv)(const f32 *restrict qkv, const i32 *positions, const i32 *sequences,
                        const struct kv_cache *cache, int64_t t0, int64_t t1)
 {
-    u16 halves[ISTHMUS_MOST_HEAD_CHANNELS];
     const int64_t D = cache->D, C = cache->H * D;
-    for (int64_t t = t0; t < t1; t++)
+    for (int64_t t = t0, rows; t < t1; t += rows) {
+        const int64_t slot = positions[t] % ISTHMUS_CACHE_BLOCK;
+        for (rows = 1; rows < GROUP && t + rows < t1 && slot + rows < ISTHMUS_CACHE_BLOCK &&
+                       sequences[t + rows] == sequences[t] && positions[t + rows] == positions[t] + rows;)
+            rows++;
         for (int64_t h = 0; h < cache->H; h++) {
             const f32 *key = qkv + t * 3 * C + C + h * D, *value = key + C;
-            char *keys = key_tile(cache, sequences[t], positions[t], h);
+            append_keys(key_tile(cache, sequences[t], positions[t], h), key, 3 * C, rows, slot, D, cache->type);
             char *values = value_tile(cache, sequences[t], positions[t], h);
-            const int64_t slot = positions[t] % ISTHMUS_CACHE_BLOCK;
-            if (cache->type == ISTHMUS_TYPE_F32) {
-                for (int64_t d = 0; d < D; d++)
-                    ((f32 *)(void *)keys)[d * ISTHMUS_CACHE_BLOCK + slot] = key[d];
-                memcpy(values + slot * value_stride(D) * 4, value, (size_t)D * sizeof(float));
-            } else {
-                round_row(halves, key, D);
-                for (int64_t d = 0; d < D; d++)
-                    ((u16 *)(void *)keys)[d * ISTHMUS_CACHE_BLOCK + slot] = halves[d];
-                round_row((u16 *)(void *)values + slot * value_stride(D), value, D);
+            for (int64_t i = 0; i < rows; i++) {
+                const int64_t to = (slot + i) * value_stride(D);
+                if (cache->type == ISTHMUS_TYPE_F32)
+                    memcpy(values + to * 4, value + i * 3 * C, (size_t)D * sizeof(float));
+                else
+                    round_row((u16 *)(void *)values + to, value + i * 3 * C, D);
             }
         }
+    }
 }

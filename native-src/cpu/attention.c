@@ -104,17 +104,22 @@ static void weigh(float *scores, int64_t count, float scale, struct running *run
     /* While every score is -inf, -inf - -inf would turn weights of zero into NaN. */
     const float shift = maximum == -INFINITY ? 0.0f : maximum;
 
-    dvec sum = {0};
+    vec sums = {0};
     for (int64_t i = 0; i < TILE; i += LANES) {
-        v_store(scores + i, v_exp(v_load(scores + i) - shift));
-        sum += d_load(scores + i) + d_load(scores + i + DLANES);
+        const vec exponentials = v_exp(v_load(scores + i) - shift);
+        v_store(scores + i, exponentials);
+        sums += exponentials;
     }
-    const float decay = v_exp(v_set(running->maximum - shift))[0];
-    running->sum = running->sum * (double)decay + sum;
-    running->maximum = maximum;
-    if (decay != 1.0f)
+    if (running->maximum != shift) {
+        const float decay = v_exp(v_set(running->maximum - shift))[0];
+        running->sum *= (double)decay;
+        running->maximum = maximum;
         for (int64_t d = 0; d < channels; d += LANES)
             v_store(accumulated + d, v_load(accumulated + d) * decay);
+    }
+    float lanes[LANES];
+    v_store(lanes, sums);
+    running->sum += d_load(lanes) + d_load(lanes + DLANES);
 }
 
 INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_t type, struct buffers *b)

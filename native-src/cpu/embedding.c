@@ -17,8 +17,8 @@ static float weight_at(const char *panel, int32_t type, int64_t K, int64_t k, in
         const int64_t k0 = k / ISTHMUS_INT8_BLOCK * ISTHMUS_INT8_BLOCK, i = k - k0;
         const int64_t depth = K - k0 < ISTHMUS_INT8_BLOCK ? rounded_up(K - k0, 4) : ISTHMUS_INT8_BLOCK;
         const uint8_t *block = (const uint8_t *)panel + panel_bytes(type, k0);
-        const f32 *scales = (const f32 *)(const void *)(block + depth * PANEL);
-        return scales[c] * (float)(block[i / 4 * 4 * PANEL + c * 4 + i % 4] - 128);
+        const u16 *scales = (const u16 *)(const void *)(block + depth * PANEL);
+        return f16_value(scales[c]) * (float)(block[i / 4 * 4 * PANEL + c * 4 + i % 4] - 128);
     }
     default: {
         const int64_t i = k % ISTHMUS_Q4_BLOCK;

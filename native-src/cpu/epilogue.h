@@ -22,8 +22,25 @@ INLINE void finish_row(f32 *out, const float *sums, const f32 *bias, int32_t act
     }
 }
 
-/* out[t, n] for rows [t0, t0 + rows) and the columns below N of the panel from n on, whose sums are [rows, 64]. */
-INLINE void finish_panel(const struct epilogue *e, const float *sums, int64_t t0, int64_t rows, int64_t n, int64_t N)
+/* As finish_row, with gelu_tanh_float. */
+INLINE void finish_row_float(f32 *out, const float *sums, const f32 *bias, int64_t count)
+{
+    for (int64_t n = 0; n < count; n += LANES) {
+        const int64_t part = count - n;
+        if (part >= LANES) {
+            const vec b = bias ? v_load(bias + n) : v_set(0.0f);
+            v_store(out + n, gelu_tanh_float(v_load(sums + n) + b));
+        } else {
+            const vec b = bias ? v_load_part(bias + n, part) : v_set(0.0f);
+            v_store_part(out + n, gelu_tanh_float(v_load_part(sums + n, part) + b), part);
+        }
+    }
+}
+
+/* out[t, n] for rows [t0, t0 + rows) and the columns below N of the panel from n on, whose sums are [rows, 64].
+ * `rounded` says that the sums are of rounded weights and inputs, for which float is good enough. */
+INLINE void finish_panel(const struct epilogue *e, int rounded, const float *sums, int64_t t0, int64_t rows, int64_t n,
+                         int64_t N)
 {
     const int64_t count = N - n < ISTHMUS_PANEL ? N - n : ISTHMUS_PANEL;
     const f32 *bias = e->bias ? e->bias + n : 0;
@@ -34,6 +51,8 @@ INLINE void finish_panel(const struct epilogue *e, const float *sums, int64_t t0
             finish_row(out, row, bias, ISTHMUS_ACT_NONE, 1, count);
         else if (e->activation == ISTHMUS_ACT_NONE)
             finish_row(out, row, bias, ISTHMUS_ACT_NONE, 0, count);
+        else if (e->activation == ISTHMUS_ACT_GELU_TANH && rounded)
+            finish_row_float(out, row, bias, count);
         else if (e->activation == ISTHMUS_ACT_GELU_TANH)
             finish_row(out, row, bias, ISTHMUS_ACT_GELU_TANH, 0, count);
         else if (e->activation == ISTHMUS_ACT_GELU_ERF)

@@ -70,7 +70,7 @@ INLINE void panel_product(const struct product *p, int32_t type, int64_t t0, int
         }
         block_product(tile, x, sums, rows_count);
     }
-    finish_panel(&p->epilogue, sums, t0, rows_count, n, p->N);
+    finish_panel(&p->epilogue, 0, sums, t0, rows_count, n, p->N);
 }
 
 INLINE void all_panels(const struct product *p, int32_t type, int64_t t0, int64_t t1, int64_t n0, int64_t n1)

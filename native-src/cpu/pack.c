@@ -57,11 +57,12 @@ static void pack_int8(uint8_t *to, const float *values, int64_t count)
     float extreme[PANEL], inverse[PANEL];
     extremes(extreme, values, count);
     const int64_t steps = (count + 3) / 4;
-    f32 *scales = (f32 *)(void *)(to + steps * 4 * PANEL);
+    u16 *scales = (u16 *)(void *)(to + steps * 4 * PANEL);
     for (int c = 0; c < PANEL; c++) {
-        const float largest = fabsf(extreme[c]);
-        scales[c] = isfinite(largest) ? largest / 127.0f : NAN;
-        inverse[c] = largest > 0x1p-100f ? 127.0f / largest : 0.0f;
+        const u16 half = f16_of(fabsf(extreme[c]) / 127.0f);
+        const float scale = f16_value(half);
+        scales[c] = isfinite(scale) ? half : f16_of(NAN);
+        inverse[c] = scale > 0 ? 1.0f / scale : 0.0f;
     }
     memset(to, 128, (size_t)(steps * 4 * PANEL));
     for (int64_t k = 0; k < count; k++)

@@ -17,9 +17,7 @@ static float largest_magnitude(const f32 *x, int64_t count)
         const vmask greater = bits > largest;
         largest = (bits & greater) | (largest & ~greater);
     }
-    int32_t most = 0;
-    for (int lane = 0; lane < LANES; lane++)
-        most = largest[lane] > most ? largest[lane] : most;
+    const int32_t most = v_largest_int(largest);
     float magnitude;
     memcpy(&magnitude, &most, sizeof magnitude);
     return magnitude;
@@ -50,11 +48,8 @@ static void quantize_block(const f32 *x, int64_t count, int8_t *bytes, struct ro
             for (int64_t lane = 0; lane < part; lane++)
                 bytes[i + lane] = (int8_t)q[lane];
     }
-    int32_t total = 0;
-    for (int lane = 0; lane < LANES; lane++)
-        total += sum[lane];
     block->scale = isfinite(largest) ? largest / 127.0f : NAN;
-    block->start = -offset * total;
+    block->start = -offset * v_sum_int(sum);
 }
 
 void KERNEL(quantize)(const f32 *restrict x, int32_t type, void *restrict q, int64_t K, int64_t t0, int64_t t1)

@@ -39,7 +39,7 @@ static inline int64_t panel_bytes(int32_t type, int64_t K)
     case ISTHMUS_TYPE_F32:
         return K * ISTHMUS_PANEL * 4;
     case ISTHMUS_TYPE_INT8:
-        return rounded_up(K, 4) * ISTHMUS_PANEL + blocks * ISTHMUS_PANEL * 4;
+        return rounded_up(K, 4) * ISTHMUS_PANEL + blocks * ISTHMUS_PANEL * 2;
     case ISTHMUS_TYPE_Q4:
         return blocks * Q4_BLOCK_BYTES;
     default:

@@ -166,12 +166,40 @@ INLINE vec v_sums(const vec rows[LANES])
 /* The largest lane; lanes that are not numbers may be passed over. */
 INLINE float v_largest(vec v)
 {
+#if IS_AVX512
+    return _mm512_reduce_max_ps(v);
+#else
     float lane[LANES];
     memcpy(lane, &v, sizeof v);
     for (int width = LANES / 2; width > 0; width /= 2)
         for (int i = 0; i < width; i++)
             lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
     return lane[0];
+#endif
+}
+
+INLINE int32_t v_largest_int(vmask v)
+{
+#if IS_AVX512
+    return _mm512_reduce_max_epi32((__m512i)v);
+#else
+    int32_t largest = v[0];
+    for (int i = 1; i < LANES; i++)
+        largest = v[i] > largest ? v[i] : largest;
+    return largest;
+#endif
+}
+
+INLINE int32_t v_sum_int(vmask v)
+{
+#if IS_AVX512
+    return _mm512_reduce_add_epi32((__m512i)v);
+#else
+    int32_t sum = 0;
+    for (int i = 0; i < LANES; i++)
+        sum += v[i];
+    return sum;
+#endif
 }
 
 /*

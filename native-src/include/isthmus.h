@@ -51,8 +51,8 @@ extern "C" {
  * that a product reads its weights in one stream. Columns and inputs that only fill up a panel or block are zero.
  *
  *   F32, F16, BF16   [K][64] elements a panel
- *   INT8             blocks of 256 inputs: [64 inputs / 4][64][4] bytes (fewer in the last block), each a weight's
- *                    round(w / scale) + 128, |round| <= 127, then the columns' scales, float32 [64]
+ *   INT8             blocks of 64 inputs: [64 inputs / 4][64][4] bytes (fewer in the last block), each a weight's
+ *                    round(w / scale) + 128, |round| <= 127, then the columns' scales, float16 [64]
  *   Q4               blocks of 32 inputs: [4][64][4] bytes, byte (i, n, j) with input 8i + j in its low and
  *                    8i + 4 + j in its high half, each round(w / scale) + 8, then the columns' scales, float16 [64]
  */
@@ -63,7 +63,7 @@ extern "C" {
 #define ISTHMUS_TYPE_Q4 4
 
 #define ISTHMUS_PANEL 64
-#define ISTHMUS_INT8_BLOCK 256
+#define ISTHMUS_INT8_BLOCK 64
 #define ISTHMUS_Q4_BLOCK 32
 
 /* The ABI version this library was built with; callers refuse one that is not ISTHMUS_ABI_VERSION. */
@@ -87,7 +87,7 @@ int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N);
 /* Packs inputs [k0, k1) of columns [n0, n1) of a matrix. `weights` holds just these, [k1 - k0, n1 - n0] or the
  * transposed by layout. k0 and n0 are multiples of the type's block and of ISTHMUS_PANEL; k1 and n1 too, or K and N.
  * The panels' filling is written as well. A scale is NaN where one of its weights is not finite, or too
- * large for a scale of Q4: beyond about 5e5. */
+ * large for float16: beyond about 8e6 for INT8, 5e5 for Q4. */
 int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K,
                      int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1);
 

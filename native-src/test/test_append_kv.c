@@ -7,9 +7,11 @@ enum { LAYER_OFFSET = 20 };
 
 static void appends(int32_t level, int32_t type, int64_t H, int64_t D, int shift)
 {
-    enum { T = 9 };
-    static const int32_t positions[T] = {0, 1, 63, 64, 65, 127, 5, 4, 129};
-    static const int32_t sequences[T] = {0, 0, 1, 1, 1, 1, 2, 2, 0};
+    enum { APART = 9, TOGETHER = 40, T = APART + TOGETHER };
+    int32_t positions[T] = {0, 1, 63, 64, 65, 127, 5, 4, 129};
+    int32_t sequences[T] = {0, 0, 1, 1, 1, 1, 2, 2, 0};
+    for (int32_t t = APART; t < T; t++) /* across the end of a block */
+        positions[t] = t + 21, sequences[t] = 2;
     const int64_t C = H * D;
     struct cache cache;
     cache_new(&cache, 3, 130, type, LAYER_OFFSET, H, D);

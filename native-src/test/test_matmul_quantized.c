@@ -95,8 +95,9 @@ static void multiplies_extremes(int32_t level, int32_t type)
     struct tensor x = tensor_random(T * K, 0), weights = tensor_random(K * N, 0), out = tensor_new(T * N, 0);
     for (int64_t i = 0; i < T * K; i++)
         set(&x, i, copysignf(1, get(&x, i)));
-    for (int64_t i = 0; i < K * N; i++) /* of Q4, the ends are -8 and 7 */
-        set(&weights, i, get(&weights, i) < 0 ? -8.0f : type == ISTHMUS_TYPE_Q4 ? 7.0f : 8.0f);
+    for (int64_t i = 0; i < K * N; i++) /* multiples of scales that float16 has: -8 and 7, -127 and 127 */
+        set(&weights, i, type == ISTHMUS_TYPE_Q4 ? get(&weights, i) < 0 ? -8.0f : 7.0f
+                                                 : copysignf(127.0f / 16, get(&weights, i)));
     struct tensor rows = rows_quantized(level, &x, type, T, K, 0);
     struct tensor w = matrix_packed(level, &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, 0);
     product(level, &rows, &w, type, &out, K, N, 0, T, 0, N);
@@ -168,7 +169,7 @@ static void refuses(int32_t level, int32_t type)
 void test_matmul_quantized(void)
 {
     static const int64_t widths[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257};
-    static const int64_t depths[] = {1, 3, 4, 5, 31, 32, 33, 127, 128, 129, 255, 256, 257, 512, 769};
+    static const int64_t depths[] = {1, 3, 4, 5, 31, 32, 33, 61, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 769};
     static const int64_t heights[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 96, 97, 100, 193};
     for (int32_t type = ISTHMUS_TYPE_INT8; type <= ISTHMUS_TYPE_Q4; type++) {
         agrees_among_levels(type);

@@ -5,6 +5,7 @@
 module dev.isthmus.engine {
     requires dev.isthmus.bindings;
     requires com.fasterxml.jackson.core;
+    requires jdk.jfr;
 
     exports dev.isthmus.engine.api;
     exports dev.isthmus.engine.config;

@@ -9,7 +9,7 @@ import java.util.Arrays;
  * initialiser. Safe for use by any thread.
  *
  * <p>The order of the search: the file that a system property or environment variable names ({@code none} does
- * without the library), the files in the jars on the class path, and for OpenBLAS and CUDA the system's own. The jars of
+ * without the library), the files in the jars on the class path, and for OpenBLAS and CUDA the system's. The jars of
  * native libraries stay on the class path where the rest is on the module path: no module requires theirs.
  * Files from jars are extracted to a cache directory: {@code -Disthmus.cache} or {@code ISTHMUS_CACHE}, else the
  * user's usual one; where that fails, to a private temporary directory that is deleted at exit.

@@ -1,5 +1,6 @@
 package dev.isthmus.tools;
 
+import dev.isthmus.engine.api.Distribution;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.Session;
 import dev.isthmus.engine.errors.CancelledException;
@@ -24,10 +25,11 @@ import picocli.CommandLine.Option;
 /** Writes logits into a file. */
 @Command(name = "logits", mixinStandardHelpOptions = true, sortOptions = false,
         versionProvider = IsthmusCommand.Version.class,
-        description = "Writes the logits of a text into a safetensors file: logits, F32 [1 or T, V], and input_ids,"
-                + " I64 [T], for T tokens and a vocabulary of V.",
+        description = "Writes the logits of a text into a safetensors file: logits (or logprobs), F32 [1 or T, V], and"
+                + " input_ids, I64 [T], for T tokens and a vocabulary of V.",
         footerHeading = "%n",
-        footer = "The file appears when it is complete. With --json: output, logits (its shape) and input_ids.")
+        footer = "The file appears when it is complete. With --json: output, logits or logprobs (its shape) and"
+                + " input_ids.")
 final class LogitsCommand implements Callable<Integer> {
 
     private static final ValueLayout.OfFloat F32 =
@@ -47,6 +49,9 @@ final class LogitsCommand implements Callable<Integer> {
 
     @Option(names = "--all", description = "The logits of every position. Default: of the last one only.")
     private boolean all;
+
+    @Option(names = "--logprobs", description = "Natural log-probabilities in place of the logits.")
+    private boolean logprobs;
 
     @Option(names = {"-o", "--output"}, paramLabel = "FILE", required = true,
             description = "The safetensors file to write.")
@@ -81,7 +86,7 @@ final class LogitsCommand implements Callable<Integer> {
                 inputIds.set(I64, I64.byteSize() * t, ids[t]);
             }
             SafetensorsWriter.write(file, Map.of(), List.of(
-                    new SafetensorsWriter.Entry("logits", StoredType.F32, new Shape(rows, vocabulary), logits),
+                    new SafetensorsWriter.Entry(name(), StoredType.F32, new Shape(rows, vocabulary), logits),
                     new SafetensorsWriter.Entry("input_ids", StoredType.I64, new Shape(ids.length), inputIds)));
             report(ids, rows, vocabulary);
         }
@@ -105,20 +110,32 @@ final class LogitsCommand implements Callable<Integer> {
         }
     }
 
-    private static void put(MemorySegment logits, long row, float[] values) {
-        MemorySegment.copy(values, 0, logits, F32, row * values.length * F32.byteSize(), values.length);
+    private String name() {
+        return logprobs ? "logprobs" : "logits";
+    }
+
+    private void put(MemorySegment rows, long row, float[] logits) {
+        float[] values = logits;
+        if (logprobs) {
+            double[] exact = Distribution.of(logits).logprobs();
+            values = new float[exact.length];
+            for (int id = 0; id < values.length; id++) {
+                values[id] = (float) exact[id];
+            }
+        }
+        MemorySegment.copy(values, 0, rows, F32, row * values.length * F32.byteSize(), values.length);
     }
 
     private void report(int[] ids, int rows, int vocabulary) {
         if (output.json) {
             Json.object(console.out(), json -> {
                 json.writeStringField("output", file.toString());
-                Json.numbers(json, "logits", new int[] {rows, vocabulary});
+                Json.numbers(json, name(), new int[] {rows, vocabulary});
                 Json.numbers(json, "input_ids", ids);
             });
         } else {
-            console.say(String.format(Locale.ROOT, "wrote %s: logits F32 [%d, %d], input_ids I64 [%d]", file, rows,
-                    vocabulary, ids.length));
+            console.say(String.format(Locale.ROOT, "wrote %s: %s F32 [%d, %d], input_ids I64 [%d]", file, name(),
+                    rows, vocabulary, ids.length));
         }
     }
 }

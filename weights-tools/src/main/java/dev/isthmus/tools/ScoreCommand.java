@@ -18,7 +18,8 @@ import picocli.CommandLine.Spec;
         description = "Says how well the model predicts a text: its mean negative log-probability (natural logarithm,"
                 + " over all tokens but the first) and its perplexity.",
         footerHeading = "%n",
-        footer = "With --json: tokens, nll, perplexity and token_logprobs, one for each predicted token.")
+        footer = "With --json: tokens, nll, perplexity, guide_perplexity (as the script in Hugging Face's guide adds"
+                + " windows up) and token_logprobs, one for each predicted token.")
 final class ScoreCommand implements Callable<Integer> {
 
     private final Console console;
@@ -68,6 +69,7 @@ final class ScoreCommand implements Callable<Integer> {
                 json.writeNumberField("tokens", score.tokens());
                 json.writeNumberField("nll", score.nll());
                 json.writeNumberField("perplexity", score.perplexity());
+                json.writeNumberField("guide_perplexity", score.guidePerplexity());
                 Json.numbers(json, "token_logprobs", score.tokenLogprobs());
             });
         } else {

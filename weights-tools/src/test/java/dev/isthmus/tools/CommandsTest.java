@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
+import dev.isthmus.engine.api.Distribution;
+import dev.isthmus.engine.api.LogitsVisitor;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.Session;
 import dev.isthmus.engine.weights.Checkpoint;
@@ -187,6 +189,27 @@ class CommandsTest {
     }
 
     @Test
+    void logProbabilitiesAreThoseOfTheSession() {
+        Path file = folder.resolve("logprobs.safetensors");
+        double[][] expected = new double[3][];
+        try (Model opened = Model.open(Path.of(model)); Session session = opened.newSession()) {
+            session.append(new int[] {1, 2, 3},
+                    (LogitsVisitor) (position, logits) -> expected[position] = Distribution.of(logits).logprobs());
+        }
+        CommandRun run = CommandRun.of("logits", "--ids", "1,2,3", "--all", "--logprobs", "-m", model, "-o",
+                file.toString(), "--json");
+        assertEquals(0, run.code(), run.err());
+        assertTrue(run.out().contains("\"logprobs\":[3,260]"), run.out());
+        try (Checkpoint written = Checkpoint.open(file); Arena arena = Arena.ofConfined()) {
+            MemorySegment found = arena.allocate(4 * 3 * 260, 4);
+            written.readF32(written.tensor("logprobs").orElseThrow(), 0, found);
+            for (int i = 0; i < 3 * 260; i++) {
+                assertEquals((float) expected[i / 260][i % 260], found.getAtIndex(ValueLayout.JAVA_FLOAT, i), 1e-6f);
+            }
+        }
+    }
+
+    @Test
     void textBecomesIdsAndIdsBecomeText() {
         CommandRun ids = CommandRun.of("tokenize", "the the é", "-m", model);
         assertEquals("257 258 32 195 169\n", ids.out());
@@ -206,16 +229,17 @@ class CommandsTest {
         CommandRun run = CommandRun.of("score", "--ids", "1,2,3,4", "-m", model, "--json");
         assertEquals(0, run.code(), run.err());
         Matcher json = Pattern.compile("\\{\"tokens\":4,\"nll\":(.*),\"perplexity\":(.*),"
-                + "\"token_logprobs\":\\[(.*)]}\n").matcher(run.out());
+                + "\"guide_perplexity\":(.*),\"token_logprobs\":\\[(.*)]}\n").matcher(run.out());
         assertTrue(json.matches(), run.out());
         double sum = 0;
-        String[] logprobs = json.group(3).split(",");
+        String[] logprobs = json.group(4).split(",");
         for (String logprob : logprobs) {
             sum += Double.parseDouble(logprob);
         }
         assertEquals(3, logprobs.length);
         assertEquals(-sum / 3, Double.parseDouble(json.group(1)), 1e-9);
         assertEquals(Math.exp(-sum / 3), Double.parseDouble(json.group(2)), 1e-6);
+        assertEquals(Math.exp(-sum / 3), Double.parseDouble(json.group(3)), 1e-6);
     }
 
     @Test
@@ -226,6 +250,10 @@ class CommandsTest {
         assertTrue(run.out().startsWith("{\"tokens\":160,"), run.out());
         assertEquals(159, run.out().replaceAll(".*\\[", "").split(",").length);
         assertTrue(run.err().contains("windows of 64 that move by 32"), run.err());
+        try (Model opened = Model.open(Path.of(model))) {
+            double perplexity = opened.score("abcdefg ".repeat(20)).guidePerplexity();
+            assertTrue(run.out().contains("\"guide_perplexity\":" + perplexity + ","), run.out());
+        }
     }
 
     @Test

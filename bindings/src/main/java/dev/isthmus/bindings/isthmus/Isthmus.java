@@ -197,10 +197,10 @@ public class Isthmus extends Isthmus$shared {
     public static int ISTHMUS_PANEL() {
         return ISTHMUS_PANEL;
     }
-    private static final int ISTHMUS_INT8_BLOCK = (int)256L;
+    private static final int ISTHMUS_INT8_BLOCK = (int)64L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_INT8_BLOCK 256
+     * #define ISTHMUS_INT8_BLOCK 64
      * }
      */
     public static int ISTHMUS_INT8_BLOCK() {

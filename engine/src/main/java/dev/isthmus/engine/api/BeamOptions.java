@@ -40,7 +40,12 @@ public record BeamOptions(int beams, double lengthPenalty, EarlyStopping earlySt
         }
     }
 
-    /** So many beams, length penalty 1, early stopping {@code NO}: the defaults of transformers. */
+    /**
+     * So many beams, length penalty 1, early stopping {@code NO}: the defaults of transformers.
+     *
+     * @param beams how many hypotheses go on at a time, at least 1
+     * @return the options
+     */
     public static BeamOptions of(int beams) {
         return new BeamOptions(beams, 1, EarlyStopping.NO);
     }

@@ -33,7 +33,12 @@ public final class CompletionSearch implements AutoCloseable {
         return work.apply(() -> cancelled);
     }
 
-    /** As {@link #run}, by an executor. Cancelling the future cancels the search. */
+    /**
+     * As {@link #run}, by an executor. Cancelling the future cancels the search.
+     *
+     * @param executor runs the search as one task
+     * @return what {@link #run} returns or throws
+     */
     public CompletableFuture<List<Completion>> runAsync(Executor executor) {
         CompletableFuture<List<Completion>> future = CompletableFuture.supplyAsync(this::run, executor);
         future.whenComplete((found, failure) -> {

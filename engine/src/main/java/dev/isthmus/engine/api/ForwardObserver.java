@@ -2,12 +2,24 @@ package dev.isthmus.engine.api;
 
 /**
  * Sees what passes between the layers while a session computes. Methods are called on the computing thread; the
- * arrays are the observer's to keep. Without an observer nothing of this is computed.
+ * arrays are the observer's to keep. What no observer wants is neither computed nor copied. {@link Capture} is one that
+ * keeps what it is asked for.
  */
 public interface ForwardObserver {
 
     /**
-     * The residual stream of one position.
+     * {@return whether {@link #hiddenState} shall be called for this boundary; all are wanted unless this says
+     * otherwise}
+     *
+     * @param boundary 0 to n_layer + 1
+     */
+    default boolean wantsHiddenState(int boundary) {
+        return true;
+    }
+
+    /**
+     * The residual stream of one position. Of transformers' {@code hidden_states}, 0 to n_layer − 1 are the same and
+     * the last, n_layer, is boundary n_layer + 1 here: it leaves out the last block's output before the layer norm.
      *
      * @param boundary 0 for the embedding, i for the output of block i − 1, n_layer + 1 for the final layer norm
      * @param position the position in the context
@@ -15,8 +27,13 @@ public interface ForwardObserver {
      */
     default void hiddenState(int boundary, int position, double[] values) {}
 
-    /** Whether {@link #attention} shall be called for this layer. */
-    default boolean wantsAttention(int layer) {
+    /**
+     * {@return whether {@link #attention} shall be called for this head; none is wanted unless this says otherwise}
+     *
+     * @param layer the layer, from 0
+     * @param head the head, from 0
+     */
+    default boolean wantsAttention(int layer, int head) {
         return false;
     }
 

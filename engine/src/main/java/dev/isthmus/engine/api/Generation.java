@@ -104,7 +104,8 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
     }
 
     /**
-     * The tokens as a sequential stream that computes what is pulled from it. Closing it cancels the generation.
+     * {@return the tokens as a sequential stream that computes what is pulled from it} Closing it cancels the
+     * generation.
      *
      * @throws ConcurrentUseException if it is already gone through
      */
@@ -133,9 +134,9 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
     }
 
     /**
-     * The tokens as a publisher for one subscriber, by the rules of Reactive Streams: a token is computed only when the
-     * subscriber has asked for it, and cancelling the subscription cancels the generation. A second subscriber gets a
-     * {@link ConcurrentUseException}.
+     * {@return the tokens as a publisher for one subscriber, by the rules of Reactive Streams: a token is computed only
+     * when the subscriber has asked for it, and cancelling the subscription cancels the generation} A second subscriber
+     * gets a {@link ConcurrentUseException}.
      *
      * @param executor computes the tokens and calls the subscriber; a task lasts as long as there is demand
      */
@@ -149,7 +150,7 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
         cancelled = true;
     }
 
-    /** Why it ended; empty while it goes on. */
+    /** {@return why it ended; empty while it goes on} */
     public Optional<FinishReason> finishReason() {
         return Optional.ofNullable(finishReason);
     }

@@ -87,12 +87,12 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         }
     }
 
-    /** A builder that holds the defaults. */
+    /** {@return a builder that holds the defaults} */
     public static Builder builder() {
         return new Builder();
     }
 
-    /** A builder that holds these values. */
+    /** {@return a builder that holds these values} */
     public Builder toBuilder() {
         return new Builder(this);
     }
@@ -195,7 +195,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         }
 
         /**
-         * The options.
+         * {@return the options}
          *
          * @throws InvalidInputException if a value is out of range
          */
@@ -205,120 +205,220 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
                     processors, stop, stopAtEndOfText, logprobs);
         }
 
-        /** The likeliest token each time: temperature 0. */
+        /**
+         * The likeliest token each time: temperature 0.
+         *
+         * @return this builder
+         */
         public Builder greedy() {
             return temperature(0);
         }
 
-        /** Sets the most tokens to generate; see {@link GenerationOptions#maxTokens()}. */
+        /**
+         * Sets the most tokens to generate; see {@link GenerationOptions#maxTokens()}.
+         *
+         * @param value at least 1
+         * @return this builder
+         */
         public Builder maxTokens(int value) {
             maxTokens = value;
             return this;
         }
 
-        /** Sets what logits are divided by; see {@link GenerationOptions#temperature()}. */
+        /**
+         * Sets what logits are divided by; see {@link GenerationOptions#temperature()}.
+         *
+         * @param value at least 0; 0 takes the likeliest token
+         * @return this builder
+         */
         public Builder temperature(double value) {
             temperature = value;
             return this;
         }
 
-        /** Sets how many of the likeliest tokens to sample among; see {@link GenerationOptions#topK()}. */
+        /**
+         * Sets how many of the likeliest tokens to sample among; see {@link GenerationOptions#topK()}.
+         *
+         * @param value 0 for all
+         * @return this builder
+         */
         public Builder topK(int value) {
             topK = value;
             return this;
         }
 
-        /** Sets the probability of the tokens to sample among; see {@link GenerationOptions#topP()}. */
+        /**
+         * Sets the probability of the tokens to sample among; see {@link GenerationOptions#topP()}.
+         *
+         * @param value above 0, at most 1
+         * @return this builder
+         */
         public Builder topP(double value) {
             topP = value;
             return this;
         }
 
-        /** Sets the least probability to sample, as a part of the largest; see {@link GenerationOptions#minP()}. */
+        /**
+         * Sets the least probability to sample, as a part of the largest; see {@link GenerationOptions#minP()}.
+         *
+         * @param value 0 to 1
+         * @return this builder
+         */
         public Builder minP(double value) {
             minP = value;
             return this;
         }
 
-        /** Sets the probability of the most typical tokens to sample among; see {@link GenerationOptions#typicalP()}. */
+        /**
+         * Sets the probability of the most typical tokens to sample among; see {@link GenerationOptions#typicalP()}.
+         *
+         * @param value above 0, at most 1
+         * @return this builder
+         */
         public Builder typicalP(double value) {
             typicalP = value;
             return this;
         }
 
-        /** Sets what makes sampling repeatable; see {@link GenerationOptions#seed()}. */
+        /**
+         * Sets what makes sampling repeatable; see {@link GenerationOptions#seed()}.
+         *
+         * @param value any
+         * @return this builder
+         */
         public Builder seed(long value) {
             seed = value;
             return this;
         }
 
-        /** Sets how much less likely tokens come again; see {@link GenerationOptions#repetitionPenalty()}. */
+        /**
+         * Sets how much less likely tokens come again; see {@link GenerationOptions#repetitionPenalty()}.
+         *
+         * @param value above 0; 1 for none
+         * @return this builder
+         */
         public Builder repetitionPenalty(double value) {
             repetitionPenalty = value;
             return this;
         }
 
-        /** Sets what tokens lose that were generated before; see {@link GenerationOptions#presencePenalty()}. */
+        /**
+         * Sets what tokens lose that were generated before; see {@link GenerationOptions#presencePenalty()}.
+         *
+         * @param value 0 for none
+         * @return this builder
+         */
         public Builder presencePenalty(double value) {
             presencePenalty = value;
             return this;
         }
 
-        /** Sets what tokens lose for each time that they were generated; see {@link GenerationOptions#frequencyPenalty()}. */
+        /**
+         * Sets what tokens lose for each time that they were generated; see
+         * {@link GenerationOptions#frequencyPenalty()}.
+         *
+         * @param value 0 for none
+         * @return this builder
+         */
         public Builder frequencyPenalty(double value) {
             frequencyPenalty = value;
             return this;
         }
 
-        /** Sets the length of the sequences that do not come twice; see {@link GenerationOptions#noRepeatNgram()}. */
+        /**
+         * Sets the length of the sequences that do not come twice; see {@link GenerationOptions#noRepeatNgram()}.
+         *
+         * @param value 0 for none
+         * @return this builder
+         */
         public Builder noRepeatNgram(int value) {
             noRepeatNgram = value;
             return this;
         }
 
-        /** Sets what is added to the logits of some tokens; see {@link GenerationOptions#logitBias()}. */
+        /**
+         * Sets what is added to the logits of some tokens; see {@link GenerationOptions#logitBias()}.
+         *
+         * @param value by token
+         * @return this builder
+         */
         public Builder logitBias(Map<Integer, Double> value) {
             logitBias = value;
             return this;
         }
 
-        /** Sets the sequences of tokens that do not appear; see {@link GenerationOptions#banned()}. */
+        /**
+         * Sets the sequences of tokens that do not appear; see {@link GenerationOptions#banned()}.
+         *
+         * @param value each at least one token
+         * @return this builder
+         */
         public Builder banned(List<List<Integer>> value) {
             banned = value;
             return this;
         }
 
-        /** Sets the token generated first; see {@link GenerationOptions#forcedFirst()}. */
+        /**
+         * Sets the token generated first; see {@link GenerationOptions#forcedFirst()}.
+         *
+         * @param value the token
+         * @return this builder
+         */
         public Builder forcedFirst(int value) {
             forcedFirst = OptionalInt.of(value);
             return this;
         }
 
-        /** Sets the token generated when the most tokens are reached; see {@link GenerationOptions#forcedLast()}. */
+        /**
+         * Sets the token generated when the most tokens are reached; see {@link GenerationOptions#forcedLast()}.
+         *
+         * @param value the token
+         * @return this builder
+         */
         public Builder forcedLast(int value) {
             forcedLast = OptionalInt.of(value);
             return this;
         }
 
-        /** Sets the caller's own rules; see {@link GenerationOptions#processors()}. */
+        /**
+         * Sets the caller's own rules; see {@link GenerationOptions#processors()}.
+         *
+         * @param value in the order in which they run
+         * @return this builder
+         */
         public Builder processors(LogitsProcessor... value) {
             processors = List.of(value);
             return this;
         }
 
-        /** Sets the strings that end the text; see {@link GenerationOptions#stop()}. */
+        /**
+         * Sets the strings that end the text; see {@link GenerationOptions#stop()}.
+         *
+         * @param value none of them empty
+         * @return this builder
+         */
         public Builder stop(String... value) {
             stop = List.of(value);
             return this;
         }
 
-        /** Sets whether the end-of-text token ends the generation; see {@link GenerationOptions#stopAtEndOfText()}. */
+        /**
+         * Sets whether the end-of-text token ends the generation; see {@link GenerationOptions#stopAtEndOfText()}.
+         *
+         * @param value whether it does
+         * @return this builder
+         */
         public Builder stopAtEndOfText(boolean value) {
             stopAtEndOfText = value;
             return this;
         }
 
-        /** Sets how many of the likeliest tokens come with each token; see {@link GenerationOptions#logprobs()}. */
+        /**
+         * Sets how many of the likeliest tokens come with each token; see {@link GenerationOptions#logprobs()}.
+         *
+         * @param value 0 for the chosen one only
+         * @return this builder
+         */
         public Builder logprobs(int value) {
             logprobs = OptionalInt.of(value);
             return this;

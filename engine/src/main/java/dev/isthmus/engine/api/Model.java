@@ -18,9 +18,14 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
-import java.util.function.BiConsumer;
 import java.util.function.Supplier;
+import jdk.jfr.FlightRecorder;
 
 /**
  * A GPT-2 model: weights, configuration and tokenizer. Immutable; any number of threads may use it, each with its own
@@ -28,11 +33,15 @@ import java.util.function.Supplier;
  */
 public final class Model implements AutoCloseable {
 
+    private static final ThreadFactory LOADING_THREAD =
+            Thread.ofPlatform().name("isthmus-load-tokenizer").daemon().factory();
+
     private final Arena arena;
     private final Gpt2Config config;
     private final Optional<Tokenizer> tokenizer;
     private final Kernels kernels;
     private final Gpt2Forward forward;
+    private final Meter meter = new Meter();
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
@@ -48,6 +57,8 @@ public final class Model implements AutoCloseable {
     /**
      * Opens a model with the default options.
      *
+     * @param path the directory or file
+     * @return the model, which the caller closes
      * @see #open(Path, ModelOptions)
      */
     public static Model open(Path path) {
@@ -60,40 +71,73 @@ public final class Model implements AutoCloseable {
      * with merges.txt. The weights are copied into memory, so the files may change or vanish afterwards. The path may be
      * of any file system.
      *
+     * @param path the directory or file
+     * @param options how to open it
+     * @return the model, which the caller closes
      * @throws dev.isthmus.engine.errors.CheckpointException if a file is missing or not what it should be
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if the configuration is not one that is computed
      * @throws dev.isthmus.engine.errors.BackendException if the backend asked for cannot be used
      */
     public static Model open(Path path, ModelOptions options) {
+        if (!FlightRecorder.isInitialized()) {
+            return read(path, options, options.loadProgress());
+        }
+        ModelOpenEvent event = new ModelOpenEvent();
+        event.begin();
+        Model model = read(path, options, (done, total) -> {
+            event.bytes = done;
+            options.loadProgress().update(done, total);
+        });
+        event.commit(path, model);
+        return model;
+    }
+
+    private static Model read(Path path, ModelOptions options, ProgressListener progress) {
         Gpt2Config config = Gpt2Config.read(path);
-        Optional<Tokenizer> tokenizer = Tokenizer.open(path);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
         if (options.backend() == BackendChoice.AUTO && Backends.mayHaveGpu()) {
             try {
-                return load(path, options, config, tokenizer, threads, Backends.cuda());
+                return load(path, options, config, threads, Backends.cuda(), progress);
             } catch (BackendException | UnsupportedModelException cannot) {
                 System.getLogger(Model.class.getName()).log(System.Logger.Level.DEBUG, "Using the CPU", cannot);
             }
         }
-        return load(path, options, config, tokenizer, threads, switch (options.backend()) {
+        return load(path, options, config, threads, switch (options.backend()) {
             case AUTO, CPU -> Backends.cpu(threads);
             case CUDA -> Backends.cuda();
             case REFERENCE -> Backends.reference();
-        });
+        }, progress);
     }
 
-    private static Model load(Path path, ModelOptions options, Gpt2Config config, Optional<Tokenizer> tokenizer,
-            int threads, Kernels kernels) {
+    private static Model load(Path path, ModelOptions options, Gpt2Config config, int threads, Kernels kernels,
+            ProgressListener progress) {
         Arena arena = Arena.ofShared();
-        try (Checkpoint checkpoint = Checkpoint.open(path)) {
+        // Its thread has ended when this block is left.
+        try (ExecutorService beside = Executors.newSingleThreadExecutor(LOADING_THREAD);
+                Checkpoint checkpoint = Checkpoint.open(path)) {
             kernels.requireHeads(config.headChannels());
+            CompletableFuture<Optional<Tokenizer>> tokenizer =
+                    CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
-                    options.loadProgress());
-            return new Model(arena, config, tokenizer, kernels, weights, cacheType(options.cache(), weights, kernels));
+                    progress::update);
+            return new Model(arena, config, joined(tokenizer), kernels, weights,
+                    cacheType(options.cache(), weights, kernels));
         } catch (Throwable failed) {
             kernels.close();
             arena.close();
             throw failed;
+        }
+    }
+
+    private static <R> R joined(CompletableFuture<R> future) {
+        try {
+            return future.join();
+        } catch (CompletionException e) {
+            switch (e.getCause()) {
+                case RuntimeException failure -> throw failure;
+                case Error failure -> throw failure;
+                case Throwable failure -> throw e;
+            }
         }
     }
 
@@ -108,7 +152,7 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * A new, empty session. Cheap: it takes memory as its text grows. Close it before or after the model.
+     * {@return a new, empty session} Cheap: it takes memory as its text grows. Close it before or after the model.
      *
      * @throws ClosedException if the model is closed
      */
@@ -116,12 +160,12 @@ public final class Model implements AutoCloseable {
         return whileOpen(() -> new Session(this));
     }
 
-    /** The hyperparameters. */
+    /** {@return the hyperparameters} */
     public Gpt2Config config() {
         return config;
     }
 
-    /** The tokenizer; empty where the directory has no tokenizer files. */
+    /** {@return the tokenizer; empty where the directory has no tokenizer files} */
     public Optional<Tokenizer> tokenizer() {
         return tokenizer;
     }
@@ -136,32 +180,82 @@ public final class Model implements AutoCloseable {
                 + "tokenizer.json nor vocab.json with merges.txt, so text cannot be used; pass token ids"));
     }
 
-    /** Which kernels the model runs on, in words. */
+    /** {@return which kernels the model runs on, in words} */
     public String backend() {
         return kernels.description();
+    }
+
+    /** {@return what the model's sessions have done so far and hold now} */
+    public Metrics metrics() {
+        return meter.metrics();
+    }
+
+    /**
+     * Scores a text of any length in windows that move by half of the context.
+     *
+     * @param text the text, of at least two tokens
+     * @return the score
+     * @see #score(int[], int)
+     */
+    public Score score(String text) {
+        return score(requireTokenizer("score a text").encode(text), Math.max(1, config.context() / 2));
     }
 
     /**
      * Scores a text of any length. A text longer than the context is read in windows of the context's length, each
      * {@code stride} tokens after the one before; a token is scored in the first window that reaches it, as in Hugging
-     * Face's guide to perplexity of fixed-length models.
+     * Face's guide "Perplexity of fixed-length models".
      *
      * @param ids the text's tokens, at least two
      * @param stride 1..context; smaller gives each token more context and takes longer. At the full context the first
      *     token of each window has nothing before it and is left out
+     * @return the score
      * @throws InvalidInputException if an argument is out of range
      */
     public Score score(int[] ids, int stride) {
-        return score(ids, stride, (done, total) -> {});
+        return score(ids, stride, ProgressListener.NONE);
     }
 
     /**
      * As {@link #score(int[], int)}, telling how far it has come.
      *
-     * @param progress told (tokens scored, tokens in all) after each token
+     * @param ids the text's tokens, at least two
+     * @param stride 1..context
+     * @param progress told the tokens scored of all tokens, after each
+     * @return the score
      */
-    public Score score(int[] ids, int stride, BiConsumer<Long, Long> progress) {
+    public Score score(int[] ids, int stride, ProgressListener progress) {
         return Scorer.score(this, ids, stride, progress);
+    }
+
+    /** {@return the token embedding matrix} */
+    public TokenEmbeddings embeddings() {
+        return new TokenEmbeddings(this);
+    }
+
+    /**
+     * {@return a vector for a text}
+     *
+     * @param text the text
+     * @param pooling how the positions' vectors become one
+     * @see #embed(int[], Pooling)
+     */
+    public float[] embed(String text, Pooling pooling) {
+        return embed(requireTokenizer("embed a text").encode(text), pooling);
+    }
+
+    /**
+     * A vector for a text: of the final layer norm's outputs, transformers' {@code last_hidden_state}, at all its
+     * positions.
+     *
+     * @param ids the text's tokens
+     * @param pooling how the positions' vectors become one
+     * @return C values
+     * @throws InvalidInputException if there are no tokens, or one is not in the vocabulary
+     * @throws dev.isthmus.engine.errors.ContextFullException if they do not fit into the context
+     */
+    public float[] embed(int[] ids, Pooling pooling) {
+        return TextVector.of(this, ids, pooling);
     }
 
     /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */
@@ -197,6 +291,11 @@ public final class Model implements AutoCloseable {
 
     Gpt2Forward forward() {
         return forward;
+    }
+
+    /** Counts what all sessions do. */
+    Meter meter() {
+        return meter;
     }
 
     Kernels kernels() {

@@ -3,7 +3,6 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.config.WeightType;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.function.BiConsumer;
 
 /**
  * How to open a model.
@@ -13,14 +12,15 @@ import java.util.function.BiConsumer;
  * @param cache how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights
  * @param threads the worker threads, the caller's included; 0 for as many as the process has processors. On a GPU they
  *     only read the weights
- * @param loadProgress told (bytes read, bytes in all) while the weights load, from any thread
+ * @param loadProgress told the bytes read of all bytes while the weights load; what it throws ends the
+ *     opening and is thrown by it
  */
 public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, CacheType cache, int threads,
-        BiConsumer<Long, Long> loadProgress) {
+        ProgressListener loadProgress) {
 
     /** Automatic backend, weights as stored, all processors, no progress. */
     public static final ModelOptions DEFAULT =
-            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, (done, total) -> {});
+            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, ProgressListener.NONE);
 
     /**
      * Checks the values.
@@ -37,28 +37,48 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
         }
     }
 
-    /** The same with another backend. */
+    /**
+     * {@return the same with another backend}
+     *
+     * @param choice the kernels to use
+     */
     public ModelOptions withBackend(BackendChoice choice) {
         return new ModelOptions(choice, weights, cache, threads, loadProgress);
     }
 
-    /** The same with weight matrices kept as {@code type}. */
+    /**
+     * {@return the same with weight matrices kept as {@code type}}
+     *
+     * @param type how to keep the weight matrices
+     */
     public ModelOptions withWeights(WeightType type) {
         return new ModelOptions(backend, Optional.of(type), cache, threads, loadProgress);
     }
 
-    /** The same with another type of cache. */
+    /**
+     * {@return the same with another type of cache}
+     *
+     * @param type how sessions keep keys and values
+     */
     public ModelOptions withCache(CacheType type) {
         return new ModelOptions(backend, weights, type, threads, loadProgress);
     }
 
-    /** The same with another number of threads. */
+    /**
+     * {@return the same with another number of threads}
+     *
+     * @param count the worker threads, the caller's included; 0 for as many as the process has processors
+     */
     public ModelOptions withThreads(int count) {
         return new ModelOptions(backend, weights, cache, count, loadProgress);
     }
 
-    /** The same with a listener for the progress of loading. */
-    public ModelOptions withLoadProgress(BiConsumer<Long, Long> listener) {
+    /**
+     * {@return the same with a listener for the progress of loading}
+     *
+     * @param listener told the bytes read of all bytes
+     */
+    public ModelOptions withLoadProgress(ProgressListener listener) {
         return new ModelOptions(backend, weights, cache, threads, listener);
     }
 }

@@ -24,44 +24,50 @@ final class ObserverProbe implements LayerProbe {
     }
 
     @Override
+    public boolean wantsFinalState() {
+        return observer.wantsHiddenState(config.layers() + 1);
+    }
+
+    @Override
     public void hiddenState(int boundary, Tensor x, RowBatch batch) {
+        if (!observer.wantsHiddenState(boundary)) {
+            return;
+        }
         for (int t = 0; t < batch.rows(); t++) {
             observer.hiddenState(boundary, batch.position(t), doubles(x, t * x.dim(1), config.channels()));
         }
     }
 
     @Override
-    public void finalState(Tensor x, int[] outputRows, RowBatch batch) {
-        for (int i = 0; i < outputRows.length; i++) {
-            observer.hiddenState(config.layers() + 1, batch.position(outputRows[i]),
-                    doubles(x, i * x.dim(1), config.channels()));
-        }
-    }
-
-    @Override
     public void attention(int layer, Tensor qkv, RowBatch batch) {
-        if (!observer.wantsAttention(layer)) {
-            return;
-        }
-        for (int t = 0; t < batch.rows(); t++) {
-            for (int h = 0; h < config.heads(); h++) {
-                double[] query = doubles(qkv, t * qkv.dim(1) + (long) h * config.headChannels(),
-                        config.headChannels());
-                observer.attention(layer, h, batch.position(t),
-                        probabilities(query, batch.cache(batch.sequence(t)), layer, h, batch.position(t) + 1));
+        for (int head = 0; head < config.heads(); head++) {
+            if (observer.wantsAttention(layer, head)) {
+                for (int sequence = 0; sequence < batch.sequenceCount(); sequence++) {
+                    attention(layer, head, qkv, batch, sequence);
+                }
             }
         }
     }
 
-    private double[] probabilities(double[] query, KvCache cache, int layer, int head, int positions) {
-        double[] keys = kernels.keys(cache, layer, head, positions);
+    private void attention(int layer, int head, Tensor qkv, RowBatch batch, int sequence) {
+        int channels = config.headChannels();
+        int last = batch.endRow(sequence) - 1;
+        double[] keys = kernels.keys(batch.cache(sequence), layer, head, batch.position(last) + 1);
+        for (int t = batch.firstRow(sequence); t <= last; t++) {
+            double[] query = doubles(qkv, t * qkv.dim(1) + (long) head * channels, channels);
+            observer.attention(layer, head, batch.position(t),
+                    probabilities(query, keys, batch.position(t) + 1, config.attentionScale(layer)));
+        }
+    }
+
+    private static double[] probabilities(double[] query, double[] keys, int positions, double scale) {
         double[] scores = new double[positions];
         double max = Double.NEGATIVE_INFINITY;
         for (int p = 0; p < positions; p++) {
             for (int d = 0; d < query.length; d++) {
                 scores[p] += query[d] * keys[p * query.length + d];
             }
-            scores[p] *= config.attentionScale(layer);
+            scores[p] *= scale;
             max = Math.max(max, scores[p]);
         }
         double sum = 0;

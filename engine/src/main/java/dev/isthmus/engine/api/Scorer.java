@@ -3,15 +3,16 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.sampling.LogProbabilities;
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.function.BiConsumer;
+import java.util.List;
 
 /** Scores texts by a window that slides over them. */
 final class Scorer {
 
     private Scorer() {}
 
-    static Score score(Model model, int[] ids, int stride, BiConsumer<Long, Long> progress) {
+    static Score score(Model model, int[] ids, int stride, ProgressListener progress) {
         int context = model.config().context();
         if (ids.length < 2) {
             throw new InvalidInputException("score: at least two tokens are needed, since the first is not predicted; "
@@ -27,6 +28,7 @@ final class Scorer {
         }
         double[] logprobs = new double[ids.length - 1];
         int[] count = {0};
+        List<Score.Window> windows = new ArrayList<>();
         LogProbabilities logProbabilities = new LogProbabilities();
         try (Session session = model.newSession()) {
             int scored = 1;
@@ -35,18 +37,19 @@ final class Scorer {
                 int from = begin;
                 int first = Math.max(scored, begin + 1);
                 if (first < end) {
+                    windows.add(new Score.Window(begin, first, end));
                     session.rewind(0);
                     session.appendFrom(Arrays.copyOfRange(ids, begin, end - 1), first - 1 - begin,
                             (position, logits) -> {
                                 int target = from + position + 1;
                                 logprobs[count[0]++] = logits[ids[target]] - logProbabilities.logSumExp(logits);
-                                progress.accept(target + 1L, (long) ids.length);
+                                progress.update(target + 1L, ids.length);
                             }, LayerProbe.NONE);
                 }
                 scored = end;
             }
         }
         double[] found = Arrays.copyOf(logprobs, count[0]);
-        return new Score(ids.length, -Arrays.stream(found).average().orElse(Double.NaN), found);
+        return new Score(ids.length, -Arrays.stream(found).average().orElse(Double.NaN), found, windows);
     }
 }

@@ -37,6 +37,7 @@ public final class Session implements AutoCloseable {
     private final KvCache cache;
     private final RowBatch batch;
     private final Scratch scratch;
+    private final Meter meter;
     private final ReentrantLock callers = new ReentrantLock();
     private final float[] logits;
     private int[] tokens = new int[64];
@@ -55,14 +56,23 @@ public final class Session implements AutoCloseable {
         batch = new RowBatch(arena);
         scratch = model.forward().newScratch();
         logits = new float[model.config().vocabulary()];
+        meter = model.meter().newSession();
     }
 
-    /** The tokens in the session. */
+    /** {@return the tokens in the session} */
     public int length() {
         return exclusively(() -> length);
     }
 
-    /** The tokens in the session, first to last. */
+    /**
+     * {@return what the session has done so far and holds now; also while another call is under way, and when it is
+     * closed}
+     */
+    public Metrics metrics() {
+        return meter.metrics();
+    }
+
+    /** {@return the tokens in the session, first to last} */
     public int[] tokens() {
         return exclusively(() -> Arrays.copyOf(tokens, length));
     }
@@ -70,6 +80,7 @@ public final class Session implements AutoCloseable {
     /**
      * Reads a text behind what the session holds. Special tokens in it are plain text.
      *
+     * @param text the text
      * @throws InvalidInputException if the text is empty or the model has no tokenizer
      * @throws ContextFullException if it does not fit into the context
      */
@@ -80,6 +91,7 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens behind what the session holds.
      *
+     * @param ids the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
@@ -91,14 +103,20 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * Reads tokens and shows what passes between the layers.
+     * Reads tokens and shows what passes between the layers, for instance to a {@link Capture}.
      *
+     * @param ids the tokens
+     * @param observer sees each of the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int[] ids, ForwardObserver observer) {
         exclusively(() -> {
-            read(ids, 0, (position, row) -> {}, new ObserverProbe(observer, model.config(), model.kernels()));
+            if (length > 0) {
+                // The last token of a generation has yet to be read, and is not one of those to be seen.
+                currentLogits(LayerProbe.NONE);
+            }
+            read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config(), model.kernels()));
             return null;
         });
     }
@@ -106,6 +124,8 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens and hands over the logits of each of their positions.
      *
+     * @param ids the tokens
+     * @param visitor takes the logits of each of the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
@@ -122,7 +142,7 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The logits of the last position, which predict the next token: V values.
+     * {@return the logits of the last position, which predict the next token: V values}
      *
      * @throws InvalidInputException if the session is empty
      */
@@ -131,7 +151,16 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The probabilities of the next token: V values that add up to 1.
+     * {@return what the model expects as the next token, with log-probabilities in double}
+     *
+     * @throws InvalidInputException if the session is empty
+     */
+    public Distribution next() {
+        return exclusively(() -> Distribution.of(currentLogits(LayerProbe.NONE)));
+    }
+
+    /**
+     * {@return the probabilities of the next token by the model's own kernels: V values that add up to 1}
      *
      * @throws InvalidInputException if the session is empty
      */
@@ -150,8 +179,9 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The probabilities by which {@link #generate} would choose the next token: V values that add up to 1.
+     * {@return the probabilities by which {@link #generate} would choose the next token: V values that add up to 1}
      *
+     * @param options what changes the probabilities
      * @throws InvalidInputException if the session is empty, or the options leave no token to choose
      */
     public double[] probabilities(GenerationOptions options) {
@@ -164,6 +194,7 @@ public final class Session implements AutoCloseable {
     /**
      * Forgets all but the first {@code newLength} tokens.
      *
+     * @param newLength how many to keep, 0..length
      * @throws InvalidInputException if there are fewer
      */
     public void rewind(int newLength) {
@@ -181,6 +212,8 @@ public final class Session implements AutoCloseable {
     /**
      * Continues the text. Nothing is computed until tokens are taken; the tokens taken become part of the session.
      *
+     * @param options how to choose tokens and when to end
+     * @return the tokens to come
      * @throws InvalidInputException if the session is empty, stop strings are given to a model without tokenizer, or an
      *     option names a token that is not in the vocabulary
      */
@@ -203,6 +236,7 @@ public final class Session implements AutoCloseable {
      *
      * @param options what a continuation may be; without stop strings
      * @param beams how to search
+     * @return the search, which has not begun
      * @throws InvalidInputException from {@link CompletionSearch#run}, if the session is empty, stop strings are given
      *     or a token is not in the vocabulary
      * @throws ContextFullException from there, if the most tokens do not fit into the context
@@ -229,6 +263,8 @@ public final class Session implements AutoCloseable {
      * the mean of the tokens' log-probabilities by the model alone, as OpenAI's {@code best_of} ranks.
      *
      * @param candidates how many to sample and return, ≥ 1
+     * @param options how to choose tokens and when to end
+     * @return the search, which has not begun
      * @throws InvalidInputException if there are to be none; from {@link CompletionSearch#run}, as {@link #generate}
      */
     public CompletionSearch bestOf(int candidates, GenerationOptions options) {
@@ -257,6 +293,7 @@ public final class Session implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
+                meter.close();
                 scratch.close();
                 arena.close();
             }
@@ -372,7 +409,8 @@ public final class Session implements AutoCloseable {
             for (int i = 0; i < outputs.length; i++) {
                 outputs[i] = first - start + i;
             }
-            Tensor rowsOfLogits = model.forward().forward(batch, outputs, scratch, probe);
+            Tensor rowsOfLogits = meter.pass(batch, () -> model.forward().forward(batch, outputs, scratch, probe));
+            meter.cacheBytes(cache.bytes());
             for (int i = 0; visitor != null && i < outputs.length; i++) {
                 model.kernels().read(rowsOfLogits, (long) i * logits.length, logits);
                 visitor.row(first + i, logits);

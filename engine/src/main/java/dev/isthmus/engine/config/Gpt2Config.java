@@ -35,6 +35,7 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
      * out.
      *
      * @param model a GGUF file or a directory
+     * @return the configuration
      * @throws dev.isthmus.engine.errors.CheckpointException if there is none, it is not a JSON object, or the GGUF file
      *     is malformed
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if a key has a value that is not computed with; the
@@ -45,12 +46,16 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
                 : Gpt2ConfigReader.read(model.resolve("config.json")));
     }
 
-    /** D, the channels of one head. */
+    /** {@return D, the channels of one head} */
     public int headChannels() {
         return channels / heads;
     }
 
-    /** What layer {@code layer}'s attention scores are multiplied with. */
+    /**
+     * {@return what layer {@code layer}'s attention scores are multiplied with}
+     *
+     * @param layer the layer, from 0
+     */
     public double attentionScale(int layer) {
         double scale = scaleAttention ? 1 / Math.sqrt(headChannels()) : 1;
         return scaleByInverseLayer ? scale / (layer + 1) : scale;

@@ -9,10 +9,10 @@ public enum WeightType {
     /** The upper half of a binary32; products are computed in float32. */
     BF16(1, 16),
     /**
-     * Eight bits, symmetric: blocks of 256 inputs of one output share a float32 scale. Products are of bytes: activations
+     * Eight bits, symmetric: blocks of 64 inputs of one output share a binary16 scale. Products are of bytes: activations
      * are rounded to eight bits too, with a scale for each row and block.
      */
-    INT8(256, 8),
+    INT8(64, 8),
     /** Four bits: blocks of 32 inputs of one output share a binary16 scale; activations as for {@link #INT8}. */
     Q4(32, 4);
 
@@ -24,17 +24,17 @@ public enum WeightType {
         this.bits = bits;
     }
 
-    /** The inputs of one output that share a scale; 1 for types without scales. */
+    /** {@return the inputs of one output that share a scale; 1 for types without scales} */
     public int blockInputs() {
         return blockInputs;
     }
 
-    /** The bits of a weight, its share of a scale not counted. */
+    /** {@return the bits of a weight, its share of a scale not counted} */
     public int bits() {
         return bits;
     }
 
-    /** Whether weights are integers with scales. */
+    /** {@return whether weights are integers with scales} */
     public boolean isQuantized() {
         return blockInputs > 1;
     }

@@ -49,6 +49,7 @@ public final class CheckpointException extends EngineException {
         INVALID_SHARD
     }
 
+    /** The kind of fault. */
     private final Reason reason;
     private final transient Path file;
 
@@ -63,19 +64,26 @@ public final class CheckpointException extends EngineException {
         this(reason, file, detail, null);
     }
 
-    /** Makes one with what caused it. */
+    /**
+     * Makes one with what caused it.
+     *
+     * @param reason the kind of fault
+     * @param file the file at fault
+     * @param detail what was expected, what was found, and what the user can do
+     * @param cause what caused it
+     */
     public CheckpointException(Reason reason, Path file, String detail, Throwable cause) {
         super(file + ": " + detail, cause);
         this.reason = reason;
         this.file = file;
     }
 
-    /** The kind of fault. */
+    /** {@return the kind of fault} */
     public Reason reason() {
         return reason;
     }
 
-    /** The file at fault; null after serialization. */
+    /** {@return the file at fault; null after serialization} */
     public Path file() {
         return file;
     }

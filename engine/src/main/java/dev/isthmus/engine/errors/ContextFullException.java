@@ -5,6 +5,7 @@ public final class ContextFullException extends EngineException {
 
     private static final long serialVersionUID = 1L;
 
+    /** The model's context in tokens. */
     private final int limit;
 
     /**
@@ -20,7 +21,7 @@ public final class ContextFullException extends EngineException {
         this.limit = limit;
     }
 
-    /** The model's context in tokens. */
+    /** {@return the model's context in tokens} */
     public int limit() {
         return limit;
     }

@@ -62,4 +62,16 @@ public final class HostMemory {
             set(into.data(), into.dtype(), i, values.get(JAVA_FLOAT_UNALIGNED, i * Float.BYTES));
         }
     }
+
+    /** {@link Kernels#readWeights} for matrices in the process's own memory. */
+    static void readWeights(Matrix matrix, int first, float[] into) {
+        int inputs = matrix.inputs();
+        // Input by input, as both forms lie in memory.
+        for (int k = 0; k < inputs; k++) {
+            for (int n = 0; n < into.length / inputs; n++) {
+                into[n * inputs + k] = matrix instanceof PackedMatrix packed ? packed.weight(k, first + n)
+                        : PlainMatrix.of(matrix).get(k, first + n);
+            }
+        }
+    }
 }

@@ -89,6 +89,11 @@ public interface Kernels extends AutoCloseable {
      */
     void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1);
 
+    /** Copies the weights of a matrix's outputs from {@code first} on, K each, for as many as {@code into} takes. */
+    default void readWeights(Matrix matrix, int first, float[] into) {
+        HostMemory.readWeights(matrix, first, into);
+    }
+
     /** x[t] = column (token of t) of wte + wpe[position of t].  wte of C inputs and V outputs, wpe [P, C], x [T, C]. */
     void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x);
 

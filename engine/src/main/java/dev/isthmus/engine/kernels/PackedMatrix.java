@@ -45,7 +45,7 @@ public record PackedMatrix(WeightType type, int inputs, int outputs, MemorySegme
         return switch (type) {
             case F32 -> (long) inputs * PANEL * Float.BYTES;
             case F16, BF16 -> (long) inputs * PANEL * Short.BYTES;
-            case INT8 -> Math.ceilDiv(inputs, 4) * 4L * PANEL + blocks * PANEL * Float.BYTES;
+            case INT8 -> Math.ceilDiv(inputs, 4) * 4L * PANEL + blocks * PANEL * Short.BYTES;
             case Q4 -> blocks * (type.blockInputs() / 2 + Short.BYTES) * PANEL;
         };
     }
@@ -70,7 +70,7 @@ public record PackedMatrix(WeightType type, int inputs, int outputs, MemorySegme
         long block = panel + panelBytes(type, k - i);
         int depth = Math.ceilDiv(Math.min(type.blockInputs(), inputs - (k - i)), 4) * 4;
         int q = Byte.toUnsignedInt(data.get(JAVA_BYTE, block + (i / 4 * PANEL + c) * 4L + i % 4)) - 128;
-        return data.get(JAVA_FLOAT_UNALIGNED, block + (long) depth * PANEL + c * 4L) * q;
+        return Float.float16ToFloat(data.get(JAVA_SHORT_UNALIGNED, block + (long) depth * PANEL + c * 2L)) * q;
     }
 
     private float q4(long panel, int k, int c) {

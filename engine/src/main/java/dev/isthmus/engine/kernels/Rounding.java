@@ -48,8 +48,9 @@ public final class Rounding {
 
     private static void roundInt8(float[] block, int count) {
         float largest = Math.abs(extreme(block, count));
-        float scale = Float.isFinite(largest) ? largest / INT8_LIMIT : Float.NaN;
-        float inverse = largest > TINY ? INT8_LIMIT / largest : 0;
+        float half = Float.float16ToFloat(Float.floatToFloat16(largest / INT8_LIMIT));
+        float scale = Float.isFinite(half) ? half : Float.NaN;
+        float inverse = scale > 0 ? 1 / scale : 0;
         for (int i = 0; i < count; i++) {
             block[i] = scale * clamp(block[i] * inverse, -INT8_LIMIT, INT8_LIMIT);
         }

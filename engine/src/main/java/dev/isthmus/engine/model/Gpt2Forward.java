@@ -38,6 +38,11 @@ public final class Gpt2Forward {
         this.cacheType = cacheType;
     }
 
+    /** The weights. */
+    public Gpt2Weights weights() {
+        return weights;
+    }
+
     /** An empty cache for one sequence; its memory comes from {@code arena}. */
     public KvCache newCache(Arena arena) {
         return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(), cacheType,
@@ -82,10 +87,13 @@ public final class Gpt2Forward {
             block(layer, s, batch, probe);
             probe.hiddenState(layer + 1, x, batch);
         }
+        if (probe.wantsFinalState()) {
+            kernels.layerNorm(x, weights.finalNorm(), s.h());
+            probe.hiddenState(config.layers() + 1, s.h(), batch);
+        }
         if (outputRows.length > 0) {
             kernels.selectRows(x, outputRows, s.selected());
             kernels.layerNorm(s.selected(), weights.finalNorm(), s.normed());
-            probe.finalState(s.normed(), outputRows, batch);
             kernels.linear(s.normed(), weights.head(), Activation.NONE, s.logits());
         }
     }

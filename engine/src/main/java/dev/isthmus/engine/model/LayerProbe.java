@@ -37,11 +37,16 @@ public interface LayerProbe {
         return false;
     }
 
-    /** The residual stream x [T, C]: at boundary 0 the embedding, at i the output of block i − 1. */
+    /**
+     * The residual stream x [T, C]: at boundary 0 the embedding, at i the output of block i − 1, and if
+     * {@link #wantsFinalState} says so at n_layer + 1 the final layer norm's output.
+     */
     default void hiddenState(int boundary, Tensor x, RowBatch batch) {}
 
-    /** The final layer norm's output x [outputRows, C]: what the output matrix turns into logits. */
-    default void finalState(Tensor x, int[] outputRows, RowBatch batch) {}
+    /** Whether the final layer norm shall be computed for all rows, not just for those whose logits are wanted. */
+    default boolean wantsFinalState() {
+        return false;
+    }
 
     /** The queries, keys and values qkv [T, 3C] of a layer, whose keys and values are already in the cache. */
     default void attention(int layer, Tensor qkv, RowBatch batch) {}

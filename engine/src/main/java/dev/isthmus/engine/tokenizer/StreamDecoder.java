@@ -29,7 +29,10 @@ public final class StreamDecoder {
         return pending.takeWhole();
     }
 
-    /** The rest at the end of the stream: U+FFFD for an unfinished character, else empty. The decoder is then new. */
+    /**
+     * {@return the rest at the end of the stream: U+FFFD for an unfinished character, else empty} The decoder is then
+     * new.
+     */
     public String flush() {
         return pending.takeAll();
     }

@@ -107,45 +107,56 @@ public final class Tokenizer {
     }
 
     /**
-     * The token as the vocabulary file writes it, for example {@code Ġthe} for " the".
+     * {@return the token as the vocabulary file writes it, for example {@code Ġthe} for " the"}
      *
+     * @param id the id
      * @throws InvalidInputException if the id has no token
      */
     public String token(int id) {
         return vocabulary.text(checked(id));
     }
 
-    /** The number of ids: one more than the largest. */
+    /** {@return the number of ids: one more than the largest} */
     public int vocabularySize() {
         return vocabulary.limit();
     }
 
-    /** The id of a special token, for example {@code <|endoftext|>}; empty where the model has none of this text. */
+    /**
+     * {@return the id of a special token, for example {@code <|endoftext|>}; empty where the model has none of this
+     * text}
+     *
+     * @param text the text that it stands for
+     */
     public OptionalInt specialToken(String text) {
         return added.special(text);
     }
 
-    /** Whether an id has a token; a vocabulary may have gaps. */
+    /**
+     * {@return whether an id has a token; a vocabulary may have gaps}
+     *
+     * @param id the id
+     */
     public boolean hasToken(int id) {
         return id >= 0 && id < vocabulary.limit() && vocabulary.contains(id);
     }
 
     /**
-     * Whether a token stands for its text wherever it appears, before any merge, as special tokens do.
+     * {@return whether a token stands for its text wherever it appears, before any merge, as special tokens do}
      *
+     * @param id the id
      * @throws InvalidInputException if the id has no token
      */
     public boolean isAdded(int id) {
         return added.contains(token(id));
     }
 
-    /** The merges in the order of their precedence, each as a line of merges.txt: {@code Ġt he}. */
+    /** {@return the merges in the order of their precedence, each as a line of merges.txt: {@code Ġt he}} */
     public List<String> merges() {
         return LongStream.of(model.mergesInOrder())
                 .mapToObj(pair -> token((int) (pair >>> 32)) + " " + token((int) pair)).toList();
     }
 
-    /** A decoder for a stream of ids. */
+    /** {@return a decoder for a stream of ids} */
     public StreamDecoder newStreamDecoder() {
         return new StreamDecoder(this);
     }

@@ -30,10 +30,13 @@ class CudaFaultsTest {
     static Path directory;
 
     private StandIn device;
+    /** What a test before this one left when a kernel of it failed, after which a driver frees nothing. */
+    private long lost;
 
     @BeforeEach
     void takeTheStandIn() throws IOException {
         device = StandIn.assumed();
+        lost = device.count("allocated_bytes");
         if (Files.notExists(directory.resolve("config.json"))) {
             TinyModel.write(directory);
         }
@@ -61,7 +64,7 @@ class CudaFaultsTest {
         String message = assertThrows(BackendException.class, () -> Model.open(directory, CUDA)).getMessage();
         assertTrue(message.startsWith("cuda: ") && message.contains(found) && message.contains(remedy)
                 && message.contains("--backend cpu"), message);
-        assertEquals(0, device.count("allocated_bytes"));
+        assertEquals(lost, device.count("allocated_bytes"));
     }
 
     @Test
@@ -78,7 +81,7 @@ class CudaFaultsTest {
                 assertTrue(full.getMessage().contains("close other programs and sessions"), full.getMessage());
             }
             device.close();
-            assertEquals(0, device.count("allocated_bytes"), "after allocation " + allocation);
+            assertEquals(lost, device.count("allocated_bytes"), "after allocation " + allocation);
         }
         assertTrue(allocation > 10, "allocations that failed: " + (allocation - 1));
     }
@@ -126,11 +129,11 @@ class CudaFaultsTest {
         assertTrue(message.contains("expected F32, F16 or BF16, found INT8"), message);
         Path heads = Files.createDirectory(directory.resolve("heads"));
         Files.writeString(heads.resolve("config.json"), Files.readString(directory.resolve("config.json"))
-                .replace("\"n_head\": 2", "\"n_head\": 4"));
+                .replace("\"n_head\": 3", "\"n_head\": 6"));
         Files.copy(directory.resolve("model.safetensors"), heads.resolve("model.safetensors"));
         message = assertThrows(UnsupportedModelException.class, () -> Model.open(heads, CUDA)).getMessage();
         assertTrue(message.contains("[32, 64, 80, 96, 128]") && message.contains("found 16"), message);
-        assertEquals(0, device.count("allocated_bytes"));
+        assertEquals(lost, device.count("allocated_bytes"));
     }
 
     /** Opens a model with a backend and says what it runs on, or why not. */

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
@@ -72,6 +73,37 @@ class ScoreTest {
             }
         }
         return logprobs.stream().mapToDouble(Double::doubleValue).toArray();
+    }
+
+    @Test
+    void eachTokensScoreIsFoundByItsPlaceInTheText() {
+        Score overlapping = model.score(ids(100), 20);
+        assertEquals(OptionalDouble.empty(), overlapping.logprob(0));
+        for (int i = 1; i < 100; i++) {
+            assertEquals(OptionalDouble.of(overlapping.tokenLogprobs()[i - 1]), overlapping.logprob(i));
+        }
+        Score apart = model.score(ids(100), 40);
+        assertEquals(97, apart.tokenLogprobs().length);
+        assertEquals(List.of(new Score.Window(0, 1, 40), new Score.Window(40, 41, 80), new Score.Window(80, 81, 100)),
+                apart.windows());
+        assertEquals(OptionalDouble.empty(), apart.logprob(40));
+        assertEquals(OptionalDouble.of(apart.tokenLogprobs()[39]), apart.logprob(41));
+        assertEquals(OptionalDouble.of(apart.tokenLogprobs()[96]), apart.logprob(99));
+        assertThrows(InvalidInputException.class, () -> apart.logprob(100));
+        assertThrows(InvalidInputException.class, () -> apart.logprob(-1));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"40,7", "100,40", "2,1"})
+    void withoutOverlapTheGuidesPerplexityIsTheSame(int length, int stride) {
+        Score score = model.score(ids(length), stride);
+        assertEquals(score.perplexity(), score.guidePerplexity(), 1e-9 * score.perplexity());
+    }
+
+    @Test
+    void aTextIsScoredAsItsTokensInWindowsThatMoveByHalfOfTheContext() {
+        String text = "hello world, ".repeat(8);
+        assertEquals(model.score(model.tokenizer().orElseThrow().encode(text), 20), model.score(text));
     }
 
     @Test

@@ -22,7 +22,7 @@ public final class TinyModel {
     static final int END_OF_TEXT = 258;
     static final int CONTEXT = 40;
 
-    static final int CHANNELS = 64;
+    static final int CHANNELS = 96;
 
     private TinyModel() {}
 
@@ -30,7 +30,7 @@ public final class TinyModel {
     public static Path write(Path directory) throws IOException {
         Files.createDirectories(directory);
         Files.writeString(directory.resolve("config.json"), """
-                {"model_type": "gpt2", "n_layer": 2, "n_head": 2, "n_embd": 64, "n_positions": 40, "vocab_size": 259,
+                {"model_type": "gpt2", "n_layer": 2, "n_head": 3, "n_embd": 96, "n_positions": 40, "vocab_size": 259,
                  "eos_token_id": 258}
                 """);
         writeTokenizer(directory);

@@ -241,11 +241,7 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
         try (Kernels kernels = backend.open(1)) {
             // Multiples of all panels and blocks, so that nothing is filled up.
             long bytes = kernels.matrixBytes(type, 768, 128);
-            int scaleBits = switch (type) {
-                case INT8 -> Float.SIZE;
-                case Q4 -> Short.SIZE;
-                default -> 0;
-            };
+            int scaleBits = type.isQuantized() ? Short.SIZE : 0;
             long packedBits = 768L * 128 * type.bits() + 768L / type.blockInputs() * 128 * scaleBits;
             boolean plain = !kernels.packsMatrices() && kernels.place() == Place.HOST;
             assertEquals(plain ? 768L * 128 * Float.BYTES : packedBits / 8, bytes);

@@ -21,6 +21,7 @@ import java.util.Optional;
 /** A GPT-2 of three layers with pseudo-random weights in memory, the same for every backend. */
 final class SmallGpt2 implements AutoCloseable {
 
+    static final int LAYERS = 3;
     static final int VOCABULARY = 97;
     static final int CONTEXT = 150;
 
@@ -41,7 +42,7 @@ final class SmallGpt2 implements AutoCloseable {
     }
 
     private static Gpt2Config config(int heads, int channels) {
-        return new Gpt2Config(3, heads, channels, 70, CONTEXT, VOCABULARY, 1e-5, Activation.GELU_TANH, true, false, true,
+        return new Gpt2Config(LAYERS, heads, channels, 70, CONTEXT, VOCABULARY, 1e-5, Activation.GELU_TANH, true, false, true,
                 List.of());
     }
 

@@ -27,7 +27,7 @@ final class Observed implements ForwardObserver {
     }
 
     @Override
-    public boolean wantsAttention(int layer) {
+    public boolean wantsAttention(int layer, int head) {
         return true;
     }
 

@@ -58,24 +58,29 @@ record ParityCase(String name, SyntheticCheckpoint checkpoint, Optional<WeightTy
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+        Json rows = json.object("logitRows");
+        Json sampled = json.object("sampledLogProbabilities");
+        Optional<WeightType> weights = json.has("weights") && !json.text("weights").equals(json.text("dtype"))
+                ? Optional.of(WeightType.valueOf(json.text("weights"))) : Optional.empty();
+        return new ParityCase(json.text("name"), checkpoint(json), weights, json.object("checksums"),
+                json.integers("prompt"), rows.integers("positions"), rows.table("values"),
+                json.numbers("logSumExp"), sampled.integers("ids"), sampled.table("values"), json.table("hiddenStates"),
+                json.tables("attention"), json.object("greedy").integers("ids"),
+                json.object("float32").objects("runs").stream().mapToDouble(run -> run.number("maxRecorded")).min()
+                        .orElseThrow(),
+                json.has("ownTypeError") ? json.number("ownTypeError") : Double.NaN);
+    }
+
+    /** The checkpoint that a fixture describes. */
+    static SyntheticCheckpoint checkpoint(Json json) {
         Json config = json.object("config");
         SyntheticWeights.Size size = new SyntheticWeights.Size(config.integer("n_layer"), config.integer("n_head"),
                 config.integer("n_embd"), config.has("n_inner") ? config.integer("n_inner")
                         : 4 * config.integer("n_embd"), config.integer("n_positions"), config.integer("vocab_size"),
                 !config.has("tie_word_embeddings") || config.truth("tie_word_embeddings"));
-        SyntheticCheckpoint checkpoint = new SyntheticCheckpoint(new SyntheticWeights(json.integer("seed"), size),
+        return new SyntheticCheckpoint(new SyntheticWeights(json.integer("seed"), size),
                 text(config), StoredType.valueOf(json.text("dtype")), json.text("prefix"), json.truth("masks"),
                 json.integer("shards"));
-        Json rows = json.object("logitRows");
-        Json sampled = json.object("sampledLogProbabilities");
-        Optional<WeightType> weights = json.has("weights") && !json.text("weights").equals(json.text("dtype"))
-                ? Optional.of(WeightType.valueOf(json.text("weights"))) : Optional.empty();
-        return new ParityCase(json.text("name"), checkpoint, weights, json.object("checksums"), json.integers("prompt"),
-                rows.integers("positions"), rows.table("values"), json.numbers("logSumExp"), sampled.integers("ids"),
-                sampled.table("values"), json.table("hiddenStates"), json.tables("attention"),
-                json.object("greedy").integers("ids"), json.object("float32").objects("runs").stream()
-                        .mapToDouble(run -> run.number("maxRecorded")).min().orElseThrow(),
-                json.has("ownTypeError") ? json.number("ownTypeError") : Double.NaN);
     }
 
     private static String text(Json config) {

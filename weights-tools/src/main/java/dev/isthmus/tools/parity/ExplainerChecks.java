@@ -53,15 +53,13 @@ final class ExplainerChecks {
             });
             subject.observe(ids, new ForwardObserver() {
                 @Override
-                public boolean wantsAttention(int layer) {
-                    return layer == 0;
+                public boolean wantsAttention(int layer, int head) {
+                    return layer == 0 && head == 0;
                 }
 
                 @Override
                 public void attention(int layer, int head, int position, double[] probabilities) {
-                    if (head == 0) {
-                        compareRow(comparison, layer, head, probabilities, softmax[position], raw[position]);
-                    }
+                    compareRow(comparison, layer, head, probabilities, softmax[position], raw[position]);
                 }
             });
             return comparison.outcome();
@@ -83,7 +81,7 @@ final class ExplainerChecks {
             });
             subject.observe(ids, new ForwardObserver() {
                 @Override
-                public boolean wantsAttention(int layer) {
+                public boolean wantsAttention(int layer, int head) {
                     return layer < softmax.length;
                 }
 

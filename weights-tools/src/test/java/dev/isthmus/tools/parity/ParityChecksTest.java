@@ -66,7 +66,7 @@ class ParityChecksTest {
             }
 
             @Override
-            public boolean wantsAttention(int layer) {
+            public boolean wantsAttention(int layer, int head) {
                 return true;
             }
 

@@ -155,6 +155,11 @@ public final class CudaKernels implements Kernels {
         }
     }
 
+    @Override
+    public void readWeights(Matrix matrix, int first, float[] into) {
+        read(((DeviceMatrix) matrix).weight(), (long) first * matrix.inputs(), into);
+    }
+
     private Tensor onHost(Tensor from, long first, int count) {
         Objects.checkFromIndexSize(first, count, from.shape().elements());
         int bytes = from.dtype().bytes();

@@ -1,0 +1,130 @@
+package dev.isthmus.engine.api;
+
+import dev.isthmus.engine.kernels.RowBatch;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Supplier;
+import jdk.jfr.Event;
+import jdk.jfr.FlightRecorder;
+
+/**
+ * Counts and times the passes of a model or a session, and tells the flight recorder of each. Used by any number of
+ * threads.
+ *
+ * <p>An event's class is loaded only once there has been a recording: the first one that a process loads starts the
+ * flight recorder, which takes 0.2 s.
+ */
+final class Meter {
+
+    private final Meter whole;
+    private final LongAdder prefillTokens = new LongAdder();
+    private final LongAdder prefillNanos = new LongAdder();
+    private final LongAdder decodeTokens = new LongAdder();
+    private final LongAdder decodeNanos = new LongAdder();
+    private final AtomicInteger sessions = new AtomicInteger();
+    private final AtomicLong cacheBytes = new AtomicLong();
+    private final AtomicInteger queueLength = new AtomicInteger();
+
+    /** A model's. */
+    Meter() {
+        whole = null;
+    }
+
+    private Meter(Meter whole) {
+        this.whole = whole;
+    }
+
+    /** That of a session which opens; what it counts, this one counts too. */
+    Meter newSession() {
+        Meter part = new Meter(this);
+        part.sessions(1);
+        return part;
+    }
+
+    /** The session has closed. */
+    void close() {
+        sessions(-1);
+        cacheBytes(0);
+    }
+
+    private void sessions(int change) {
+        sessions.addAndGet(change);
+        if (whole != null) {
+            whole.sessions(change);
+        }
+    }
+
+    /** The memory that the session's cache holds now. */
+    void cacheBytes(long now) {
+        long change = now - cacheBytes.getAndSet(now);
+        if (whole != null) {
+            whole.cacheBytes.addAndGet(change);
+        }
+    }
+
+    /** So many more requests wait. */
+    void queued(int change) {
+        queueLength.addAndGet(change);
+    }
+
+    /**
+     * Runs a pass.
+     *
+     * @param batch its rows, one or more
+     */
+    <R> R pass(RowBatch batch, Supplier<R> pass) {
+        int decoded = decoded(batch);
+        int read = batch.rows() - decoded;
+        Event event = FlightRecorder.isInitialized() ? begin(batch, read, decoded) : null;
+        long begun = System.nanoTime();
+        R result = pass.get();
+        count(read, decoded, System.nanoTime() - begun);
+        if (event != null) {
+            event.commit();
+        }
+        return result;
+    }
+
+    private static Event begin(RowBatch batch, int read, int decoded) {
+        return read > 0 ? PrefillEvent.begin(batch.sequenceCount(), read, decoded, positions(batch))
+                : DecodeStepEvent.begin(batch.sequenceCount(), positions(batch));
+    }
+
+    private void count(int read, int decoded, long nanos) {
+        long prefillShare = nanos * read / (read + decoded);
+        prefillTokens.add(read);
+        prefillNanos.add(prefillShare);
+        decodeTokens.add(decoded);
+        decodeNanos.add(nanos - prefillShare);
+        if (whole != null) {
+            whole.count(read, decoded, nanos);
+        }
+    }
+
+    /** The rows that stand alone behind others of their sequence. */
+    private static int decoded(RowBatch batch) {
+        int decoded = 0;
+        for (int s = 0; s < batch.sequenceCount(); s++) {
+            int first = batch.firstRow(s);
+            decoded += batch.endRow(s) - first == 1 && batch.position(first) > 0 ? 1 : 0;
+        }
+        return decoded;
+    }
+
+    /** How many positions the sequences have after the pass, all together. */
+    private static long positions(RowBatch batch) {
+        long positions = 0;
+        for (int s = 0; s < batch.sequenceCount(); s++) {
+            positions += batch.position(batch.endRow(s) - 1) + 1;
+        }
+        return positions;
+    }
+
+    /** The figures of this moment. */
+    Metrics metrics() {
+        return new Metrics(prefillTokens.sum(), Duration.ofNanos(prefillNanos.sum()), decodeTokens.sum(),
+                Duration.ofNanos(decodeNanos.sum()), sessions.get(), cacheBytes.get(), queueLength.get());
+    }
+}

@@ -1,0 +1,34 @@
+package dev.isthmus.engine.api;
+
+import java.time.Duration;
+
+/**
+ * What a model or a session has done so far, and what it holds now. The times are those of forward passes only; of
+ * sessions that compute at the same time they add up. A pass that reads one token behind others is a decode step, any
+ * other prefill; one that does both for several texts is shared out by their tokens.
+ *
+ * @param prefillTokens the tokens read in passes of several
+ * @param prefillTime how long these passes took
+ * @param decodeTokens the tokens read one at a time
+ * @param decodeTime how long these passes took
+ * @param sessions the sessions that are open; 1 or 0 for a session's own
+ * @param cacheBytes the memory for keys and values that the open sessions hold
+ * @param queueLength the requests that wait for their turn
+ */
+public record Metrics(long prefillTokens, Duration prefillTime, long decodeTokens, Duration decodeTime, int sessions,
+        long cacheBytes, int queueLength) {
+
+    /** {@return the tokens read per second of prefill; 0 before the first} */
+    public double prefillTokensPerSecond() {
+        return perSecond(prefillTokens, prefillTime);
+    }
+
+    /** {@return the tokens read per second of decode steps; 0 before the first} */
+    public double decodeTokensPerSecond() {
+        return perSecond(decodeTokens, decodeTime);
+    }
+
+    private static double perSecond(long tokens, Duration time) {
+        return tokens == 0 ? 0 : tokens / (time.toNanos() / 1e9);
+    }
+}

@@ -1,0 +1,85 @@
+package dev.isthmus.engine.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.Backends;
+import dev.isthmus.engine.kernels.Kernels;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Looking inside costs nothing where nobody looks: no operation, no tensor. */
+class UnobservedPassTest {
+
+    private static final List<String> BLOCK = List.of("layerNorm", "linear", "appendAndAttend",
+            "linearAddNorm", "linear", "linearAdd");
+
+    private final List<String> calls = new ArrayList<>();
+    private SmallGpt2 model;
+    private KvCache cache;
+
+    @BeforeEach
+    void open() {
+        Kernels kernels = Backends.cpu(1);
+        Kernels counted = (Kernels) Proxy.newProxyInstance(Kernels.class.getClassLoader(),
+                new Class<?>[] {Kernels.class}, (proxy, method, arguments) -> {
+                    calls.add(method.getName());
+                    try {
+                        return method.invoke(kernels, arguments);
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                });
+        model = new SmallGpt2(counted, false, WeightType.F32, Optional.empty());
+        cache = model.newCache();
+        // The first pass allocates the scratch that later ones use.
+        pass(0, 9, LayerProbe.NONE);
+        calls.clear();
+    }
+
+    @AfterEach
+    void close() {
+        model.close();
+    }
+
+    private void pass(int from, int to, LayerProbe probe) {
+        model.batch.clear();
+        model.batch.add(cache, SmallGpt2.ids(to, 5), from, to);
+        model.forward.forward(model.batch, new int[] {to - from - 1}, model.scratch, probe);
+    }
+
+    private static List<String> transformer() {
+        List<String> expected = new ArrayList<>(List.of("embedding"));
+        for (int layer = 0; layer < SmallGpt2.LAYERS; layer++) {
+            expected.addAll(BLOCK);
+        }
+        expected.addAll(List.of("selectRows", "layerNorm", "linear"));
+        return expected;
+    }
+
+    @Test
+    void aPassIsTheTransformersOwnOperationsAndAllocatesNothing() {
+        pass(9, 15, LayerProbe.NONE);
+        assertEquals(transformer(), calls);
+    }
+
+    @Test
+    void theFinalStatesOfAllRowsTakeOneLayerNormMore() {
+        pass(9, 15, new LayerProbe() {
+            @Override
+            public boolean wantsFinalState() {
+                return true;
+            }
+        });
+        List<String> expected = transformer();
+        expected.add(expected.size() - 3, "layerNorm");
+        assertEquals(expected, calls);
+    }
+}
