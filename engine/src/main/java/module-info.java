@@ -6,6 +6,7 @@ module dev.isthmus.engine {
     requires dev.isthmus.bindings;
     requires com.fasterxml.jackson.core;
     requires jdk.jfr;
+    requires jdk.management;
 
     exports dev.isthmus.engine.api;
     exports dev.isthmus.engine.config;

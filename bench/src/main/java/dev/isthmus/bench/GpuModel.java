@@ -1,5 +1,6 @@
 package dev.isthmus.bench;
 
+import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
@@ -136,7 +137,7 @@ final class GpuModel implements AutoCloseable {
     static double attention(CudaKernels kernels, WeightType type, int rows, int heads) {
         try (Arena temporary = Arena.ofShared(); DeviceTimer timer = kernels.newTimer()) {
             KvCache cache = new KvCache(1, heads, 64, rows, kernels.cacheTypes(type).getFirst(),
-                    kernels.cacheMemory(temporary));
+                    BlockPool.in(kernels.blockMemory(), temporary));
             RowBatch all = new RowBatch(temporary);
             all.add(cache, new int[rows], 0, rows);
             Tensor qkv = kernels.allocateInputs(type, temporary, rows, 3L * heads * 64);

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.isthmus.bindings.isthmus.Isthmus;
+import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -37,7 +38,7 @@ final class LibraryCheck {
     private static final String STAND_IN = "isthmus_stand_in_fault";
 
     /** C strings of a library's own, such as its version: their end is where the zero is. */
-    private static final ValueLayout C_STRING =
+    private static final AddressLayout C_STRING =
             ADDRESS.withTargetLayout(MemoryLayout.sequenceLayout(4096, ValueLayout.JAVA_BYTE));
 
     private LibraryCheck() {

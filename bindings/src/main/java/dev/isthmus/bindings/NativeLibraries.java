@@ -9,9 +9,10 @@ import java.util.Arrays;
  * initialiser. Safe for use by any thread.
  *
  * <p>The order of the search: the file that a system property or environment variable names ({@code none} does
- * without the library), the files in the jars on the class path, and for OpenBLAS and CUDA the system's. The jars of
- * native libraries stay on the class path where the rest is on the module path: no module requires theirs.
- * Files from jars are extracted to a cache directory: {@code -Disthmus.cache} or {@code ISTHMUS_CACHE}, else the
+ * without the library), the files in the jars, and for OpenBLAS and CUDA the system's own. libisthmus's jar is a module that
+ * this one requires; OpenBLAS's stays on the class path where the rest is on the module path, as no module requires it.
+ * Files from jars and from images that jlink made are extracted to a cache directory: {@code -Disthmus.cache} or
+ * {@code ISTHMUS_CACHE}, else the
  * user's usual one; where that fails, to a private temporary directory that is deleted at exit.
  */
 public final class NativeLibraries {

@@ -3,18 +3,10 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.model.LayerProbe;
-import dev.isthmus.engine.sampling.LogProbabilities;
-import dev.isthmus.engine.sampling.Sampler;
-import dev.isthmus.engine.sampling.StopStrings;
-import dev.isthmus.engine.tokenizer.StreamDecoder;
-import java.util.Arrays;
 import java.util.Iterator;
-import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalDouble;
-import java.util.Set;
 import java.util.Spliterator;
 import java.util.Spliterators;
 import java.util.concurrent.CompletableFuture;
@@ -37,35 +29,19 @@ import java.util.stream.StreamSupport;
 public final class Generation implements Iterable<Token>, AutoCloseable {
 
     private final Session session;
-    private final GenerationOptions options;
-    private final Sampler sampler;
-    private final LogProbabilities logProbabilities = new LogProbabilities();
-    private final Optional<StreamDecoder> decoder;
-    private final StopStrings stop;
-    private final Set<Integer> endOfText;
+    private final Continuation continuation;
     private final LayerProbe probe;
-    private final int promptLength;
     private final int changes;
     private final AtomicBoolean iterating = new AtomicBoolean();
-    private int produced;
     private volatile boolean cancelled;
     private volatile FinishReason finishReason;
 
     /** Made by the session's only caller. */
-    Generation(Session session, GenerationOptions options, Model model, BooleanSupplier cancelledToo) {
-        options.check(model.config().vocabulary());
+    Generation(Session session, Continuation continuation, int changes, BooleanSupplier cancelledToo) {
         this.session = session;
-        this.options = options;
-        this.sampler = options.newSampler();
-        if (!options.stop().isEmpty()) {
-            model.requireTokenizer("generate with stop strings");
-        }
-        this.decoder = model.tokenizer().map(tokenizer -> tokenizer.newStreamDecoder());
-        this.stop = new StopStrings(options.stop());
-        this.endOfText = options.stopAtEndOfText() ? Set.copyOf(model.config().endOfText()) : Set.of();
+        this.continuation = continuation;
+        this.changes = changes;
         this.probe = Completions.probe(() -> cancelled || cancelledToo.getAsBoolean());
-        this.promptLength = session.history(0).length();
-        this.changes = session.changes();
     }
 
     /**
@@ -167,57 +143,12 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
             return null;
         }
         try {
-            return session.exclusively(this::step);
+            Token token = session.next(continuation, changes, probe);
+            finishReason = continuation.finishReason();
+            return token;
         } catch (CancelledException byCaller) {
             finishReason = FinishReason.CANCELLED;
             return null;
         }
-    }
-
-    private Token step() {
-        if (session.changes() != changes) {
-            throw new ConcurrentUseException("generate: the session was changed by another call since the generation "
-                    + "began; start another with Session.generate");
-        }
-        if (options.logprobs().isEmpty()) {
-            int id = session.choose(sampler, promptLength, probe);
-            return new Token(id, push(id), OptionalDouble.empty(), List.of());
-        }
-        float[] logits = session.currentLogits(probe);
-        int id = sampler.sample(logits, session.history(promptLength));
-        return withLogprobs(id, push(id), logits, options.logprobs().getAsInt());
-    }
-
-    private String push(int id) {
-        session.push(id);
-        produced++;
-        return text(id);
-    }
-
-    private Token withLogprobs(int id, String text, float[] logits, int count) {
-        double logSumExp = logProbabilities.logSumExp(logits);
-        List<TokenLogprob> top = Arrays.stream(LogProbabilities.largest(logits, count))
-                .mapToObj(each -> new TokenLogprob(each, logits[each] - logSumExp)).toList();
-        return new Token(id, text, OptionalDouble.of(logits[id] - logSumExp), top);
-    }
-
-    private String text(int id) {
-        boolean ended = endOfText.contains(id);
-        String piece = ended ? "" : decoder.map(d -> d.append(id)).orElse("");
-        if (ended) {
-            finishReason = FinishReason.END_OF_TEXT;
-        } else if (produced == options.maxTokens()) {
-            finishReason = FinishReason.MAX_TOKENS;
-        }
-        if (finishReason != null) {
-            piece += decoder.map(StreamDecoder::flush).orElse("");
-        }
-        String text = stop.accept(piece);
-        if (stop.stopped()) {
-            finishReason = FinishReason.STOP;
-        } else if (finishReason != null) {
-            text += stop.flush();
-        }
-        return text;
     }
 }

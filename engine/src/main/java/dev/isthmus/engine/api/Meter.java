@@ -3,7 +3,6 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.kernels.RowBatch;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Supplier;
 import jdk.jfr.Event;
@@ -24,7 +23,6 @@ final class Meter {
     private final LongAdder decodeTokens = new LongAdder();
     private final LongAdder decodeNanos = new LongAdder();
     private final AtomicInteger sessions = new AtomicInteger();
-    private final AtomicLong cacheBytes = new AtomicLong();
     private final AtomicInteger queueLength = new AtomicInteger();
 
     /** A model's. */
@@ -46,21 +44,12 @@ final class Meter {
     /** The session has closed. */
     void close() {
         sessions(-1);
-        cacheBytes(0);
     }
 
     private void sessions(int change) {
         sessions.addAndGet(change);
         if (whole != null) {
             whole.sessions(change);
-        }
-    }
-
-    /** The memory that the session's cache holds now. */
-    void cacheBytes(long now) {
-        long change = now - cacheBytes.getAndSet(now);
-        if (whole != null) {
-            whole.cacheBytes.addAndGet(change);
         }
     }
 
@@ -122,9 +111,9 @@ final class Meter {
         return positions;
     }
 
-    /** The figures of this moment. */
-    Metrics metrics() {
+    /** The figures of this moment, with the memory that is held for keys and values. */
+    Metrics metrics(long cacheBytes) {
         return new Metrics(prefillTokens.sum(), Duration.ofNanos(prefillNanos.sum()), decodeTokens.sum(),
-                Duration.ofNanos(decodeNanos.sum()), sessions.get(), cacheBytes.get(), queueLength.get());
+                Duration.ofNanos(decodeNanos.sum()), sessions.get(), cacheBytes, queueLength.get());
     }
 }

@@ -12,7 +12,8 @@ import java.time.Duration;
  * @param decodeTokens the tokens read one at a time
  * @param decodeTime how long these passes took
  * @param sessions the sessions that are open; 1 or 0 for a session's own
- * @param cacheBytes the memory for keys and values that the open sessions hold
+ * @param cacheBytes the memory for keys and values; of a model what several texts have in common counts once, of a
+ *     session it counts in full
  * @param queueLength the requests that wait for their turn
  */
 public record Metrics(long prefillTokens, Duration prefillTime, long decodeTokens, Duration decodeTime, int sessions,

@@ -1,16 +1,23 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.cache.BlockPool;
+import dev.isthmus.engine.cache.CacheLimit;
+import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.errors.OutOfMemoryException;
+import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.errors.UnsupportedModelException;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.model.Gpt2Fingerprint;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
@@ -36,22 +43,38 @@ public final class Model implements AutoCloseable {
     private static final ThreadFactory LOADING_THREAD =
             Thread.ofPlatform().name("isthmus-load-tokenizer").daemon().factory();
 
+    private static final String OUT_OF_MEMORY = "a call of the model or of one of its sessions takes more memory than"
+            + " the process gets; close sessions, or raise the process's limit or Java's -Xmx";
+
+    /** Thrown where there is not even memory for another; without a trace, since it may be thrown anywhere. */
+    private static final OutOfMemoryException PREPARED = new OutOfMemoryException(OUT_OF_MEMORY, null);
+
+    static {
+        PREPARED.setStackTrace(new StackTraceElement[0]);
+    }
+
     private final Arena arena;
     private final Gpt2Config config;
     private final Optional<Tokenizer> tokenizer;
     private final Kernels kernels;
     private final Gpt2Forward forward;
     private final Meter meter = new Meter();
+    private final byte[] fingerprint;
+    private final BlockPool blocks;
+    private final PassPool passes;
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
     private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
-            Gpt2Weights weights, DType cacheType) {
+            Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, byte[] fingerprint) {
         this.arena = arena;
         this.config = config;
         this.tokenizer = tokenizer;
         this.kernels = kernels;
         this.forward = new Gpt2Forward(config, weights, kernels, cacheType);
+        this.fingerprint = fingerprint;
+        this.blocks = forward.newBlockPool(cacheLimit);
+        this.passes = new PassPool(forward);
     }
 
     /**
@@ -118,10 +141,13 @@ public final class Model implements AutoCloseable {
             kernels.requireHeads(config.headChannels());
             CompletableFuture<Optional<Tokenizer>> tokenizer =
                     CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
+            CompletableFuture<byte[]> fingerprint =
+                    CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     progress::update);
             return new Model(arena, config, joined(tokenizer), kernels, weights,
-                    cacheType(options.cache(), weights, kernels));
+                    cacheType(options.cache(), weights, kernels), new CacheLimit(options.cacheLimit()),
+                    Gpt2Fingerprint.of(joined(fingerprint), weights));
         } catch (Throwable failed) {
             kernels.close();
             arena.close();
@@ -152,12 +178,54 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * {@return a new, empty session} Cheap: it takes memory as its text grows. Close it before or after the model.
+     * {@return a new, empty session, to which a full context is an error} Cheap: it takes memory as its text grows.
+     * Close it before or after the model.
+     *
+     * @throws ClosedException if the model is closed
+     * @throws OutOfMemoryException if there is not enough memory
+     */
+    public Session newSession() {
+        return newSession(ContextPolicy.ERROR);
+    }
+
+    /**
+     * A new, empty session.
+     *
+     * @param policy what it does when its context is full
+     * @throws InvalidInputException if the policy does not fit the model's context
+     * @throws ClosedException if the model is closed
+     * @throws OutOfMemoryException if there is not enough memory
+     */
+    public Session newSession(ContextPolicy policy) {
+        return whileOpen(() -> new Session(this, new Sequence(this, policy)));
+    }
+
+    /**
+     * A session as {@link Session#snapshot} left it in a file: tokens, keys, values and logits are the same bits, so
+     * that on the same kernels it goes on as the other would have.
+     *
+     * @param policy what it does when its context is full; the file does not say
+     * @throws SnapshotException if the file is no snapshot, is damaged, or was taken with another model, another type of
+     *     weights or of cache
+     * @throws ClosedException if the model is closed
+     * @throws OutOfMemoryException if there is not enough memory
+     */
+    public Session restoreSession(Path snapshot, ContextPolicy policy) {
+        return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy)));
+    }
+
+    /** As the other, with a full context being an error. */
+    public Session restoreSession(Path snapshot) {
+        return restoreSession(snapshot, ContextPolicy.ERROR);
+    }
+
+    /**
+     * What generates for many callers at once.
      *
      * @throws ClosedException if the model is closed
      */
-    public Session newSession() {
-        return whileOpen(() -> new Session(this));
+    public BatchingExecutor newBatchingExecutor(BatchingOptions options) {
+        return whileOpen(() -> new BatchingExecutor(this, options, () -> {}));
     }
 
     /** {@return the hyperparameters} */
@@ -187,7 +255,7 @@ public final class Model implements AutoCloseable {
 
     /** {@return what the model's sessions have done so far and hold now} */
     public Metrics metrics() {
-        return meter.metrics();
+        return meter.metrics(cacheBytes());
     }
 
     /**
@@ -268,6 +336,7 @@ public final class Model implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
+                passes.close();
                 kernels.close();
                 arena.close();
             }
@@ -284,8 +353,19 @@ public final class Model implements AutoCloseable {
                 throw new ClosedException("the model is closed; open it again with Model.open");
             }
             return work.get();
+        } catch (OutOfMemoryError e) {
+            throw outOfMemory(e);
         } finally {
             lifetime.readLock().unlock();
+        }
+    }
+
+    /** The typed error for one of the virtual machine's. */
+    static OutOfMemoryException outOfMemory(OutOfMemoryError error) {
+        try {
+            return new OutOfMemoryException(OUT_OF_MEMORY, error);
+        } catch (OutOfMemoryError again) {
+            return PREPARED;
         }
     }
 
@@ -296,6 +376,25 @@ public final class Model implements AutoCloseable {
     /** Counts what all sessions do. */
     Meter meter() {
         return meter;
+    }
+
+    /** The bytes of keys and values that sessions and requests hold; what several have in common counts once. */
+    long cacheBytes() {
+        return blocks.bytes();
+    }
+
+    KvCache newCache() {
+        return forward.newCache(blocks);
+    }
+
+    /** What the model's forward passes compute in. */
+    PassPool passes() {
+        return passes;
+    }
+
+    /** Tells this model, with the types that its weights are kept in, from others. */
+    byte[] fingerprint() {
+        return fingerprint.clone();
     }
 
     Kernels kernels() {

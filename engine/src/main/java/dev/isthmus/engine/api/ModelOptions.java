@@ -12,20 +12,22 @@ import java.util.Optional;
  * @param cache how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights
  * @param threads the worker threads, the caller's included; 0 for as many as the process has processors. On a GPU they
  *     only read the weights
+ * @param cacheLimit the most bytes that the keys and values of all sessions may take together; 0 for half of the memory
+ *     of the machine, or of the container that the process is in
  * @param loadProgress told the bytes read of all bytes while the weights load; what it throws ends the
  *     opening and is thrown by it
  */
 public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, CacheType cache, int threads,
-        ProgressListener loadProgress) {
+        long cacheLimit, ProgressListener loadProgress) {
 
     /** Automatic backend, weights as stored, all processors, no progress. */
     public static final ModelOptions DEFAULT =
-            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, ProgressListener.NONE);
+            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, 0, ProgressListener.NONE);
 
     /**
      * Checks the values.
      *
-     * @throws IllegalArgumentException if {@code threads} is negative
+     * @throws IllegalArgumentException if {@code threads} or {@code cacheLimit} is negative
      */
     public ModelOptions {
         Objects.requireNonNull(backend, "backend");
@@ -35,6 +37,10 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
         if (threads < 0) {
             throw new IllegalArgumentException("threads must be >= 0 (0: one per processor), found " + threads);
         }
+        if (cacheLimit < 0) {
+            throw new IllegalArgumentException("the cache limit must be >= 0 bytes (0: half of the machine's memory),"
+                    + " found " + cacheLimit);
+        }
     }
 
     /**
@@ -43,7 +49,7 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param choice the kernels to use
      */
     public ModelOptions withBackend(BackendChoice choice) {
-        return new ModelOptions(choice, weights, cache, threads, loadProgress);
+        return new ModelOptions(choice, weights, cache, threads, cacheLimit, loadProgress);
     }
 
     /**
@@ -52,7 +58,7 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param type how to keep the weight matrices
      */
     public ModelOptions withWeights(WeightType type) {
-        return new ModelOptions(backend, Optional.of(type), cache, threads, loadProgress);
+        return new ModelOptions(backend, Optional.of(type), cache, threads, cacheLimit, loadProgress);
     }
 
     /**
@@ -61,7 +67,7 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param type how sessions keep keys and values
      */
     public ModelOptions withCache(CacheType type) {
-        return new ModelOptions(backend, weights, type, threads, loadProgress);
+        return new ModelOptions(backend, weights, type, threads, cacheLimit, loadProgress);
     }
 
     /**
@@ -70,7 +76,12 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param count the worker threads, the caller's included; 0 for as many as the process has processors
      */
     public ModelOptions withThreads(int count) {
-        return new ModelOptions(backend, weights, cache, count, loadProgress);
+        return new ModelOptions(backend, weights, cache, count, cacheLimit, loadProgress);
+    }
+
+    /** The same with another limit to the memory for keys and values. */
+    public ModelOptions withCacheLimit(long bytes) {
+        return new ModelOptions(backend, weights, cache, threads, bytes, loadProgress);
     }
 
     /**
@@ -79,6 +90,6 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param listener told the bytes read of all bytes
      */
     public ModelOptions withLoadProgress(ProgressListener listener) {
-        return new ModelOptions(backend, weights, cache, threads, listener);
+        return new ModelOptions(backend, weights, cache, threads, cacheLimit, listener);
     }
 }

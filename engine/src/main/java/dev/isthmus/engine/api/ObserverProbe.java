@@ -24,6 +24,11 @@ final class ObserverProbe implements LayerProbe {
     }
 
     @Override
+    public boolean needsEveryRow() {
+        return true;
+    }
+
+    @Override
     public boolean wantsFinalState() {
         return observer.wantsHiddenState(config.layers() + 1);
     }

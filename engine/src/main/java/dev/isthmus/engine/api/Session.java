@@ -1,22 +1,14 @@
 package dev.isthmus.engine.api;
 
-import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.InvalidInputException;
-import dev.isthmus.engine.kernels.Draw;
-import dev.isthmus.engine.kernels.RowBatch;
-import dev.isthmus.engine.model.Gpt2Forward;
+import dev.isthmus.engine.errors.OutOfMemoryException;
+import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.model.LayerProbe;
-import dev.isthmus.engine.model.Scratch;
-import dev.isthmus.engine.sampling.Sampler;
 import dev.isthmus.engine.sampling.TokenHistory;
-import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
-import java.util.Optional;
+import java.nio.file.Path;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
@@ -24,44 +16,34 @@ import java.util.function.Supplier;
 /**
  * One text that a model reads and continues. It holds the text's keys and values off-heap until it is closed.
  *
+ * <p>Prefixes are shared without being asked for: where a text begins with the same tokens as that of another open
+ * session of the model, the keys and values of that beginning are not computed and not stored again, in steps of 64
+ * tokens. Results are the same bits with and without it; where a backend cannot promise that (plain Java with OpenBLAS),
+ * nothing is shared. It costs a look-up for each 64 tokens; how long reading takes may tell whether another session holds
+ * a prefix. To keep a prefix at hand, keep a session open that has read it. Appending with a visitor or an observer
+ * computes what these want to see.
+ *
  * <p>One caller at a time, from any thread: a call that finds another one under way throws
- * {@link ConcurrentUseException}. A call that throws leaves the session as it was.
+ * {@link ConcurrentUseException}. A call that throws leaves the session as it was; any may throw
+ * {@link ClosedException} after the session or its model is closed, and {@link OutOfMemoryException}.
  */
 public final class Session implements AutoCloseable {
 
-    /** Rows of a chunk whose logits are all wanted: V floats each. */
-    private static final int LOGITS_CHUNK_ROWS = 64;
-
     private final Model model;
-    private final Arena arena = Arena.ofShared();
-    private final KvCache cache;
-    private final RowBatch batch;
-    private final Scratch scratch;
-    private final Meter meter;
+    private final Sequence sequence;
     private final ReentrantLock callers = new ReentrantLock();
-    private final float[] logits;
-    private int[] tokens = new int[64];
-    private int length;
-    /** The logits of the last position where the kernels left them, while logitsValid. */
-    private Tensor lastLogits;
-    private int lastRow;
-    private boolean logitsValid;
-    private boolean logitsRead;
+    /** Counts what callers changed, so that a generation notices that its text is no longer there. */
     private int changes;
     private boolean closed;
 
-    Session(Model model) {
+    Session(Model model, Sequence sequence) {
         this.model = model;
-        cache = model.forward().newCache(arena);
-        batch = new RowBatch(arena);
-        scratch = model.forward().newScratch();
-        logits = new float[model.config().vocabulary()];
-        meter = model.meter().newSession();
+        this.sequence = sequence;
     }
 
-    /** {@return the tokens in the session} */
+    /** The tokens in the session. */
     public int length() {
-        return exclusively(() -> length);
+        return exclusively(sequence::length);
     }
 
     /**
@@ -69,18 +51,17 @@ public final class Session implements AutoCloseable {
      * closed}
      */
     public Metrics metrics() {
-        return meter.metrics();
+        return sequence.metrics();
     }
 
-    /** {@return the tokens in the session, first to last} */
+    /** The tokens in the session, first to last. */
     public int[] tokens() {
-        return exclusively(() -> Arrays.copyOf(tokens, length));
+        return exclusively(sequence::tokens);
     }
 
     /**
      * Reads a text behind what the session holds. Special tokens in it are plain text.
      *
-     * @param text the text
      * @throws InvalidInputException if the text is empty or the model has no tokenizer
      * @throws ContextFullException if it does not fit into the context
      */
@@ -91,32 +72,28 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens behind what the session holds.
      *
-     * @param ids the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int... ids) {
-        exclusively(() -> {
-            read(ids, ids.length - 1, null, LayerProbe.NONE);
-            return null;
-        });
+        read(ids, ids.length - 1, null, LayerProbe.NONE);
     }
 
     /**
-     * Reads tokens and shows what passes between the layers, for instance to a {@link Capture}.
+     * Reads tokens and shows what passes between the layers, for instance to a {@link Capture}. Where a full context
+     * slides, the tokens that are read again are seen again.
      *
-     * @param ids the tokens
-     * @param observer sees each of the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int[] ids, ForwardObserver observer) {
         exclusively(() -> {
-            if (length > 0) {
+            if (sequence.length() > 0) {
                 // The last token of a generation has yet to be read, and is not one of those to be seen.
-                currentLogits(LayerProbe.NONE);
+                sequence.currentLogits(LayerProbe.NONE);
             }
-            read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config(), model.kernels()));
+            sequence.read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config(), model.kernels()));
+            changes++;
             return null;
         });
     }
@@ -124,30 +101,33 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens and hands over the logits of each of their positions.
      *
-     * @param ids the tokens
-     * @param visitor takes the logits of each of the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int[] ids, LogitsVisitor visitor) {
-        appendFrom(ids, 0, visitor, LayerProbe.NONE);
+        read(ids, 0, visitor, LayerProbe.NONE);
     }
 
     /** As {@link #append(int[], LogitsVisitor)}, for the logits from {@code ids[first]} on. */
     void appendFrom(int[] ids, int first, LogitsVisitor visitor, LayerProbe probe) {
+        read(ids, first, visitor, probe);
+    }
+
+    private void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
         exclusively(() -> {
-            read(ids, first, visitor, probe);
+            sequence.read(ids, firstLogits, visitor, probe);
+            changes++;
             return null;
         });
     }
 
     /**
-     * {@return the logits of the last position, which predict the next token: V values}
+     * The logits of the last position, which predict the next token: V values.
      *
      * @throws InvalidInputException if the session is empty
      */
     public float[] logits() {
-        return exclusively(() -> currentLogits(LayerProbe.NONE).clone());
+        return exclusively(() -> sequence.currentLogits(LayerProbe.NONE).clone());
     }
 
     /**
@@ -156,55 +136,69 @@ public final class Session implements AutoCloseable {
      * @throws InvalidInputException if the session is empty
      */
     public Distribution next() {
-        return exclusively(() -> Distribution.of(currentLogits(LayerProbe.NONE)));
+        return exclusively(() -> Distribution.of(sequence.currentLogits(LayerProbe.NONE)));
     }
 
     /**
-     * {@return the probabilities of the next token by the model's own kernels: V values that add up to 1}
+     * The probabilities of the next token by the model's own kernels: V values that add up to 1.
      *
      * @throws InvalidInputException if the session is empty
      */
     public float[] probabilities() {
-        return exclusively(() -> {
-            float[] values = currentLogits(LayerProbe.NONE);
-            try (Arena temporary = Arena.ofShared()) {
-                Tensor x = model.kernels().allocate(temporary, 1, values.length);
-                model.kernels().write(MemorySegment.ofArray(values), x);
-                model.kernels().softmax(x);
-                float[] probabilities = new float[values.length];
-                model.kernels().read(x, 0, probabilities);
-                return probabilities;
-            }
-        });
+        return exclusively(() -> Logits.softmax(model.kernels(), sequence.currentLogits(LayerProbe.NONE)));
     }
 
     /**
-     * {@return the probabilities by which {@link #generate} would choose the next token: V values that add up to 1}
+     * The probabilities by which {@link #generate} would choose the next token: V values that add up to 1.
      *
-     * @param options what changes the probabilities
      * @throws InvalidInputException if the session is empty, or the options leave no token to choose
      */
     public double[] probabilities(GenerationOptions options) {
         return exclusively(() -> {
             options.check(model.config().vocabulary());
-            return options.newSampler().probabilities(currentLogits(LayerProbe.NONE), history(length));
+            float[] logits = sequence.currentLogits(LayerProbe.NONE);
+            int[] tokens = sequence.tokens();
+            return options.newSampler().probabilities(logits, new TokenHistory(tokens, tokens.length, tokens.length));
         });
     }
 
     /**
      * Forgets all but the first {@code newLength} tokens.
      *
-     * @param newLength how many to keep, 0..length
      * @throws InvalidInputException if there are fewer
      */
     public void rewind(int newLength) {
         exclusively(() -> {
+            int length = sequence.length();
             if (newLength < 0 || newLength > length) {
                 throw new InvalidInputException("rewind: the session holds " + length
                         + " tokens, so it can go back to 0.." + length + ", not to " + newLength);
             }
-            truncate(newLength);
+            sequence.truncate(newLength);
             changes++;
+            return null;
+        });
+    }
+
+    /**
+     * Another session with the same text and the same policy, which goes on from here on its own. Keys and values are
+     * held in common; what one of them changes it takes a copy of first, 64 tokens at a time. Both must be closed, in
+     * any order.
+     */
+    public Session fork() {
+        return exclusively(() -> new Session(model, sequence.fork()));
+    }
+
+    /**
+     * Writes the session to a file, for {@link Model#restoreSession}; the session stays as it is. The file appears under
+     * its name when it is complete, replacing another of that name. It holds the tokens, the keys and values (for GPT-2
+     * 124M 74 KB a token in float32) and the logits behind the last token: whoever can read the file can read the text.
+     *
+     * @throws SnapshotException if the file cannot be written
+     */
+    public void snapshot(Path file) {
+        exclusively(() -> {
+            Snapshot.write(file, model, sequence);
             return null;
         });
     }
@@ -212,8 +206,6 @@ public final class Session implements AutoCloseable {
     /**
      * Continues the text. Nothing is computed until tokens are taken; the tokens taken become part of the session.
      *
-     * @param options how to choose tokens and when to end
-     * @return the tokens to come
      * @throws InvalidInputException if the session is empty, stop strings are given to a model without tokenizer, or an
      *     option names a token that is not in the vocabulary
      */
@@ -225,7 +217,7 @@ public final class Session implements AutoCloseable {
     Generation generate(GenerationOptions options, BooleanSupplier cancelled) {
         return exclusively(() -> {
             requirePrompt("generate");
-            return new Generation(this, options, model, cancelled);
+            return new Generation(this, new Continuation(model, sequence.tokens(), options), changes, cancelled);
         });
     }
 
@@ -236,7 +228,6 @@ public final class Session implements AutoCloseable {
      *
      * @param options what a continuation may be; without stop strings
      * @param beams how to search
-     * @return the search, which has not begun
      * @throws InvalidInputException from {@link CompletionSearch#run}, if the session is empty, stop strings are given
      *     or a token is not in the vocabulary
      * @throws ContextFullException from there, if the most tokens do not fit into the context
@@ -250,11 +241,12 @@ public final class Session implements AutoCloseable {
                         + options.stop() + "; cut the completions' texts instead");
             }
             // The last token is chosen and never read.
-            if (options.maxTokens() - 1 > cache.context() - length) {
-                throw new ContextFullException(cache.context(), length, options.maxTokens() - 1);
+            int context = model.config().context();
+            if (options.maxTokens() - 1 > context - sequence.length()) {
+                throw new ContextFullException(context, sequence.length(), options.maxTokens() - 1);
             }
-            float[] last = currentLogits(Completions.probe(cancelled));
-            return Completions.byBeams(model, Arrays.copyOf(tokens, length), last, options, beams, cancelled);
+            float[] last = sequence.currentLogits(Completions.probe(cancelled));
+            return Completions.byBeams(model, sequence.tokens(), last, options, beams, cancelled);
         }));
     }
 
@@ -263,8 +255,6 @@ public final class Session implements AutoCloseable {
      * the mean of the tokens' log-probabilities by the model alone, as OpenAI's {@code best_of} ranks.
      *
      * @param candidates how many to sample and return, ≥ 1
-     * @param options how to choose tokens and when to end
-     * @return the search, which has not begun
      * @throws InvalidInputException if there are to be none; from {@link CompletionSearch#run}, as {@link #generate}
      */
     public CompletionSearch bestOf(int candidates, GenerationOptions options) {
@@ -273,12 +263,12 @@ public final class Session implements AutoCloseable {
         }
         return new CompletionSearch(cancelled -> exclusively(() -> {
             requirePrompt("best of");
-            return Completions.bySampling(model, Arrays.copyOf(tokens, length), options, candidates, cancelled);
+            return Completions.bySampling(model, sequence.tokens(), options, candidates, cancelled);
         }));
     }
 
     private void requirePrompt(String purpose) {
-        if (length == 0) {
+        if (sequence.length() == 0) {
             throw new InvalidInputException(purpose + ": the prompt is empty; append at least one token first");
         }
     }
@@ -293,9 +283,7 @@ public final class Session implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
-                meter.close();
-                scratch.close();
-                arena.close();
+                sequence.close();
             }
         } finally {
             callers.unlock();
@@ -318,123 +306,18 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Counts what callers changed, so that a generation notices that its text is no longer there. */
-    int changes() {
-        return changes;
-    }
-
-    /** The tokens, of which all behind {@code promptLength} were generated; valid until the next change. */
-    TokenHistory history(int promptLength) {
-        return new TokenHistory(tokens, length, promptLength);
-    }
-
-    /** Adds a generated token, which is computed when the logits behind it are asked for. */
-    void push(int id) {
-        store(length, id);
-        length++;
-        logitsValid = false;
-    }
-
     /**
-     * The token that the sampler takes next. Kernels on a device choose it themselves where they can, so that its
-     * logits need not be read back.
+     * The next token of a generation, which becomes part of the text.
+     *
+     * @param expectedChanges what {@link #changes} was when the generation began
      */
-    int choose(Sampler sampler, int promptLength, LayerProbe probe) {
-        computeLast(probe);
-        if (!logitsRead && model.kernels().choosesTokens()) {
-            Optional<Draw> draw = sampler.draw();
-            int id = draw.isPresent() ? model.kernels().choose(lastLogits, lastRow, draw.get())[0] : -1;
-            if (id >= 0) {
-                sampler.drawn();
-                return id;
+    Token next(Continuation continuation, int expectedChanges, LayerProbe probe) {
+        return exclusively(() -> {
+            if (changes != expectedChanges) {
+                throw new ConcurrentUseException("generate: the session was changed by another call since the "
+                        + "generation began; start another with Session.generate");
             }
-        }
-        return sampler.sample(currentLogits(probe), history(promptLength));
-    }
-
-    /** The logits of the last position, computing what is not yet in the cache; the session's own array. */
-    float[] currentLogits(LayerProbe probe) {
-        computeLast(probe);
-        if (!logitsRead) {
-            model.kernels().read(lastLogits, (long) lastRow * logits.length, logits);
-            logitsRead = true;
-        }
-        return logits;
-    }
-
-    private void computeLast(LayerProbe probe) {
-        if (length == 0) {
-            throw new InvalidInputException("logits: the session is empty; append at least one token first");
-        }
-        if (!logitsValid) {
-            int computed = Math.min(cache.length(), length - 1);
-            cache.rewind(computed);
-            compute(tokens, computed, length, length - 1, null, probe);
-        }
-    }
-
-    private void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
-        if (ids.length == 0) {
-            throw new InvalidInputException("append: the prompt is empty; at least one token is needed");
-        }
-        int before = length;
-        if (ids.length > cache.context() - before) {
-            throw new ContextFullException(cache.context(), before, ids.length);
-        }
-        for (int i = 0; i < ids.length; i++) {
-            model.forward().checkToken(ids[i], before + i);
-            store(before + i, ids[i]);
-        }
-        try {
-            compute(tokens, cache.length(), before + ids.length, before + firstLogits, visitor, probe);
-            length = before + ids.length;
-            changes++;
-        } catch (Throwable failed) {
-            truncate(before);
-            throw failed;
-        }
-    }
-
-    /** Computes ids[from, to), with the logits from position {@code firstLogits} on for the visitor. */
-    private void compute(int[] ids, int from, int to, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
-        logitsValid = false;
-        for (int start = from; start < to; ) {
-            int rows = visitor != null && start + Gpt2Forward.CHUNK_ROWS > firstLogits ? LOGITS_CHUNK_ROWS
-                    : Gpt2Forward.CHUNK_ROWS;
-            int end = Math.min(start + rows, to);
-            batch.clear();
-            batch.add(cache, ids, start, end);
-            int first = visitor == null ? to - 1 : Math.max(firstLogits, start);
-            int[] outputs = new int[Math.max(0, end - first)];
-            for (int i = 0; i < outputs.length; i++) {
-                outputs[i] = first - start + i;
-            }
-            Tensor rowsOfLogits = meter.pass(batch, () -> model.forward().forward(batch, outputs, scratch, probe));
-            meter.cacheBytes(cache.bytes());
-            for (int i = 0; visitor != null && i < outputs.length; i++) {
-                model.kernels().read(rowsOfLogits, (long) i * logits.length, logits);
-                visitor.row(first + i, logits);
-            }
-            lastLogits = rowsOfLogits;
-            lastRow = outputs.length - 1;
-            start = end;
-        }
-        logitsValid = true;
-        logitsRead = visitor != null;
-    }
-
-    private void truncate(int newLength) {
-        if (newLength != length || cache.length() > newLength) {
-            logitsValid = false;
-        }
-        length = newLength;
-        cache.rewind(Math.min(newLength, cache.length()));
-    }
-
-    private void store(int index, int id) {
-        if (index == tokens.length) {
-            tokens = Arrays.copyOf(tokens, 2 * tokens.length);
-        }
-        tokens[index] = id;
+            return sequence.next(continuation, probe);
+        });
     }
 }

@@ -16,9 +16,11 @@ import java.util.List;
  * [H, B, D'], D' being D rounded up to a multiple of 16: both products of attention then read what they need in order.
  * In a device's memory a block has the same size and the order that its kernels like.
  *
+ * <p>Caches of one {@link BlockPool} may have blocks in common; one that writes where another reads takes a copy first.
+ *
  * <p>Not safe for use by several threads at once.
  */
-public final class KvCache {
+public final class KvCache implements AutoCloseable {
 
     /** B, the positions of a block. */
     public static final int BLOCK_POSITIONS = 64;
@@ -31,17 +33,9 @@ public final class KvCache {
     private final int headChannels;
     private final int context;
     private final DType type;
-    private final Memory memory;
-    private final List<Tensor> blocks = new ArrayList<>();
+    private final BlockPool pool;
+    private final List<CacheBlock> blocks = new ArrayList<>();
     private int length;
-
-    /** Where the blocks come from. */
-    @FunctionalInterface
-    public interface Memory {
-
-        /** A zeroed tensor of one dimension. */
-        Tensor allocate(DType type, long elements);
-    }
 
     /**
      * An empty cache.
@@ -51,21 +45,30 @@ public final class KvCache {
      * @param headChannels D
      * @param context the most positions it may hold
      * @param type the elements: F64, F32 or F16; also BF16 on a device
-     * @param memory where the blocks come from
+     * @param pool what the blocks come from
      */
-    public KvCache(int layers, int heads, int headChannels, int context, DType type, Memory memory) {
+    public KvCache(int layers, int heads, int headChannels, int context, DType type, BlockPool pool) {
         this.layers = layers;
         this.heads = heads;
         this.headChannels = headChannels;
         this.context = context;
         this.type = type;
-        this.memory = memory;
+        this.pool = pool;
     }
 
-    /** An empty cache in the process's own memory, which comes from {@code arena}. */
+    /** As the other, with blocks that are freed with {@code arena}, so that the cache need not be closed. */
     public KvCache(int layers, int heads, int headChannels, int context, DType type, Arena arena) {
-        this(layers, heads, headChannels, context, type,
-                (dtype, elements) -> Tensor.allocate(arena, dtype, elements));
+        this(layers, heads, headChannels, context, type, BlockPool.in(BlockMemory.HOST, arena));
+    }
+
+    /** A cache of the same positions, which has their blocks in common with this one. */
+    public KvCache fork() {
+        KvCache fork = new KvCache(layers, heads, headChannels, context, type, pool);
+        List<CacheBlock> inUse = blocks.subList(0, Math.ceilDiv(length, BLOCK_POSITIONS));
+        fork.blocks.addAll(inUse);
+        inUse.forEach(CacheBlock::retain);
+        fork.length = length;
+        return fork;
     }
 
     /** The positions whose keys and values are in the cache. */
@@ -99,7 +102,7 @@ public final class KvCache {
     }
 
     /**
-     * Allocates the blocks for {@code count} more positions. Changes nothing that a reader sees.
+     * Sees to it that {@code count} more positions can be written. Changes nothing that a reader sees.
      *
      * @throws ContextFullException if they do not fit into the context
      */
@@ -107,9 +110,60 @@ public final class KvCache {
         if (count > context - length) {
             throw new ContextFullException(context, length, count);
         }
-        while ((long) blocks.size() * BLOCK_POSITIONS < length + count) {
-            blocks.add(memory.allocate(type, layers * layerElements()));
+        for (int i = length / BLOCK_POSITIONS; i < Math.ceilDiv(length + count, BLOCK_POSITIONS); i++) {
+            if (i == blocks.size()) {
+                blocks.add(pool.allocate(type, blockElements()));
+            } else if (!pool.claim(blocks.get(i))) {
+                replace(i, i * BLOCK_POSITIONS < length ? pool.copy(blocks.get(i))
+                        : pool.allocate(type, blockElements()));
+            }
         }
+    }
+
+    private void replace(int index, CacheBlock block) {
+        pool.release(blocks.set(index, block));
+    }
+
+    /**
+     * Takes over positions behind the last, as far as other caches of the pool have them of the same text in whole
+     * blocks.
+     *
+     * @param ids the text, of which the cache holds the beginning
+     * @param limit the most positions that the cache may hold then
+     */
+    public void adopt(int[] ids, int limit) {
+        for (int i = length / BLOCK_POSITIONS; (i + 1) * BLOCK_POSITIONS <= limit; i++) {
+            CacheBlock found = pool.find(before(i), ids, i * BLOCK_POSITIONS);
+            if (found == null) {
+                return;
+            }
+            if (i == blocks.size()) {
+                blocks.add(found);
+            } else {
+                replace(i, found);
+            }
+            length = (i + 1) * BLOCK_POSITIONS;
+        }
+    }
+
+    /**
+     * Lets other caches of the pool take over the blocks that are full.
+     *
+     * @param ids the text, of which the cache holds the beginning
+     * @param from the positions up to which it has been called before
+     */
+    public void publish(int[] ids, int from) {
+        for (int i = from / BLOCK_POSITIONS; i < length / BLOCK_POSITIONS; i++) {
+            CacheBlock block = blocks.get(i);
+            CacheBlock known = pool.publish(block, before(i), ids, i * BLOCK_POSITIONS);
+            if (known != block) {
+                replace(i, known);
+            }
+        }
+    }
+
+    private CacheBlock before(int index) {
+        return index == 0 ? null : blocks.get(index - 1);
     }
 
     /** Takes {@code count} positions that were written after the last as part of the cache. */
@@ -141,7 +195,46 @@ public final class KvCache {
 
     /** Block {@code index}, its elements as one row. */
     public Tensor block(int index) {
-        return blocks.get(index);
+        return blocks.get(index).data();
+    }
+
+    /** The bytes of a block. */
+    public long blockBytes() {
+        return blockElements() * type.bytes();
+    }
+
+    /**
+     * Copies the keys and values of a block's positions, with zeros where it has room for more.
+     *
+     * @param into {@link #blockBytes} bytes
+     */
+    public void readBlock(int index, MemorySegment into) {
+        pool.memory().read(block(index), into);
+        for (int slot = Math.clamp(length - (long) index * BLOCK_POSITIONS, 0, BLOCK_POSITIONS);
+                slot < BLOCK_POSITIONS; slot++) {
+            for (int layer = 0; layer < layers; layer++) {
+                for (int head = 0; head < heads; head++) {
+                    for (int d = 0; d < headChannels; d++) {
+                        set(into, keys(layer, head) + (long) d * BLOCK_POSITIONS + slot, 0);
+                        set(into, values(layer, head) + (long) slot * valueStride() + d, 0);
+                    }
+                }
+            }
+        }
+    }
+
+    /**
+     * Adds {@code count} positions whose keys and values are those of a block that {@link #readBlock} gave.
+     *
+     * @throws IllegalArgumentException unless the cache holds whole blocks before
+     */
+    public void writeBlock(MemorySegment from, int count) {
+        if (length % BLOCK_POSITIONS != 0 || count > BLOCK_POSITIONS) {
+            throw new IllegalArgumentException("a block of " + count + " positions behind " + length);
+        }
+        reserve(count);
+        pool.memory().write(from, block(length / BLOCK_POSITIONS));
+        length += count;
     }
 
     /** Where layer {@code layer} begins in a block, in elements. */
@@ -164,6 +257,10 @@ public final class KvCache {
         return Math.ceilDiv(headChannels, VALUE_MULTIPLE) * VALUE_MULTIPLE;
     }
 
+    private long blockElements() {
+        return layers * layerElements();
+    }
+
     private long layerElements() {
         return (long) heads * BLOCK_POSITIONS * (headChannels + valueStride());
     }
@@ -179,7 +276,7 @@ public final class KvCache {
     }
 
     private double element(int position, long index) {
-        MemorySegment data = blocks.get(position / BLOCK_POSITIONS).data();
+        MemorySegment data = block(position / BLOCK_POSITIONS).data();
         return switch (type) {
             case F64 -> data.getAtIndex(ValueLayout.JAVA_DOUBLE, index);
             case F32 -> data.getAtIndex(ValueLayout.JAVA_FLOAT, index);
@@ -190,7 +287,7 @@ public final class KvCache {
 
     /** Writes one channel of a position's key and value, as its type rounds it. */
     public void set(int layer, int head, int position, int d, double key, double value) {
-        MemorySegment data = blocks.get(position / BLOCK_POSITIONS).data();
+        MemorySegment data = block(position / BLOCK_POSITIONS).data();
         int slot = position % BLOCK_POSITIONS;
         set(data, keys(layer, head) + (long) d * BLOCK_POSITIONS + slot, key);
         set(data, values(layer, head) + (long) slot * valueStride() + d, value);
@@ -205,8 +302,18 @@ public final class KvCache {
         }
     }
 
-    /** The bytes allocated. */
+    /** The bytes of the blocks, those included that other caches hold too. */
     public long bytes() {
-        return blocks.stream().mapToLong(Tensor::bytes).sum();
+        return blocks.size() * blockBytes();
+    }
+
+    /** Lets go of all blocks; the cache is empty then. */
+    @Override
+    public void close() {
+        for (int i = 0; i < blocks.size(); i++) {
+            pool.release(blocks.get(i));
+        }
+        blocks.clear();
+        length = 0;
     }
 }

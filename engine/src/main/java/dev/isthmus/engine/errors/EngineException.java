@@ -6,7 +6,8 @@ package dev.isthmus.engine.errors;
  */
 public abstract sealed class EngineException extends RuntimeException
         permits CheckpointException, UnsupportedModelException, InvalidInputException, ContextFullException,
-                ClosedException, ConcurrentUseException, CancelledException, BackendException {
+                ClosedException, ConcurrentUseException, CancelledException, BackendException,
+                OutOfMemoryException, DeadlineExceededException, SnapshotException {
 
     private static final long serialVersionUID = 1L;
 

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.kernels;
 
+import dev.isthmus.engine.cache.BlockMemory;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.WeightType;
@@ -123,11 +124,6 @@ public interface Kernels extends AutoCloseable {
         return cacheTypes();
     }
 
-    /** Memory for caches, freed with {@code arena}. */
-    default KvCache.Memory cacheMemory(Arena arena) {
-        return (type, elements) -> Tensor.allocate(arena, type, elements);
-    }
-
     /** The keys of one head at the first {@code positions} positions of a cache: [positions, D]. */
     default double[] keys(KvCache cache, int layer, int head, int positions) {
         double[] keys = new double[positions * cache.headChannels()];
@@ -136,6 +132,14 @@ public interface Kernels extends AutoCloseable {
         }
         return keys;
     }
+
+    /** Where the blocks of caches lie. */
+    default BlockMemory blockMemory() {
+        return BlockMemory.HOST;
+    }
+
+    /** Whether a row's results are the same bits whatever other rows are in the batch, and however many. */
+    boolean isBatchInvariant();
 
     /** Writes the keys and values of the batch's rows to their caches.  qkv [T, 3C]: queries, keys, values. */
     void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer);

@@ -1,5 +1,7 @@
 package dev.isthmus.engine.model;
 
+import dev.isthmus.engine.cache.BlockPool;
+import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
@@ -43,10 +45,19 @@ public final class Gpt2Forward {
         return weights;
     }
 
-    /** An empty cache for one sequence; its memory comes from {@code arena}. */
+    /** What the blocks of many caches come from, which may take so much memory. */
+    public BlockPool newBlockPool(CacheLimit limit) {
+        return new BlockPool(kernels.blockMemory(), kernels.isBatchInvariant(), limit);
+    }
+
+    /** An empty cache for one sequence; its memory comes from {@code pool}. */
+    public KvCache newCache(BlockPool pool) {
+        return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(), cacheType, pool);
+    }
+
+    /** An empty cache for one sequence, freed with {@code arena}. */
     public KvCache newCache(Arena arena) {
-        return new KvCache(config.layers(), config.heads(), config.headChannels(), config.context(), cacheType,
-                kernels.cacheMemory(arena));
+        return newCache(BlockPool.in(kernels.blockMemory(), arena));
     }
 
     /** Scratch for this model's passes. */

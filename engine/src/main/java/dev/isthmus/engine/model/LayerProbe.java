@@ -43,6 +43,11 @@ public interface LayerProbe {
      */
     default void hiddenState(int boundary, Tensor x, RowBatch batch) {}
 
+    /** Whether every row must be computed for it to see, even where keys and values could be taken over. */
+    default boolean needsEveryRow() {
+        return false;
+    }
+
     /** Whether the final layer norm shall be computed for all rows, not just for those whose logits are wanted. */
     default boolean wantsFinalState() {
         return false;

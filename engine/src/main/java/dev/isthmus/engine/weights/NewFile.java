@@ -14,7 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 
 /** Writes a file that appears under its name when it is complete. */
-final class NewFile implements TensorSource.Sink {
+public final class NewFile implements TensorSource.Sink {
 
     private static final int CHUNK_BYTES = 1 << 20;
 
@@ -27,8 +27,17 @@ final class NewFile implements TensorSource.Sink {
     }
 
     /** Gives the bytes of a file. */
-    interface Content {
+    @FunctionalInterface
+    public interface Content {
+        /** Writes them. */
         void writeTo(NewFile out) throws IOException;
+    }
+
+    /** Turns what went wrong into the exception to throw. */
+    @FunctionalInterface
+    public interface Failure {
+        /** The exception that says {@code detail}; the cause may be null. */
+        RuntimeException of(String detail, Exception cause);
     }
 
     /**
@@ -38,9 +47,18 @@ final class NewFile implements TensorSource.Sink {
      * @throws CheckpointException if it cannot be written; nothing is left behind then
      */
     static void write(Path file, Content content) {
+        write(file, content, (detail, cause) -> new CheckpointException(Reason.UNWRITABLE, file, detail, cause));
+    }
+
+    /**
+     * Writes a file, and replaces a file of that name.
+     *
+     * @param file where to write; its directory must exist
+     * @param failure what to throw if it cannot be written; nothing is left behind then
+     */
+    public static void write(Path file, Content content, Failure failure) {
         if (Files.exists(file) && !Files.isRegularFile(file)) {
-            throw new CheckpointException(Reason.UNWRITABLE, file, "there is something other than a regular file under"
-                    + " this name; choose another");
+            throw failure.of("there is something other than a regular file under this name; choose another", null);
         }
         Path part = file.resolveSibling(file.getFileName() + "." + UUID.randomUUID() + ".part");
         try {
@@ -54,7 +72,7 @@ final class NewFile implements TensorSource.Sink {
                 Files.deleteIfExists(part);
             }
         } catch (IOException | SecurityException e) {
-            throw new CheckpointException(Reason.UNWRITABLE, file, "cannot be written (" + e
+            throw failure.of("cannot be written (" + e
                     + "); check the directory, its permissions and the space on its disk", e);
         }
     }
@@ -81,6 +99,7 @@ final class NewFile implements TensorSource.Sink {
         }
     }
 
+    /** Appends bytes. */
     @Override
     public void write(MemorySegment bytes) throws IOException {
         for (long done = 0; done < bytes.byteSize(); done += CHUNK_BYTES) {

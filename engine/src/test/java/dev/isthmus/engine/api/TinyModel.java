@@ -28,13 +28,23 @@ public final class TinyModel {
 
     /** Writes it; returns the directory. */
     public static Path write(Path directory) throws IOException {
+        return write(directory, CONTEXT, 42);
+    }
+
+    /** Writes one with another context and other weights. */
+    static Path write(Path directory, int context, long seed) throws IOException {
+        return write(directory, 2, context, seed);
+    }
+
+    /** Writes one with so many layers. */
+    static Path write(Path directory, int layers, int context, long seed) throws IOException {
         Files.createDirectories(directory);
         Files.writeString(directory.resolve("config.json"), """
-                {"model_type": "gpt2", "n_layer": 2, "n_head": 3, "n_embd": 96, "n_positions": 40, "vocab_size": 259,
+                {"model_type": "gpt2", "n_layer": %d, "n_head": 3, "n_embd": 96, "n_positions": %d, "vocab_size": 259,
                  "eos_token_id": 258}
-                """);
+                """.formatted(layers, context));
         writeTokenizer(directory);
-        writeWeights(directory);
+        writeWeights(directory, layers, context, seed);
         return directory;
     }
 
@@ -51,12 +61,12 @@ public final class TinyModel {
         Files.writeString(directory.resolve("merges.txt"), "#version: 0.2\nh e\nhe l\n");
     }
 
-    private static void writeWeights(Path directory) {
-        SplittableRandom random = new SplittableRandom(42);
+    private static void writeWeights(Path directory, int layers, int context, long seed) {
+        SplittableRandom random = new SplittableRandom(seed);
         List<SafetensorsWriter.Entry> entries = new ArrayList<>();
         add(entries, random, "wte.weight", 1, VOCABULARY, CHANNELS);
-        add(entries, random, "wpe.weight", 1, CONTEXT, CHANNELS);
-        for (int layer = 0; layer < 2; layer++) {
+        add(entries, random, "wpe.weight", 1, context, CHANNELS);
+        for (int layer = 0; layer < layers; layer++) {
             String h = "h." + layer + ".";
             addNorm(entries, random, h + "ln_1");
             addLinear(entries, random, h + "attn.c_attn", CHANNELS, 3 * CHANNELS);

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import jdk.jfr.FlightRecorder;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
@@ -76,6 +77,36 @@ class WatchingTest {
             second.close();
             assertEquals(0, model.metrics().cacheBytes());
             assertEquals(4, model.metrics().prefillTokens(), "what was done stays counted");
+        }
+    }
+
+    /** The batch has one place, and the request in it does not go on before the others are counted. */
+    @Test
+    void requestsThatWaitAreCountedAndThoseThatRunAreTimed() throws InterruptedException {
+        CountDownLatch begun = new CountDownLatch(1);
+        CountDownLatch counted = new CountDownLatch(1);
+        GenerationOptions slow = FIVE.toBuilder().processors((tokens, logits) -> {
+            begun.countDown();
+            try {
+                counted.await();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }).build();
+        try (Model model = Model.open(directory)) {
+            try (BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT.withMaxBatch(1))) {
+                executor.submit(GenerationRequest.of(new int[] {1, 2, 3}, slow));
+                begun.await();
+                try {
+                    executor.submit(GenerationRequest.of(new int[] {1, 2, 4}, FIVE));
+                    executor.submit(GenerationRequest.of(new int[] {1, 2, 5}, FIVE));
+                    assertEquals(2, model.metrics().queueLength());
+                } finally {
+                    counted.countDown();
+                }
+            }
+            assertEquals(new Metrics(9, model.metrics().prefillTime(), 12, model.metrics().decodeTime(), 0, 0, 0),
+                    model.metrics());
         }
     }
 

@@ -3,6 +3,7 @@ package dev.isthmus.engine.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tensor.DType;
@@ -115,7 +116,7 @@ public final class TestTensors implements AutoCloseable {
     /** An empty cache on the kernels' own memory. */
     public KvCache cache(int layers, int heads, int headChannels, int context) {
         return new KvCache(layers, heads, headChannels, context, kernels.cacheTypes().getFirst(),
-                kernels.cacheMemory(arena));
+                BlockPool.in(kernels.blockMemory(), arena));
     }
 
     private Tensor filled(DType type, float[] values, int misalignment, long... dims) {

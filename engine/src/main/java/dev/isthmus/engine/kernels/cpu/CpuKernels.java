@@ -114,6 +114,11 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public boolean isBatchInvariant() {
+        return ops.isBatchInvariant();
+    }
+
+    @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         CHECKS.append(qkv, batch, layer);
         overRows(batch.rows(), (t0, t1) -> ops.appendKeysAndValues(qkv.data(), batch, layer, t0, t1));

@@ -20,6 +20,9 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
     /** What computes, in words. */
     String description();
 
+    /** As {@link dev.isthmus.engine.kernels.Kernels#isBatchInvariant}. */
+    boolean isBatchInvariant();
+
     MemorySegment allocateWeights(Arena arena, long bytes);
 
     long matrixBytes(WeightType type, int inputs, int outputs);

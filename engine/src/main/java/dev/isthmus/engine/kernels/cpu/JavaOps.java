@@ -55,6 +55,12 @@ final class JavaOps implements CpuOps {
     @Override
     public void close() {}
 
+    /** OpenBLAS takes over from some number of rows on, and its own products depend on that number too. */
+    @Override
+    public boolean isBatchInvariant() {
+        return blasRows == CpuBackend.NEVER;
+    }
+
     @Override
     public MemorySegment allocateWeights(Arena arena, long bytes) {
         return arena.allocate(bytes, Tensor.ALIGNMENT);

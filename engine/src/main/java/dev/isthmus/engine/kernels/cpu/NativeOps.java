@@ -54,6 +54,11 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
+    public boolean isBatchInvariant() {
+        return true;
+    }
+
+    @Override
     public MemorySegment allocateWeights(Arena arena, long bytes) {
         return MappedMemory.allocate(arena, bytes).orElseGet(() -> arena.allocate(bytes, Tensor.ALIGNMENT));
     }

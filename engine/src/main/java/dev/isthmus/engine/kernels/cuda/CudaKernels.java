@@ -2,6 +2,7 @@ package dev.isthmus.engine.kernels.cuda;
 
 import dev.isthmus.bindings.DeviceMemory;
 import dev.isthmus.bindings.cuda.Cuda;
+import dev.isthmus.engine.cache.BlockMemory;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.WeightType;
@@ -253,9 +254,14 @@ public final class CudaKernels implements Kernels {
     }
 
     @Override
-    public KvCache.Memory cacheMemory(Arena arena) {
-        return (type, elements) -> new Tensor(context.allocateBlock(arena, elements * type.bytes()), type,
-                new Shape(elements), Place.DEVICE);
+    public BlockMemory blockMemory() {
+        return new CudaBlocks(context, transfers);
+    }
+
+    /** Few rows are computed by other kernels than many. */
+    @Override
+    public boolean isBatchInvariant() {
+        return false;
     }
 
     @Override

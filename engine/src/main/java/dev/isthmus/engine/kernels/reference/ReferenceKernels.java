@@ -180,6 +180,11 @@ public final class ReferenceKernels implements Kernels {
     }
 
     @Override
+    public boolean isBatchInvariant() {
+        return true;
+    }
+
+    @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         CHECKS.append(qkv, batch, layer);
         for (int t = 0; t < batch.rows(); t++) {

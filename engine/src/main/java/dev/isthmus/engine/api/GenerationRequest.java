@@ -1,0 +1,43 @@
+package dev.isthmus.engine.api;
+
+import dev.isthmus.engine.errors.InvalidInputException;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A text to be continued by a {@link BatchingExecutor}. Immutable.
+ *
+ * @param prompt the tokens to continue, at least one
+ * @param options how
+ * @param timeLimit how long it may take from when it is submitted, the wait in the queue included; empty for any time
+ */
+public record GenerationRequest(List<Integer> prompt, GenerationOptions options, Optional<Duration> timeLimit) {
+
+    /**
+     * Checks what does not depend on the model.
+     *
+     * @throws InvalidInputException if the prompt is empty or the time limit negative
+     */
+    public GenerationRequest {
+        prompt = List.copyOf(prompt);
+        if (prompt.isEmpty()) {
+            throw new InvalidInputException("generation request: the prompt is empty; at least one token is needed");
+        }
+        if (timeLimit.filter(Duration::isNegative).isPresent()) {
+            throw new InvalidInputException("generation request: the time limit must be >= 0, found "
+                    + timeLimit.get());
+        }
+    }
+
+    /** A request without time limit. */
+    public static GenerationRequest of(int[] prompt, GenerationOptions options) {
+        return new GenerationRequest(Arrays.stream(prompt).boxed().toList(), options, Optional.empty());
+    }
+
+    /** The same with a time limit. */
+    public GenerationRequest withTimeLimit(Duration limit) {
+        return new GenerationRequest(prompt, options, Optional.of(limit));
+    }
+}

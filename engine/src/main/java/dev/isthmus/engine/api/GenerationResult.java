@@ -1,0 +1,23 @@
+package dev.isthmus.engine.api;
+
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * What a request to a {@link BatchingExecutor} gave.
+ *
+ * @param tokens the tokens generated, those of a stop string and the end-of-text token too
+ * @param finishReason why they ended: any but {@link FinishReason#CANCELLED}
+ */
+public record GenerationResult(List<Token> tokens, FinishReason finishReason) {
+
+    /** Makes the list unmodifiable. */
+    public GenerationResult {
+        tokens = List.copyOf(tokens);
+    }
+
+    /** Their text; empty where the model has no tokenizer. */
+    public String text() {
+        return tokens.stream().map(Token::text).collect(Collectors.joining());
+    }
+}

@@ -1,0 +1,256 @@
+package dev.isthmus.engine.api;
+
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.errors.ContextFullException;
+import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.kernels.Draw;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.model.Gpt2Forward;
+import dev.isthmus.engine.model.LayerProbe;
+import dev.isthmus.engine.model.PassPool;
+import dev.isthmus.engine.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * A session's text: its tokens, their keys and values, and the logits behind the last. What was generated is part of the
+ * text at once, and of the cache when logits behind it are asked for. Not safe for use by several threads at once.
+ */
+final class Sequence implements AutoCloseable {
+
+    /** Rows of a chunk whose logits are all wanted: V floats each. */
+    private static final int LOGITS_CHUNK_ROWS = 64;
+
+    private final Model model;
+    private final ContextPolicy policy;
+    private final Meter meter;
+    private final float[] logits;
+    private KvCache cache;
+    private int[] tokens;
+    private int length;
+    private boolean logitsValid;
+    private volatile long cacheBytes;
+
+    /** An empty text. */
+    Sequence(Model model, ContextPolicy policy) {
+        policy.check(model.config().context());
+        this.model = model;
+        this.policy = policy;
+        logits = new float[model.config().vocabulary()];
+        tokens = new int[64];
+        cache = model.newCache();
+        meter = model.meter().newSession();
+    }
+
+    private Sequence(Sequence from) {
+        model = from.model;
+        policy = from.policy;
+        logits = from.logits.clone();
+        tokens = from.tokens();
+        length = from.length;
+        logitsValid = from.logitsValid;
+        cache = from.cache.fork();
+        meter = model.meter().newSession();
+        cacheBytes = cache.bytes();
+    }
+
+    /** The same text once more; keys and values are held in common. */
+    Sequence fork() {
+        return new Sequence(this);
+    }
+
+    /** What was done for it and what it holds; any thread may ask. */
+    Metrics metrics() {
+        return meter.metrics(cacheBytes);
+    }
+
+    int length() {
+        return length;
+    }
+
+    int[] tokens() {
+        return Arrays.copyOf(tokens, length);
+    }
+
+    KvCache cache() {
+        return cache;
+    }
+
+    /** The logits behind the last token, if they are known by now; the sequence's own array. */
+    float[] knownLogits() {
+        return logitsValid ? logits : null;
+    }
+
+    /** Adds a token, which is computed when the logits behind it are asked for. */
+    void push(int id) {
+        store(length, id);
+        length++;
+        logitsValid = false;
+    }
+
+    /** Makes an empty sequence the text of a snapshot, whose keys and values its cache holds already; the logits or null. */
+    void restore(int[] ids, float[] knownLogits) {
+        tokens = ids;
+        length = ids.length;
+        logitsValid = knownLogits != null;
+        if (logitsValid) {
+            System.arraycopy(knownLogits, 0, logits, 0, logits.length);
+        }
+    }
+
+    /** The logits of the last position, computing what is not yet in the cache; the sequence's own array. */
+    float[] currentLogits(LayerProbe probe) {
+        if (length == 0) {
+            throw new InvalidInputException("logits: the session is empty; append at least one token first");
+        }
+        if (!logitsValid) {
+            makeRoom(0, () -> {
+                cache.rewind(Math.min(cache.length(), length - 1));
+                compute(length, length - 1, this::keep, null, probe);
+            });
+        }
+        return logits;
+    }
+
+    /** The next token of a continuation, which becomes part of the text. */
+    Token next(Continuation continuation, LayerProbe probe) {
+        Optional<Draw> draw = model.kernels().choosesTokens() && !logitsValid ? continuation.draw() : Optional.empty();
+        int chosen = draw.isPresent() ? choose(draw.get(), probe) : -1;
+        Token token = chosen >= 0 ? continuation.chosen(chosen) : continuation.next(currentLogits(probe));
+        push(token.id());
+        return token;
+    }
+
+    /** What the kernels choose without showing the logits; negative if there is nothing to choose. */
+    private int choose(Draw draw, LayerProbe probe) {
+        int[] chosen = new int[1];
+        makeRoom(0, () -> {
+            cache.rewind(Math.min(cache.length(), length - 1));
+            compute(length, length - 1, rows -> chosen[0] = model.kernels().choose(rows, 0, draw)[0], null, probe);
+        });
+        logitsValid = false;
+        return chosen[0];
+    }
+
+    /** Reads tokens, and hands over the logits from {@code ids[firstLogits]} on where there is a visitor. */
+    void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
+        if (ids.length == 0) {
+            throw new InvalidInputException("append: the prompt is empty; at least one token is needed");
+        }
+        for (int i = 0; i < ids.length; i++) {
+            model.forward().checkToken(ids[i], length + i);
+        }
+        makeRoom(ids.length, () -> {
+            int before = length;
+            for (int i = 0; i < ids.length; i++) {
+                store(before + i, ids[i]);
+            }
+            try {
+                compute(before + ids.length, before + firstLogits, this::keep, visitor, probe);
+            } catch (Throwable failed) {
+                truncate(before);
+                throw failed;
+            }
+            length = before + ids.length;
+        });
+    }
+
+    /** Runs {@code work}, which adds {@code count} tokens, after dropping what must go for them by the policy. */
+    private void makeRoom(int count, Runnable work) {
+        int context = cache.context();
+        int dropped = policy.toDrop(context, length, count);
+        if (dropped == 0) {
+            work.run();
+            return;
+        }
+        int left = length - dropped;
+        // At least the token that is to be computed must stay.
+        if (left < policy.kept() || left + count < 1) {
+            throw new ContextFullException(context, Math.min(length, context), Math.max(count, length - context));
+        }
+        int[] tokensBefore = tokens();
+        KvCache cacheBefore = cache.fork();
+        try {
+            System.arraycopy(tokens, policy.kept() + dropped, tokens, policy.kept(), left - policy.kept());
+            truncate(left);
+            cache.rewind(Math.min(cache.length(), policy.kept()));
+            logitsValid = false;
+            work.run();
+            cacheBefore.close();
+        } catch (Throwable failed) {
+            cache.close();
+            cache = cacheBefore;
+            tokens = tokensBefore;
+            length = tokens.length;
+            throw failed;
+        }
+    }
+
+    private void keep(Tensor row) {
+        model.kernels().read(row, 0, logits);
+    }
+
+    /**
+     * Computes what is not in the cache up to {@code to}.
+     *
+     * @param last takes the logits [1, V] of the last position
+     * @param visitor takes those from position {@code firstLogits} on, unless it is null
+     */
+    private void compute(int to, int firstLogits, Consumer<Tensor> last, LogitsVisitor visitor, LayerProbe probe) {
+        logitsValid = false;
+        if (!probe.needsEveryRow()) {
+            cache.adopt(tokens, firstLogits);
+        }
+        try (PassPool.Pass pass = model.passes().borrow()) {
+            for (int start = cache.length(); start < to; start = cache.length()) {
+                int rows = visitor != null && start + Gpt2Forward.CHUNK_ROWS > firstLogits ? LOGITS_CHUNK_ROWS
+                        : Gpt2Forward.CHUNK_ROWS;
+                int end = Math.min(start + rows, to);
+                RowBatch batch = pass.batch();
+                batch.clear();
+                batch.add(cache, tokens, start, end);
+                int first = Math.max(firstLogits, start);
+                int[] outputs = new int[Math.max(0, end - first)];
+                for (int i = 0; i < outputs.length; i++) {
+                    outputs[i] = first - start + i;
+                }
+                Tensor rowsOfLogits = meter.pass(batch, () -> pass.forward(outputs, probe));
+                cache.publish(tokens, start);
+                cacheBytes = cache.bytes();
+                for (int i = 0; visitor != null && i < outputs.length; i++) {
+                    model.kernels().read(rowsOfLogits, (long) i * logits.length, logits);
+                    visitor.row(first + i, logits);
+                }
+                if (visitor == null && outputs.length > 0) {
+                    last.accept(rowsOfLogits);
+                }
+            }
+        }
+        logitsValid = true;
+    }
+
+    /** Forgets all but the first {@code newLength} tokens. */
+    void truncate(int newLength) {
+        if (newLength != length || cache.length() > newLength) {
+            logitsValid = false;
+        }
+        length = newLength;
+        cache.rewind(Math.min(newLength, cache.length()));
+    }
+
+    private void store(int index, int id) {
+        if (index >= tokens.length) {
+            tokens = Arrays.copyOf(tokens, Math.max(64, 2 * index));
+        }
+        tokens[index] = id;
+    }
+
+    /** Lets go of keys and values; idempotent. */
+    @Override
+    public void close() {
+        cache.close();
+        cacheBytes = 0;
+        meter.close();
+    }
+}

@@ -1,0 +1,45 @@
+package dev.isthmus.engine.cache;
+
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/** Where the blocks of caches lie. Any number of threads may use it, each on blocks of its own. */
+public interface BlockMemory {
+
+    /** Memory that Java reads and writes. */
+    BlockMemory HOST = new BlockMemory() {
+        @Override
+        public Tensor allocate(Arena arena, DType type, long elements) {
+            return Tensor.allocate(arena, type, elements);
+        }
+
+        @Override
+        public void copy(Tensor from, Tensor to) {
+            to.data().copyFrom(from.data());
+        }
+
+        @Override
+        public void read(Tensor block, MemorySegment into) {
+            into.copyFrom(block.data());
+        }
+
+        @Override
+        public void write(MemorySegment from, Tensor block) {
+            block.data().copyFrom(from);
+        }
+    };
+
+    /** A zeroed block, freed with the arena. */
+    Tensor allocate(Arena arena, DType type, long elements);
+
+    /** Copies one block to another of the same size. */
+    void copy(Tensor from, Tensor to);
+
+    /** Copies a block's bytes to memory of the same size that Java reads. */
+    void read(Tensor block, MemorySegment into);
+
+    /** Copies bytes from memory that Java reads to a block of the same size. */
+    void write(MemorySegment from, Tensor block);
+}
