@@ -12,6 +12,11 @@ public final class TestedBackends {
     public static Stream<BackendChoice> all() {
         Stream<BackendChoice> always = Stream.of(BackendChoice.CPU, BackendChoice.REFERENCE);
         return (TestBackend.cuda().isEmpty() ? always : Stream.concat(always, Stream.of(BackendChoice.CUDA)))
-                .filter(choice -> TestBackend.isWanted(choice.name().toLowerCase(Locale.ROOT)));
+                .filter(TestedBackends::isWanted);
+    }
+
+    /** As {@link TestBackend#isWanted}. */
+    public static boolean isWanted(BackendChoice choice) {
+        return TestBackend.isWanted(choice.name().toLowerCase(Locale.ROOT));
     }
 }

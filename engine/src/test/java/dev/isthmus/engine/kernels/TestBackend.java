@@ -72,9 +72,9 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
         return name;
     }
 
-    /** The CPU's kernels as a user gets them. */
-    public static TestBackend usual() {
-        return new TestBackend("cpu", Backends::cpu);
+    /** The CPU's kernels as a user gets them, if they are wanted. */
+    public static Stream<TestBackend> usual() {
+        return Stream.of(new TestBackend("cpu", Backends::cpu)).filter(backend -> isWanted(backend.name));
     }
 
     public static Stream<TestBackend> all() {
