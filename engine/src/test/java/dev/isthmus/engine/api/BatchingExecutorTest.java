@@ -351,6 +351,7 @@ class BatchingExecutorTest {
             recording.dump(file);
         }
         Map<Integer, RecordedEvent> waits = RecordingFile.readAllEvents(file).stream()
+                .filter(event -> event.getEventType().getName().equals("isthmus.QueueWait"))
                 .collect(Collectors.toMap(event -> event.getInt("promptTokens"), event -> event));
         assertEquals(Set.of(5, 7, 9), waits.keySet());
         assertTrue(waits.get(5).getBoolean("admitted"));
