@@ -151,8 +151,10 @@ void run_block()
         m->fibers[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
         m->fibers[i].copies.clear();
         m->warps[i / 32].arrived = 0;
-        wake(i);
     }
+    const int first = (int)(next_random() % (uint64_t)m->threads);
+    for (int i = 0; i < m->threads; i++)
+        wake((first + i) % m->threads);
     /* In half of the blocks a warp runs as far ahead of the others as it can. */
     const bool ahead = next_random() % 2;
     while (!m->ready.empty() && m->failure.empty()) {

@@ -166,7 +166,7 @@ static void moves(int C)
 
 static void advances()
 {
-    for (int rows : {1, 64, 300}) {
+    for (int rows : {1, 64, 65, 128, 256, 257, 300}) {
         const buffer<int32_t> tokens(rows), positions(rows), chosen(2 * rows), step(std::vector<int32_t>{5});
         for (int t = 0; t < rows; t++)
             tokens[t] = 7 * t, positions[t] = t, chosen[t] = chosen[rows + t] = -1;
