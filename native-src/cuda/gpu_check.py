@@ -28,11 +28,13 @@ def isthmus(*arguments):
     subprocess.run([*os.environ["JAVA_COMMAND"].split(), *map(str, arguments)], check=True)
 
 
-def milliseconds(work):
-    """The median of several runs after one to warm up."""
+def milliseconds(work, prepare=lambda: None):
+    """The median of several runs after one to warm up; what prepares each is not timed."""
+    prepare()
     work()
     times = []
     for _ in range(RUNS):
+        prepare()
         if GPU:
             begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
             begin.record()
@@ -89,21 +91,25 @@ def decode(directory, dtype, prompt, count):
     model = load(directory, dtype)
     cache = transformers.StaticCache(config=model.config, max_cache_len=prompt + count + 8)
     ids = torch.randint(model.config.vocab_size, (1, prompt), device=DEVICE)
-    position = torch.arange(prompt, device=DEVICE)
-    token = model(ids, past_key_values=cache, cache_position=position, use_cache=True).logits[:, -1:].argmax(-1)
     position = torch.tensor([prompt], device=DEVICE)
+    token = torch.zeros((1, 1), dtype=torch.long, device=DEVICE)
+
+    def read_prompt():
+        cache.reset()
+        logits = model(ids, past_key_values=cache, use_cache=True).logits
+        token.copy_(logits[:, -1:].argmax(-1))
+        position.fill_(prompt)
 
     def step():
-        logits = model(token, past_key_values=cache, cache_position=position, position_ids=position[None],
-                       use_cache=True).logits
+        logits = model(token, past_key_values=cache, position_ids=position[None], use_cache=True).logits
         token.copy_(logits[:, -1:].argmax(-1))
         position.add_(1)
 
-    def steps(once):
-        position.fill_(prompt)
+    def steps():
         for _ in range(count):
             once()
 
+    read_prompt()
     way, once = "static cache", step
     if GPU:
         try:
@@ -118,7 +124,7 @@ def decode(directory, dtype, prompt, count):
             way, once = "static cache, CUDA graph", graph.replay
         except RuntimeError as refused:
             way = f"static cache (no CUDA graph: {str(refused).splitlines()[0]})"
-    return milliseconds(lambda: steps(once)) / count, way
+    return milliseconds(steps, read_prompt) / count, way
 
 
 def pytorch_times(directory, config):

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.bindings.NativeLibraries;
+import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.ChildJvm;
 import dev.isthmus.engine.StandIn;
 import dev.isthmus.engine.config.WeightType;
@@ -166,7 +168,7 @@ class CudaFaultsTest {
     }
 
     private static String opening(String option, String backend) throws IOException, InterruptedException {
-        String standIn = System.getProperty("isthmus.cuda");
+        String standIn = NativeLibraries.status(NativeLibrary.CUDA).loaded().orElseThrow().path();
         Process process = ChildJvm.of(List.of("-Disthmus.cuda=" + standIn, "-Disthmus.cublas=" + standIn, option),
                 Opening.class.getName(), List.of(directory.toString(), backend)).start();
         String output = new String(process.getInputStream().readAllBytes());
