@@ -23,7 +23,7 @@ from make_parity_fixtures import CASES, load
 
 # Two hypotheses nearer to each other than this may rightly change places.
 LEAST_DISTANCE = 1e-4
-CHECKPOINTS = ("plain", "untied")
+CHECKPOINTS = ("small-heads", "small-heads-untied")
 CASES_EACH = 20
 
 
@@ -89,7 +89,7 @@ def main():
             continue
         with tempfile.TemporaryDirectory() as temporary:
             synthetic_checkpoint.write_checkpoint(Path(temporary), spec)
-            double, single = (load(temporary, dtype, "eager") for dtype in (torch.float64, torch.float32))
+            double, single = (load(temporary, dtype, "eager", "F32") for dtype in (torch.float64, torch.float32))
         cases = []
         while len(cases) < CASES_EACH:
             case = make(double, single, rng)

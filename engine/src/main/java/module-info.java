@@ -19,4 +19,5 @@ module dev.isthmus.engine {
     exports dev.isthmus.engine.cache to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.kernels to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.kernels.cpu to dev.isthmus.tools, dev.isthmus.bench;
+    exports dev.isthmus.engine.kernels.cuda to dev.isthmus.bench;
 }

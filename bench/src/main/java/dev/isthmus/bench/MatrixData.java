@@ -1,5 +1,6 @@
 package dev.isthmus.bench;
 
+import dev.isthmus.engine.kernels.DeviceMatrix;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.kernels.PlainMatrix;
@@ -14,6 +15,7 @@ final class MatrixData {
         return switch (matrix) {
             case PackedMatrix packed -> packed.data();
             case PlainMatrix plain -> plain.weight().data();
+            case DeviceMatrix _ -> throw new IllegalArgumentException("a matrix on a device");
         };
     }
 }

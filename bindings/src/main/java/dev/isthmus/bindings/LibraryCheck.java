@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.isthmus.bindings.isthmus.Isthmus;
 import java.lang.foreign.AddressLayout;
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
@@ -26,6 +27,16 @@ final class LibraryCheck {
     private static final List<String> OPENBLAS_FUNCTIONS = List.of("cblas_sgemm", "cblas_sgemv",
             "openblas_set_num_threads", "openblas_get_num_threads", "openblas_get_config", "openblas_get_corename");
 
+    /** The youngest functions that are bound: CUDA 11.4 has them all. */
+    private static final List<String> CUDA_FUNCTIONS = List.of("cuInit", "cuDriverGetVersion", "cuLaunchKernel",
+            "cuModuleLoadDataEx", "cuStreamBeginCapture_v2", "cuGraphInstantiateWithFlags");
+
+    private static final List<String> CUBLAS_FUNCTIONS = List.of("cublasCreate_v2", "cublasGemmEx",
+            "cublasSetWorkspace_v2");
+
+    /** What only the tests' stand-in for both libraries has. */
+    private static final String STAND_IN = "isthmus_stand_in_fault";
+
     /** C strings of a library's own, such as its version: their end is where the zero is. */
     private static final AddressLayout C_STRING =
             ADDRESS.withTargetLayout(MemoryLayout.sequenceLayout(4096, ValueLayout.JAVA_BYTE));
@@ -42,6 +53,8 @@ final class LibraryCheck {
         return switch (library) {
             case OPENBLAS -> openBlas(symbols);
             case ISTHMUS -> isthmus(symbols);
+            case CUDA -> cuda(symbols);
+            case CUBLAS -> cuBlas(symbols);
         };
     }
 
@@ -90,6 +103,57 @@ final class LibraryCheck {
         details.put("level", LEVELS.get(callForInt(symbols, "isthmus_best_level")));
         details.put("levels", levels.toString());
         return details;
+    }
+
+    private static Map<String, String> cuda(SymbolLookup symbols) throws LoadFailure {
+        for (String function : CUDA_FUNCTIONS) {
+            if (symbols.find(function).isEmpty()) {
+                throw new LoadFailure("it has no function " + function
+                        + ", so it is no CUDA driver or one older than 11.4; install a newer NVIDIA driver");
+            }
+        }
+        Map<String, String> details = new LinkedHashMap<>();
+        details.put("version", cudaVersion(callForIntResult(symbols, "cuDriverGetVersion")));
+        noteStandIn(symbols, details);
+        return details;
+    }
+
+    /** 13000 is 13.0 and 12040 is 12.4. */
+    private static String cudaVersion(int version) {
+        return version / 1000 + "." + version % 1000 / 10;
+    }
+
+    private static Map<String, String> cuBlas(SymbolLookup symbols) throws LoadFailure {
+        for (String function : CUBLAS_FUNCTIONS) {
+            if (symbols.find(function).isEmpty()) {
+                throw new LoadFailure("it has no function " + function + ", so it is not a cuBLAS that can be used");
+            }
+        }
+        Map<String, String> details = new LinkedHashMap<>();
+        noteStandIn(symbols, details);
+        return details;
+    }
+
+    private static void noteStandIn(SymbolLookup symbols, Map<String, String> details) {
+        if (symbols.find(STAND_IN).isPresent()) {
+            details.put("stand_in", "an emulation on the CPU, for tests");
+        }
+    }
+
+    /** What a function that answers with a status, 0 for good, stores where its argument points. */
+    private static int callForIntResult(SymbolLookup symbols, String function) throws LoadFailure {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(JAVA_INT);
+            int status = (int) Linker.nativeLinker()
+                    .downcallHandle(address(symbols, function), FunctionDescriptor.of(JAVA_INT, ADDRESS))
+                    .invokeExact(result);
+            if (status != 0) {
+                throw new LoadFailure(function + " answered with error " + status);
+            }
+            return result.get(JAVA_INT, 0);
+        } catch (Throwable failure) {
+            throw LoadFailure.of(failure);
+        }
     }
 
     private static int callForInt(SymbolLookup symbols, String function) throws LoadFailure {

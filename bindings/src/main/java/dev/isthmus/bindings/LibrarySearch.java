@@ -75,9 +75,10 @@ final class LibrarySearch {
             searchNamed(library.variable(), named);
             return;
         }
-        if (!searchBundled()) {
-            searchSystem();
+        if (library.isBundled() && searchBundled()) {
+            return;
         }
+        searchSystem();
     }
 
     private void searchNamed(String setting, String value) {
@@ -103,8 +104,7 @@ final class LibrarySearch {
     /** A named file after those beside it that it may depend on, as where an OpenBLAS was unpacked from a jar. */
     private List<Path> withSiblings(Path file) {
         List<Path> files = new ArrayList<>();
-        List<String> bundled = library.bundledFiles(platform);
-        for (String dependency : bundled.subList(0, bundled.size() - 1)) {
+        for (String dependency : library.dependencies(platform, file.getFileName().toString())) {
             Path sibling = file.resolveSibling(dependency);
             if (Files.isRegularFile(sibling) && !sibling.equals(file)) {
                 files.add(sibling);
@@ -185,14 +185,28 @@ final class LibrarySearch {
             case OPENBLAS -> "not found; it comes with the jar org.bytedeco:openblas, classifier "
                     + platform.bytedecoClassifier() + ", which belongs on the class path";
             case ISTHMUS -> "not found; it comes with isthmus-native where a C compiler was there to build it";
+            case CUDA, CUBLAS -> "not found";
         };
     }
 
     private void searchSystem() {
-        for (String name : library.systemNames(platform)) {
+        List<String> names = library.systemNames(platform);
+        if (names.isEmpty() && !library.isBundled()) {
+            fail("the system", "there is no " + library.title() + " for this platform, " + platform);
+        }
+        for (String name : names) {
             if (loadByName(Origin.SYSTEM, "the system's " + name, name)) {
-                warnAboutSystemLibrary();
+                if (library == NativeLibrary.OPENBLAS) {
+                    warnAboutSystemLibrary();
+                }
                 return;
+            }
+        }
+        if (!library.isBundled()) {
+            for (Path file : CudaPlaces.files(names, settings)) {
+                if (load(Origin.SYSTEM, file.toString(), withSiblings(file))) {
+                    return;
+                }
             }
         }
     }

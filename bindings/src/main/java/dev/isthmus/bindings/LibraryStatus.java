@@ -45,7 +45,9 @@ public record LibraryStatus(NativeLibrary library, Optional<Loaded> loaded, List
      * @param origin  where it came from
      * @param path    its file, or the name by which the system's loader found it
      * @param details what the library says of itself, in the order to show it. OpenBLAS: {@code version},
-     *                {@code core}, {@code config}; libisthmus: {@code abi}, {@code level}, {@code levels}
+     *                {@code core}, {@code config}; libisthmus: {@code abi}, {@code level}, {@code levels}; the CUDA
+     *                driver: {@code version}; cuBLAS: {@code version} where it tells; the last two
+     *                {@code stand_in} where they are the tests' stand-in
      */
     public record Loaded(Origin origin, String path, Map<String, String> details) {
         public Loaded {

@@ -1,6 +1,7 @@
 package dev.isthmus.bindings;
 
 import java.lang.foreign.SymbolLookup;
+import java.util.Arrays;
 
 /**
  * The native libraries of this process. Each is looked for and loaded when it is first asked about, once and for
@@ -8,13 +9,14 @@ import java.lang.foreign.SymbolLookup;
  * initialiser. Safe for use by any thread.
  *
  * <p>The order of the search: the file that a system property or environment variable names ({@code none} does
- * without the library), the files in the jars, and for OpenBLAS the system's own. libisthmus's jar is a module that this
- * one requires; OpenBLAS's stays on the class path where the rest is on the module path, as no module requires it.
- * Files from jars and from images that jlink made are extracted to a cache directory: {@code -Disthmus.cache} or {@code ISTHMUS_CACHE}, else the
+ * without the library), the files in the jars, and for OpenBLAS and CUDA the system's own. libisthmus's jar is a module that
+ * this one requires; OpenBLAS's stays on the class path where the rest is on the module path, as no module requires it.
+ * Files from jars and from images that jlink made are extracted to a cache directory: {@code -Disthmus.cache} or
+ * {@code ISTHMUS_CACHE}, else the
  * user's usual one; where that fails, to a private temporary directory that is deleted at exit.
  */
 public final class NativeLibraries {
-    private static final Slot[] SLOTS = {new Slot(NativeLibrary.OPENBLAS), new Slot(NativeLibrary.ISTHMUS)};
+    private static final Slot[] SLOTS = Arrays.stream(NativeLibrary.values()).map(Slot::new).toArray(Slot[]::new);
 
     private NativeLibraries() {
     }

@@ -7,7 +7,11 @@ public enum NativeLibrary {
     /** Matrix products: OpenBLAS, from the org.bytedeco:openblas jar of the platform or from the system. */
     OPENBLAS("OpenBLAS", "openblas", "isthmus.openblas.path", "ISTHMUS_OPENBLAS"),
     /** Our own kernels: libisthmus, from the isthmus-native jar. */
-    ISTHMUS("libisthmus", "isthmus", "isthmus.native.path", "ISTHMUS_NATIVE");
+    ISTHMUS("libisthmus", "isthmus", "isthmus.native.path", "ISTHMUS_NATIVE"),
+    /** NVIDIA's driver, as it is installed on the system. */
+    CUDA("CUDA driver", "cuda", "isthmus.cuda", "ISTHMUS_CUDA"),
+    /** Matrix products on a GPU: cuBLAS 12 or 13, from the system or a Python environment. */
+    CUBLAS("cuBLAS", "cublas", "isthmus.cublas", "ISTHMUS_CUBLAS");
 
     private final String title;
     private final String baseName;
@@ -40,12 +44,23 @@ public enum NativeLibrary {
         return baseName;
     }
 
-    /** The folder of the library's files among the class path's resources, without a slash at its end. */
+    /** Whether a jar may have it; the libraries of CUDA come with the driver and the toolkit. */
+    boolean isBundled() {
+        return this == OPENBLAS || this == ISTHMUS;
+    }
+
+    /** The folder of a bundled library's files among the class path's resources, without a slash at its end. */
     String resourceFolder(Platform platform) {
-        return switch (this) {
-            case OPENBLAS -> "org/bytedeco/openblas/" + platform.bytedecoClassifier();
-            case ISTHMUS -> "META-INF/native/" + platform.name();
-        };
+        return this == OPENBLAS ? "org/bytedeco/openblas/" + platform.bytedecoClassifier()
+                : "META-INF/native/" + platform.name();
+    }
+
+    /** The names of files that the library's own depends on, and that are loaded first where they lie beside it. */
+    List<String> dependencies(Platform platform, String fileName) {
+        if (this == CUBLAS) {
+            return List.of(fileName.replaceFirst("cublas", "cublasLt"));
+        }
+        return isBundled() ? bundledFiles(platform).subList(0, bundledFiles(platform).size() - 1) : List.of();
     }
 
     /**
@@ -72,9 +87,23 @@ public enum NativeLibrary {
 
     /** The names to ask the system's loader for, best first; none for our own library. */
     List<String> systemNames(Platform platform) {
-        if (this == ISTHMUS) {
-            return List.of();
-        }
+        return switch (this) {
+            case OPENBLAS -> openBlasNames(platform);
+            case ISTHMUS -> List.of();
+            case CUDA -> switch (platform.os()) {
+                case LINUX, OTHER -> List.of("libcuda.so.1");
+                case WINDOWS -> List.of("nvcuda.dll");
+                case MACOS -> List.of();
+            };
+            case CUBLAS -> switch (platform.os()) {
+                case LINUX, OTHER -> List.of("libcublas.so.13", "libcublas.so.12");
+                case WINDOWS -> List.of("cublas64_13.dll", "cublas64_12.dll");
+                case MACOS -> List.of();
+            };
+        };
+    }
+
+    private static List<String> openBlasNames(Platform platform) {
         return switch (platform.os()) {
             case LINUX, OTHER -> List.of("libopenblas.so.0", "libopenblas.so");
             case MACOS -> List.of("libopenblas.dylib", "/opt/homebrew/opt/openblas/lib/libopenblas.dylib",

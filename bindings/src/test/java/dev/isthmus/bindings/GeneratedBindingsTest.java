@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.bindings.cublas.CuBlas;
+import dev.isthmus.bindings.cuda.Cuda;
 import dev.isthmus.bindings.isthmus.Isthmus;
 import dev.isthmus.bindings.openblas.OpenBlas;
 import java.io.IOException;
@@ -34,6 +36,12 @@ class GeneratedBindingsTest {
     @Test
     void everyNameOfIsthmusListIsBound() throws IOException {
         assertEquals(new TreeSet<>(listed("isthmus.txt")), new TreeSet<>(methods(Isthmus.class).keySet()));
+    }
+
+    @Test
+    void everyNameOfTheListsOfCudaIsBound() throws IOException {
+        assertEquals(new TreeSet<>(listed("cuda.txt")), new TreeSet<>(methods(Cuda.class).keySet()));
+        assertEquals(new TreeSet<>(listed("cublas.txt")), new TreeSet<>(methods(CuBlas.class).keySet()));
     }
 
     @Test

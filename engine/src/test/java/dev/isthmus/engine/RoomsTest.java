@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 class RoomsTest {
 
     private static final List<String> ROOMS = List.of("errors", "tensor", "weights", "config", "cache", "kernels",
-            "kernels.reference", "kernels.cpu", "model", "tokenizer", "sampling", "api");
+            "kernels.reference", "kernels.cpu", "kernels.cuda", "model", "tokenizer", "sampling", "api");
 
     /** Where the kernels behind the interface are chosen, which must know them all. */
     private static final String CHOICE = "Backends.java";

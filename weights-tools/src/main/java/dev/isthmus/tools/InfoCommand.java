@@ -2,7 +2,6 @@ package dev.isthmus.tools;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.isthmus.bindings.CpuInfo;
-import dev.isthmus.bindings.CudaProbe;
 import dev.isthmus.bindings.LibraryStatus;
 import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
@@ -50,7 +49,7 @@ final class InfoCommand implements Callable<Integer> {
         CpuInfo cpu = CpuInfo.current();
         List<LibraryStatus> libraries = List.of(NativeLibraries.status(NativeLibrary.OPENBLAS),
                 NativeLibraries.status(NativeLibrary.ISTHMUS));
-        CudaProbe cuda = CudaProbe.run();
+        Cuda cuda = cuda();
         String kernels = kernels(cpu.processors());
         if (output.json) {
             Json.object(console.out(), json -> write(json, cpu, libraries, kernels, cuda));
@@ -72,6 +71,18 @@ final class InfoCommand implements Callable<Integer> {
         }
     }
 
+    /** Whether the GPU can be used, and which it is or why not. */
+    private record Cuda(boolean usable, String reason) {}
+
+    private static Cuda cuda() {
+        try (Kernels kernels = Backends.cuda()) {
+            boolean auto = Backends.mayHaveGpu();
+            return new Cuda(true, kernels.description() + (auto ? "" : " (a stand-in, which auto does not take)"));
+        } catch (BackendException e) {
+            return new Cuda(false, e.getMessage());
+        }
+    }
+
     private static List<String> features(CpuInfo cpu) {
         return cpu.features().stream().filter(FEATURES::contains).sorted().toList();
     }
@@ -83,7 +94,7 @@ final class InfoCommand implements Callable<Integer> {
                 .map(loaded -> Path.of(loaded.path()).getParent().getParent()).findFirst();
     }
 
-    private void print(CpuInfo cpu, List<LibraryStatus> libraries, String kernels, CudaProbe cuda) {
+    private void print(CpuInfo cpu, List<LibraryStatus> libraries, String kernels, Cuda cuda) {
         PrintWriter out = console.out();
         line(out, "isthmus", version());
         line(out, "java", System.getProperty("java.vm.name") + " " + Runtime.version() + ", "
@@ -102,7 +113,11 @@ final class InfoCommand implements Callable<Integer> {
         }
         line(out, "kernels", kernels);
         line(out, "native cache", cache(libraries).map(Path::toString).orElse("not used"));
-        line(out, "CUDA", (cuda.driverFound() ? "driver found, not used yet: " : "no: ") + cuda.reason());
+        String[] reason = cuda.reason().split("\n");
+        line(out, "CUDA", (cuda.usable() ? "" : "not used: ") + reason[0]);
+        for (int i = 1; i < reason.length; i++) {
+            line(out, "", reason[i].strip());
+        }
     }
 
     private static void line(PrintWriter out, String name, String value) {
@@ -110,7 +125,7 @@ final class InfoCommand implements Callable<Integer> {
     }
 
     private static void write(JsonGenerator json, CpuInfo cpu, List<LibraryStatus> libraries, String kernels,
-            CudaProbe cuda) throws IOException {
+            Cuda cuda) throws IOException {
         json.writeStringField("version", version());
         json.writeObjectFieldStart("java");
         json.writeStringField("version", Runtime.version().toString());
@@ -136,7 +151,8 @@ final class InfoCommand implements Callable<Integer> {
         json.writeStringField("kernels", kernels);
         json.writeStringField("native_cache", cache(libraries).map(Path::toString).orElse(null));
         json.writeObjectFieldStart("cuda");
-        json.writeBooleanField("driver_found", cuda.driverFound());
+        json.writeBooleanField("driver_found", NativeLibraries.isAvailable(NativeLibrary.CUDA));
+        json.writeBooleanField("usable", cuda.usable());
         json.writeStringField("reason", cuda.reason());
         json.writeEndObject();
     }

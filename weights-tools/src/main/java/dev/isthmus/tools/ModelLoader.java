@@ -2,7 +2,6 @@ package dev.isthmus.tools;
 
 import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
-import dev.isthmus.engine.api.BackendChoice;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
 
@@ -51,7 +50,7 @@ public final class ModelLoader {
         try (ModelDirectory directory = locate(flags);
                 Progress progress = new Progress(console, "loading the model", "MB", 1_000_000)) {
             Model model = Model.open(directory.path(), options.withLoadProgress(progress::update));
-            if (options.backend() != BackendChoice.REFERENCE && !NativeLibraries.isAvailable(NativeLibrary.ISTHMUS)) {
+            if (model.backend().startsWith("cpu") && !NativeLibraries.isAvailable(NativeLibrary.ISTHMUS)) {
                 console.say("the C kernels are not available (there was no C compiler, or see 'isthmus info'):"
                         + " plain Java kernels take their place, more slowly");
             }

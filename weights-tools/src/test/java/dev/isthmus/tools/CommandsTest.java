@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.bindings.NativeLibraries;
+import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.api.Distribution;
 import dev.isthmus.engine.api.LogitsVisitor;
 import dev.isthmus.engine.api.Model;
@@ -291,7 +293,12 @@ class CommandsTest {
         for (String name : List.of("java", "processor", "threads", "OpenBLAS", "libisthmus", "kernels", "CUDA")) {
             assertTrue(text.out().lines().anyMatch(line -> line.startsWith(name)), text.out());
         }
+        if (!NativeLibraries.isAvailable(NativeLibrary.CUDA)) {
+            assertTrue(text.out().matches("(?s).*\nCUDA +not used: cuda: expected CUDA driver, found none.*install NVIDIA's"
+                    + " driver.*"), text.out());
+        }
         CommandRun json = CommandRun.of("info", "--json");
+        assertTrue(json.out().contains("\"usable\":"), json.out());
         assertTrue(json.out().contains("\"libraries\":{\"openblas\":{\"available\":"), json.out());
     }
 

@@ -1,6 +1,9 @@
 package dev.isthmus.engine.api;
 
-/** How a session keeps keys and values. The reference backend keeps them in float64 whatever is asked for. */
+/**
+ * How a session keeps keys and values. The reference backend keeps them in float64 and CUDA in the weights' type,
+ * whatever is asked for.
+ */
 public enum CacheType {
     /** Float16 where the weights have eight bits or fewer, else float32. */
     AUTO,

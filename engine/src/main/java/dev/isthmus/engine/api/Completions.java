@@ -72,11 +72,6 @@ final class Completions {
 
     /** A probe that ends a pass when the caller says so. */
     static LayerProbe probe(BooleanSupplier cancelled) {
-        return new LayerProbe() {
-            @Override
-            public boolean cancelled() {
-                return cancelled.getAsBoolean();
-            }
-        };
+        return LayerProbe.ending(cancelled);
     }
 }

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.kernels.Draw;
 import dev.isthmus.engine.sampling.LogProbabilities;
 import dev.isthmus.engine.sampling.Sampler;
 import dev.isthmus.engine.sampling.StopStrings;
@@ -55,6 +56,17 @@ final class Continuation {
         return finishReason;
     }
 
+    /** How kernels may choose the next token, where nobody needs its logits. */
+    Optional<Draw> draw() {
+        return options.logprobs().isEmpty() ? sampler.draw() : Optional.empty();
+    }
+
+    /** Takes the token that kernels have chosen by {@link #draw}. */
+    Token chosen(int id) {
+        sampler.drawn();
+        return new Token(id, add(id), OptionalDouble.empty(), List.of());
+    }
+
     /**
      * Chooses the next token.
      *
@@ -63,13 +75,17 @@ final class Continuation {
      */
     Token next(float[] logits) {
         int id = sampler.sample(logits, new TokenHistory(text, length, promptLength));
+        String completed = add(id);
+        return options.logprobs().isEmpty() ? new Token(id, completed, OptionalDouble.empty(), List.of())
+                : withLogprobs(id, completed, logits, options.logprobs().getAsInt());
+    }
+
+    private String add(int id) {
         if (length == text.length) {
             text = Arrays.copyOf(text, 2 * length + 16);
         }
         text[length++] = id;
-        String completed = completedText(id);
-        return options.logprobs().isEmpty() ? new Token(id, completed, OptionalDouble.empty(), List.of())
-                : withLogprobs(id, completed, logits, options.logprobs().getAsInt());
+        return completedText(id);
     }
 
     private Token withLogprobs(int id, String completed, float[] logits, int count) {

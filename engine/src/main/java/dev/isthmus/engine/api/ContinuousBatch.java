@@ -92,7 +92,7 @@ final class ContinuousBatch implements AutoCloseable {
             for (Share share : shares) {
                 share.request.publish(share.rows);
                 if (share.logits) {
-                    Logits.copyRow(rows, row++, logits);
+                    model.kernels().read(rows, (long) row++ * logits.length, logits);
                     share.request.choose(logits);
                 }
             }

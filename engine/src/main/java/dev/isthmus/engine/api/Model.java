@@ -4,11 +4,13 @@ import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.errors.SnapshotException;
+import dev.isthmus.engine.errors.UnsupportedModelException;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.model.Gpt2Fingerprint;
@@ -21,6 +23,7 @@ import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -115,28 +118,38 @@ public final class Model implements AutoCloseable {
     private static Model read(Path path, ModelOptions options, ProgressListener progress) {
         Gpt2Config config = Gpt2Config.read(path);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
+        if (options.backend() == BackendChoice.AUTO && Backends.mayHaveGpu()) {
+            try {
+                return load(path, options, config, threads, Backends.cuda(), progress);
+            } catch (BackendException | UnsupportedModelException cannot) {
+                System.getLogger(Model.class.getName()).log(System.Logger.Level.DEBUG, "Using the CPU", cannot);
+            }
+        }
+        return load(path, options, config, threads, switch (options.backend()) {
+            case AUTO, CPU -> Backends.cpu(threads);
+            case CUDA -> Backends.cuda();
+            case REFERENCE -> Backends.reference();
+        }, progress);
+    }
+
+    private static Model load(Path path, ModelOptions options, Gpt2Config config, int threads, Kernels kernels,
+            ProgressListener progress) {
         Arena arena = Arena.ofShared();
-        Kernels kernels = null;
         // Its thread has ended when this block is left.
         try (ExecutorService beside = Executors.newSingleThreadExecutor(LOADING_THREAD);
                 Checkpoint checkpoint = Checkpoint.open(path)) {
+            kernels.requireHeads(config.headChannels());
             CompletableFuture<Optional<Tokenizer>> tokenizer =
                     CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
             CompletableFuture<Gpt2Fingerprint> fingerprint =
                     CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
-            kernels = switch (options.backend()) {
-                case AUTO, CPU -> Backends.cpu(threads);
-                case REFERENCE -> Backends.reference();
-            };
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     progress::update);
             return new Model(arena, config, joined(tokenizer), kernels, weights,
                     cacheType(options.cache(), weights, kernels), new CacheLimit(options.cacheLimit()),
                     joined(fingerprint).as(weights));
         } catch (Throwable failed) {
-            if (kernels != null) {
-                kernels.close();
-            }
+            kernels.close();
             arena.close();
             throw failed;
         }
@@ -160,7 +173,8 @@ public final class Model implements AutoCloseable {
             case F32 -> DType.F32;
             case F16 -> DType.F16;
         };
-        return kernels.cacheTypes().contains(type) ? type : kernels.cacheTypes().getFirst();
+        List<DType> possible = kernels.cacheTypes(weights.head().weight().type());
+        return possible.contains(type) ? type : possible.getFirst();
     }
 
     /**

@@ -10,7 +10,8 @@ import java.util.Optional;
  * @param backend the kernels to use
  * @param weights how to keep the weight matrices; empty for as the files have them
  * @param cache how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights
- * @param threads the worker threads, the caller's included; 0 for as many as the process has processors
+ * @param threads the worker threads, the caller's included; 0 for as many as the process has processors. On a GPU they
+ *     only read the weights
  * @param cacheLimit the most bytes that the keys and values of all sessions may take together; 0 for half of the memory
  *     of the machine, or of the container that the process is in
  * @param loadProgress told the bytes read of all bytes while the weights load; what it throws ends the

@@ -2,10 +2,10 @@ package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.ValueLayout;
 
 /**
  * Shows a forward pass to a {@link ForwardObserver}. Kernels never write down attention probabilities, so they are
@@ -15,10 +15,12 @@ final class ObserverProbe implements LayerProbe {
 
     private final ForwardObserver observer;
     private final Gpt2Config config;
+    private final Kernels kernels;
 
-    ObserverProbe(ForwardObserver observer, Gpt2Config config) {
+    ObserverProbe(ForwardObserver observer, Gpt2Config config, Kernels kernels) {
         this.observer = observer;
         this.config = config;
+        this.kernels = kernels;
     }
 
     @Override
@@ -55,7 +57,7 @@ final class ObserverProbe implements LayerProbe {
     private void attention(int layer, int head, Tensor qkv, RowBatch batch, int sequence) {
         int channels = config.headChannels();
         int last = batch.endRow(sequence) - 1;
-        double[] keys = keys(batch.cache(sequence), layer, head, batch.position(last) + 1);
+        double[] keys = kernels.keys(batch.cache(sequence), layer, head, batch.position(last) + 1);
         for (int t = batch.firstRow(sequence); t <= last; t++) {
             double[] query = doubles(qkv, t * qkv.dim(1) + (long) head * channels, channels);
             observer.attention(layer, head, batch.position(t),
@@ -84,28 +86,9 @@ final class ObserverProbe implements LayerProbe {
         return scores;
     }
 
-    /** The cached keys [positions, D] of a head. */
-    private static double[] keys(KvCache cache, int layer, int head, int positions) {
-        int channels = cache.headChannels();
-        double[] keys = new double[positions * channels];
-        for (int p = 0; p < positions; p++) {
-            for (int d = 0; d < channels; d++) {
-                keys[p * channels + d] = cache.key(layer, head, p, d);
-            }
-        }
-        return keys;
-    }
-
-    private static double[] doubles(Tensor tensor, long from, int count) {
+    private double[] doubles(Tensor tensor, long from, int count) {
         double[] values = new double[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = switch (tensor.dtype()) {
-                case F64 -> tensor.data().getAtIndex(ValueLayout.JAVA_DOUBLE, from + i);
-                case F32 -> tensor.data().getAtIndex(ValueLayout.JAVA_FLOAT, from + i);
-                case F16 -> Float.float16ToFloat(tensor.data().getAtIndex(ValueLayout.JAVA_SHORT, from + i));
-                case BF16 -> throw new IllegalStateException("activations of BF16");
-            };
-        }
+        kernels.read(tensor, from, values);
         return values;
     }
 }

@@ -3,12 +3,15 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.kernels.Draw;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.Arrays;
+import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * A session's text: its tokens, their keys and values, and the logits behind the last. What was generated is part of the
@@ -104,10 +107,30 @@ final class Sequence implements AutoCloseable {
         if (!logitsValid) {
             makeRoom(0, () -> {
                 cache.rewind(Math.min(cache.length(), length - 1));
-                compute(length, length - 1, null, probe);
+                compute(length, length - 1, this::keep, null, probe);
             });
         }
         return logits;
+    }
+
+    /** The next token of a continuation, which becomes part of the text. */
+    Token next(Continuation continuation, LayerProbe probe) {
+        Optional<Draw> draw = model.kernels().choosesTokens() && !logitsValid ? continuation.draw() : Optional.empty();
+        int chosen = draw.isPresent() ? choose(draw.get(), probe) : -1;
+        Token token = chosen >= 0 ? continuation.chosen(chosen) : continuation.next(currentLogits(probe));
+        push(token.id());
+        return token;
+    }
+
+    /** What the kernels choose without showing the logits; negative if there is nothing to choose. */
+    private int choose(Draw draw, LayerProbe probe) {
+        int[] chosen = new int[1];
+        makeRoom(0, () -> {
+            cache.rewind(Math.min(cache.length(), length - 1));
+            compute(length, length - 1, rows -> chosen[0] = model.kernels().choose(rows, 0, draw)[0], null, probe);
+        });
+        logitsValid = false;
+        return chosen[0];
     }
 
     /** Reads tokens, and hands over the logits from {@code ids[firstLogits]} on where there is a visitor. */
@@ -124,7 +147,7 @@ final class Sequence implements AutoCloseable {
                 store(before + i, ids[i]);
             }
             try {
-                compute(before + ids.length, before + firstLogits, visitor, probe);
+                compute(before + ids.length, before + firstLogits, this::keep, visitor, probe);
             } catch (Throwable failed) {
                 truncate(before);
                 throw failed;
@@ -164,8 +187,17 @@ final class Sequence implements AutoCloseable {
         }
     }
 
-    /** Computes what is not in the cache up to {@code to}, with the logits from position {@code firstLogits} on. */
-    private void compute(int to, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
+    private void keep(Tensor row) {
+        model.kernels().read(row, 0, logits);
+    }
+
+    /**
+     * Computes what is not in the cache up to {@code to}.
+     *
+     * @param last takes the logits [1, V] of the last position
+     * @param visitor takes those from position {@code firstLogits} on, unless it is null
+     */
+    private void compute(int to, int firstLogits, Consumer<Tensor> last, LogitsVisitor visitor, LayerProbe probe) {
         logitsValid = false;
         if (!probe.needsEveryRow()) {
             cache.adopt(tokens, firstLogits);
@@ -186,11 +218,12 @@ final class Sequence implements AutoCloseable {
                 Tensor rowsOfLogits = meter.pass(batch, () -> pass.forward(outputs, probe));
                 cache.publish(tokens, start);
                 cacheBytes = cache.bytes();
-                for (int i = 0; i < outputs.length; i++) {
-                    Logits.copyRow(rowsOfLogits, i, logits);
-                    if (visitor != null) {
-                        visitor.row(first + i, logits);
-                    }
+                for (int i = 0; visitor != null && i < outputs.length; i++) {
+                    model.kernels().read(rowsOfLogits, (long) i * logits.length, logits);
+                    visitor.row(first + i, logits);
+                }
+                if (visitor == null && outputs.length > 0) {
+                    last.accept(rowsOfLogits);
                 }
             }
         }

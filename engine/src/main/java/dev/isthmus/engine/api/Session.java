@@ -92,7 +92,7 @@ public final class Session implements AutoCloseable {
                 // The last token of a generation has yet to be read, and is not one of those to be seen.
                 sequence.currentLogits(LayerProbe.NONE);
             }
-            sequence.read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config()));
+            sequence.read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config(), model.kernels()));
             changes++;
             return null;
         });
@@ -317,9 +317,7 @@ public final class Session implements AutoCloseable {
                 throw new ConcurrentUseException("generate: the session was changed by another call since the "
                         + "generation began; start another with Session.generate");
             }
-            Token token = continuation.next(sequence.currentLogits(probe));
-            sequence.push(token.id());
-            return token;
+            return sequence.next(continuation, probe);
         });
     }
 }

@@ -3,7 +3,6 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
-import dev.isthmus.engine.kernels.PlainMatrix;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
@@ -52,9 +51,7 @@ public final class TokenEmbeddings {
         check(id);
         return model.whileOpen(() -> {
             float[] vector = new float[wte.inputs()];
-            for (int c = 0; c < vector.length; c++) {
-                vector[c] = weight(c, id);
-            }
+            model.kernels().readWeights(wte, id, vector);
             return vector;
         });
     }
@@ -128,32 +125,25 @@ public final class TokenEmbeddings {
                 .limit(n).map(id -> new Neighbor(id, text(id), similarities[id])).toList();
     }
 
-    /** The cosines of all tokens' vectors with one; panel by panel, as packed matrices lie in memory. */
+    /** The cosines of all tokens' vectors with one; some at a time, as matrices lie in memory. */
     private double[] similarities(double[] target, double length) {
         int vocabulary = wte.outputs();
         double[] products = new double[vocabulary];
         double[] squares = new double[vocabulary];
         for (int first = 0; first < vocabulary; first += PackedMatrix.PANEL) {
             int end = Math.min(first + PackedMatrix.PANEL, vocabulary);
-            for (int c = 0; c < target.length; c++) {
-                for (int id = first; id < end; id++) {
-                    double weight = weight(c, id);
-                    products[id] += target[c] * weight;
-                    squares[id] += weight * weight;
-                }
+            float[] vectors = new float[(end - first) * target.length];
+            model.kernels().readWeights(wte, first, vectors);
+            for (int i = 0; i < vectors.length; i++) {
+                int id = first + i / target.length;
+                products[id] += target[i % target.length] * vectors[i];
+                squares[id] += (double) vectors[i] * vectors[i];
             }
         }
         for (int id = 0; id < vocabulary; id++) {
             products[id] = squares[id] > 0 ? products[id] / (length * Math.sqrt(squares[id])) : 0;
         }
         return products;
-    }
-
-    private float weight(int channel, int id) {
-        return switch (wte) {
-            case PackedMatrix packed -> packed.weight(channel, id);
-            case PlainMatrix plain -> plain.get(channel, id);
-        };
     }
 
     private String text(int id) {

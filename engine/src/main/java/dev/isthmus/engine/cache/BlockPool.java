@@ -108,7 +108,7 @@ public final class BlockPool {
             synchronized (this) {
                 withdraw(block);
             }
-            bytes.addAndGet(-block.data().data().byteSize());
+            bytes.addAndGet(-block.data().bytes());
             block.free();
         }
     }

@@ -14,6 +14,7 @@ import java.util.List;
  * The keys and values of one sequence's past positions, in blocks of {@link #BLOCK_POSITIONS} positions that are
  * allocated when the sequence reaches them. A block holds, for each layer in turn, keys [H, D, B] and then values
  * [H, B, D'], D' being D rounded up to a multiple of 16: both products of attention then read what they need in order.
+ * In a device's memory a block has the same size and the order that its kernels like.
  *
  * <p>Caches of one {@link BlockPool} may have blocks in common; one that writes where another reads takes a copy first.
  *
@@ -43,7 +44,7 @@ public final class KvCache implements AutoCloseable {
      * @param heads H
      * @param headChannels D
      * @param context the most positions it may hold
-     * @param type the elements: F64, F32 or F16
+     * @param type the elements: F64, F32 or F16; also BF16 on a device
      * @param pool what the blocks come from
      */
     public KvCache(int layers, int heads, int headChannels, int context, DType type, BlockPool pool) {

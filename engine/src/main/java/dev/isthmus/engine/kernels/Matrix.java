@@ -6,7 +6,7 @@ import dev.isthmus.engine.config.WeightType;
  * A weight matrix of K inputs and N outputs in the form that its backend computes with. It is made by
  * {@link Kernels#matrix} and filled by {@link Kernels#pack}.
  */
-public sealed interface Matrix permits PlainMatrix, PackedMatrix {
+public sealed interface Matrix permits PlainMatrix, PackedMatrix, DeviceMatrix {
 
     /** How the weights are kept. */
     WeightType type();

@@ -30,6 +30,11 @@ public final class RowBatch {
     private MemorySegment blocks;
     private MemorySegment blockStart;
     private int blockCount;
+    private long changes;
+    private Mirror mirror;
+
+    /** What a backend keeps with a batch, such as a copy of its arrays in a device's memory. */
+    public interface Mirror {}
 
     /** An empty batch whose memory comes from {@code arena}; that must allow access from all threads. */
     public RowBatch(Arena arena) {
@@ -43,6 +48,7 @@ public final class RowBatch {
 
     /** Removes all rows. */
     public void clear() {
+        changes++;
         rows = 0;
         blockCount = 0;
         caches.clear();
@@ -57,6 +63,7 @@ public final class RowBatch {
         if (from >= to || caches.contains(cache)) {
             throw new IllegalArgumentException("a sequence takes part in a batch once, with at least one row");
         }
+        changes++;
         int count = to - from;
         cache.reserve(count);
         int sequence = caches.size();
@@ -156,6 +163,31 @@ public final class RowBatch {
     /** The cache of sequence {@code s}. */
     public KvCache cache(int s) {
         return caches.get(s);
+    }
+
+    /** What the memory comes from. */
+    public Arena arena() {
+        return arena;
+    }
+
+    /** Counts what was done to the rows, so that a copy of the arrays can be told to be of old. */
+    public long changes() {
+        return changes;
+    }
+
+    /** What {@link #attach} was given last; null before. */
+    public Mirror mirror() {
+        return mirror;
+    }
+
+    /** Keeps something of a backend's. */
+    public void attach(Mirror backends) {
+        mirror = backends;
+    }
+
+    /** The number of cache blocks of all sequences. */
+    public int blockCount() {
+        return blockCount;
     }
 
     /** int32 [T]: the tokens. */

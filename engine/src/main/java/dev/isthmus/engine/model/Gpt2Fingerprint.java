@@ -1,6 +1,7 @@
 package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
@@ -75,6 +76,7 @@ public final class Gpt2Fingerprint {
             types.append(block.attentionInput().weight().type()).append(block.attentionOutput().weight().type())
                     .append(block.feedForwardInput().weight().type()).append(block.feedForwardOutput().weight().type());
         }
-        return types.toString();
+        // Blocks of keys and values lie in another order there.
+        return weights.positionEmbedding().place() == Place.HOST ? types.toString() : types + "device";
     }
 }

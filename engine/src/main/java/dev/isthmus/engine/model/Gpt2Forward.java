@@ -62,7 +62,7 @@ public final class Gpt2Forward {
 
     /** Scratch for this model's passes. */
     public Scratch newScratch() {
-        return new Scratch(config, kernels);
+        return new Scratch(config, weights.head().weight().type(), kernels);
     }
 
     /**
@@ -81,6 +81,12 @@ public final class Gpt2Forward {
             checkToken(batch.token(t), batch.position(t));
         }
         Scratch.Views s = scratch.views(batch.rows(), outputRows.length);
+        scratch.passes().run(batch, outputRows, probe.watches(), () -> compute(batch, outputRows, s, probe));
+        batch.commit();
+        return s.logits();
+    }
+
+    private void compute(RowBatch batch, int[] outputRows, Scratch.Views s, LayerProbe probe) {
         Tensor x = s.x();
         kernels.embedding(weights.tokenEmbedding(), weights.positionEmbedding(), batch, x);
         probe.hiddenState(0, x, batch);
@@ -98,11 +104,9 @@ public final class Gpt2Forward {
         }
         if (outputRows.length > 0) {
             kernels.selectRows(x, outputRows, s.selected());
-            kernels.layerNorm(s.selected(), weights.finalNorm(), s.selected());
-            kernels.linear(s.selected(), weights.head(), Activation.NONE, s.logits());
+            kernels.layerNorm(s.selected(), weights.finalNorm(), s.normed());
+            kernels.linear(s.normed(), weights.head(), Activation.NONE, s.logits());
         }
-        batch.commit();
-        return s.logits();
     }
 
     private void block(int layer, Scratch.Views s, RowBatch batch, LayerProbe probe) {
@@ -112,12 +116,10 @@ public final class Gpt2Forward {
 
         kernels.layerNorm(x, block.attentionNorm(), h);
         kernels.linear(h, block.attentionInput(), Activation.NONE, s.qkv());
-        kernels.appendKeysAndValues(s.qkv(), batch, layer);
-        kernels.attention(s.qkv(), batch, layer, config.attentionScale(layer), s.attention());
+        kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), s.attention());
         probe.attention(layer, s.qkv(), batch);
-        kernels.linearAdd(s.attention(), block.attentionOutput(), x);
+        kernels.linearAddNorm(s.attention(), block.attentionOutput(), x, block.feedForwardNorm(), h);
 
-        kernels.layerNorm(x, block.feedForwardNorm(), h);
         kernels.linear(h, block.feedForwardInput(), config.activation(), s.inner());
         kernels.linearAdd(s.inner(), block.feedForwardOutput(), x);
     }

@@ -9,6 +9,7 @@ import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.MemoryLimit;
@@ -44,7 +45,7 @@ public final class Gpt2Loader {
     private final Checkpoint checkpoint;
     private final Gpt2Config config;
     private final Kernels kernels;
-    private final Optional<WeightType> asked;
+    private Optional<WeightType> asked;
     private final Gpt2Tensors tensors;
     private final Map<String, Tensor> vectors = new HashMap<>();
     private final Map<String, Matrix> matrices = new HashMap<>();
@@ -102,6 +103,9 @@ public final class Gpt2Loader {
         if (!ownHead) {
             names.remove(Gpt2Tensors.HEAD);
         }
+        if (kernels.place() == Place.DEVICE) {
+            takeOneType(names);
+        }
         SegmentAllocator memory = allocate(arena, names);
         // In the order of the file, which is the order that a disk is fast in.
         names.stream().sorted(Comparator.comparingLong(name -> tensors.get(name).begin()))
@@ -115,11 +119,18 @@ public final class Gpt2Loader {
         return assemble();
     }
 
+    /** What lies between products on a device has one type, so all matrices have: F32 where files mix several. */
+    private void takeOneType(Set<String> names) {
+        List<WeightType> types = names.stream().filter(Gpt2Tensors::isMatrix).map(name -> type(tensors.get(name)))
+                .distinct().toList();
+        asked = Optional.of(types.size() == 1 ? types.getFirst() : WeightType.F32);
+    }
+
     /** One area for all, so that large pages are not left half empty. */
     private SegmentAllocator allocate(Arena arena, Set<String> names) {
         long bytes = names.stream().mapToLong(name -> Math.ceilDiv(bytes(name), Tensor.ALIGNMENT) * Tensor.ALIGNMENT)
                 .sum();
-        return SegmentAllocator.slicingAllocator(kernels.allocateWeights(arena, bytes));
+        return kernels.weightsAllocator(arena, bytes);
     }
 
     private long bytes(String name) {
@@ -132,7 +143,7 @@ public final class Gpt2Loader {
         TensorInfo info = tensors.get(name);
         MemorySegment area = memory.allocate(bytes(name), Tensor.ALIGNMENT);
         if (!Gpt2Tensors.isMatrix(name)) {
-            Tensor vector = new Tensor(area, DType.F32, info.shape());
+            Tensor vector = new Tensor(area, DType.F32, info.shape(), kernels.place());
             vectors.put(name, vector);
             pieces.add(new WeightPieces.Vector(info, vector));
             return;

@@ -2,6 +2,7 @@ package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.Tensor;
+import java.util.function.BooleanSupplier;
 
 /**
  * Watches a forward pass from inside and can end it. Tensors are valid during the call only.
@@ -9,7 +10,27 @@ import dev.isthmus.engine.tensor.Tensor;
 public interface LayerProbe {
 
     /** Sees nothing, ends nothing. */
-    LayerProbe NONE = new LayerProbe() {};
+    LayerProbe NONE = ending(() -> false);
+
+    /** Sees nothing; ends the pass when {@code cancelled} says so. */
+    static LayerProbe ending(BooleanSupplier cancelled) {
+        return new LayerProbe() {
+            @Override
+            public boolean cancelled() {
+                return cancelled.getAsBoolean();
+            }
+
+            @Override
+            public boolean watches() {
+                return false;
+            }
+        };
+    }
+
+    /** Whether it looks at tensors; if not, it may be shown none. */
+    default boolean watches() {
+        return true;
+    }
 
     /** Asked before each layer: true ends the pass. */
     default boolean cancelled() {

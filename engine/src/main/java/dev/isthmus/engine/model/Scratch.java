@@ -1,7 +1,9 @@
 package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Passes;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 
@@ -12,7 +14,9 @@ import java.lang.foreign.Arena;
 public final class Scratch implements AutoCloseable {
 
     private final Gpt2Config config;
+    private final WeightType type;
     private final Kernels kernels;
+    private Passes passes = Passes.DIRECT;
     private Arena arena = Arena.ofShared();
     private int capacity;
     private int outputCapacity;
@@ -22,16 +26,23 @@ public final class Scratch implements AutoCloseable {
     private Tensor attention;
     private Tensor inner;
     private Tensor selected;
+    private Tensor normed;
     private Tensor logits;
 
-    /** Scratch for passes of one model on one backend. */
-    public Scratch(Gpt2Config config, Kernels kernels) {
+    /**
+     * Scratch for passes of one model on one backend.
+     *
+     * @param type how the model's matrices are kept
+     */
+    public Scratch(Gpt2Config config, WeightType type, Kernels kernels) {
         this.config = config;
+        this.type = type;
         this.kernels = kernels;
     }
 
     /** The views of a pass. */
-    record Views(Tensor x, Tensor h, Tensor qkv, Tensor attention, Tensor inner, Tensor selected, Tensor logits) {}
+    record Views(Tensor x, Tensor h, Tensor qkv, Tensor attention, Tensor inner, Tensor selected, Tensor normed,
+            Tensor logits) {}
 
     /** Views of {@code rows} rows, of which {@code outputs} get logits; contents are whatever was there. */
     Views views(int rows, int outputs) {
@@ -39,7 +50,12 @@ public final class Scratch implements AutoCloseable {
             allocate(Math.max(rows, capacity), Math.max(outputs, outputCapacity));
         }
         return new Views(x.rows(rows), h.rows(rows), qkv.rows(rows), attention.rows(rows), inner.rows(rows),
-                selected.rows(outputs), logits.rows(outputs));
+                selected.rows(outputs), normed.rows(outputs), logits.rows(outputs));
+    }
+
+    /** What runs the passes that compute in these views. */
+    Passes passes() {
+        return passes;
     }
 
     private void allocate(int rows, int outputs) {
@@ -47,17 +63,19 @@ public final class Scratch implements AutoCloseable {
         try {
             int c = config.channels();
             x = kernels.allocate(larger, rows, c);
-            h = kernels.allocate(larger, rows, c);
-            qkv = kernels.allocate(larger, rows, 3L * c);
-            attention = kernels.allocate(larger, rows, c);
-            inner = kernels.allocate(larger, rows, config.inner());
+            h = kernels.allocateInputs(type, larger, rows, c);
+            qkv = kernels.allocateInputs(type, larger, rows, 3L * c);
+            attention = kernels.allocateInputs(type, larger, rows, c);
+            inner = kernels.allocateInputs(type, larger, rows, config.inner());
             selected = kernels.allocate(larger, outputs, c);
+            normed = kernels.allocateInputs(type, larger, outputs, c);
             logits = kernels.allocate(larger, outputs, config.vocabulary());
         } catch (Throwable failed) {
             larger.close();
             throw failed;
         }
-        arena.close();
+        close();
+        passes = kernels.newPasses();
         arena = larger;
         capacity = rows;
         outputCapacity = outputs;
@@ -66,6 +84,7 @@ public final class Scratch implements AutoCloseable {
     /** Frees the memory. */
     @Override
     public void close() {
+        passes.close();
         arena.close();
     }
 }

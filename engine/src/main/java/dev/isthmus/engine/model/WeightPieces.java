@@ -1,10 +1,12 @@
 package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.DeviceMatrix;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
@@ -65,6 +67,11 @@ final class WeightPieces {
         public long storedBytes() {
             return info.bytes();
         }
+
+        @Override
+        public long bufferBytes() {
+            return into.place() == Place.HOST ? 0 : into.bytes();
+        }
     }
 
     /** Inputs [k0, k1) of outputs [n0, n1) of a matrix, which lie together in the file. */
@@ -115,8 +122,9 @@ final class WeightPieces {
         int outputs = matrix.outputs();
         if (layout == Layout.IN_OUT) {
             int block = matrix.type().blockInputs();
-            // A tensor that is turned round while it is read is read fastest as a whole.
-            int step = info.transposed() ? inputs : Math.max(1, PIECE_BYTES / Float.BYTES / outputs / block) * block;
+            // A tensor that is turned round while it is read, or on a device, is read fastest as a whole.
+            boolean whole = info.transposed() || matrix instanceof DeviceMatrix;
+            int step = whole ? inputs : Math.max(1, PIECE_BYTES / Float.BYTES / outputs / block) * block;
             for (int k = 0; k < inputs; k += step) {
                 pieces.add(new Part(info, layout, matrix, k, Math.min(k + step, inputs), 0, outputs));
             }
@@ -161,7 +169,7 @@ final class WeightPieces {
 
     private void read(Piece piece, MemorySegment buffer) {
         switch (piece) {
-            case Vector vector -> checkpoint.readF32(vector.info(), 0, vector.into().data());
+            case Vector vector -> readVector(vector.info(), vector.into(), buffer);
             case Part part -> {
                 MemorySegment weights = buffer.asSlice(0, part.bufferBytes());
                 checkpoint.readF32(part.info(), part.first(), weights);
@@ -169,6 +177,16 @@ final class WeightPieces {
             }
             case Panels panels -> readPanels(panels, buffer);
         }
+    }
+
+    private void readVector(TensorInfo info, Tensor into, MemorySegment buffer) {
+        if (into.place() == Place.HOST) {
+            checkpoint.readF32(info, 0, into.data());
+            return;
+        }
+        MemorySegment values = buffer.asSlice(0, into.bytes());
+        checkpoint.readF32(info, 0, values);
+        kernels.write(values, into);
     }
 
     private void readPanels(Panels panels, MemorySegment buffer) {

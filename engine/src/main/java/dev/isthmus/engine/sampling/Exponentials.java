@@ -1,5 +1,7 @@
 package dev.isthmus.engine.sampling;
 
+import java.util.Arrays;
+
 /**
  * Exponentials of many logits at once, with the same bits on each machine: only operations whose rounding the Java
  * language specifies, which Math.exp is not made of, and a quarter of StrictMath.exp's time. The relative error is
@@ -33,6 +35,11 @@ final class Exponentials {
     }
 
     private Exponentials() {}
+
+    /** 2^(j / N) for each j below N, for kernels that compute the same exponentials. */
+    static double[] powers() {
+        return Arrays.stream(POWERS).mapToDouble(Double::longBitsToDouble).toArray();
+    }
 
     /**
      * Computes e^((logit − max) / temperature) for each of V logits.

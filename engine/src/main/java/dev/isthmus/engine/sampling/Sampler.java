@@ -1,7 +1,9 @@
 package dev.isthmus.engine.sampling;
 
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.kernels.Draw;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Takes a token id from logits: rules change the logits, and then at temperature 0 the largest wins, the lowest id on a
@@ -14,6 +16,10 @@ import java.util.List;
  */
 public final class Sampler {
 
+    private static final double[] POWERS = Exponentials.powers();
+
+    private final double temperature;
+    private final Truncation truncation;
     private final boolean greedy;
     private final Candidates candidates;
     private final SplitMix64 random;
@@ -30,6 +36,8 @@ public final class Sampler {
      * @param rules what changes the logits before all this, in their order
      */
     public Sampler(double temperature, Truncation truncation, long seed, List<LogitsRule> rules) {
+        this.temperature = temperature;
+        this.truncation = truncation;
         greedy = temperature == 0;
         candidates = new Candidates(temperature, truncation);
         random = new SplitMix64(seed);
@@ -47,6 +55,22 @@ public final class Sampler {
     public int sample(float[] logits, TokenHistory history) {
         int best = select(logits, history);
         return greedy ? best : candidates.draw(random.nextDouble());
+    }
+
+    /**
+     * How kernels choose the token that {@link #sample} would take next, where they can: without rules and without
+     * typical sampling.
+     */
+    public Optional<Draw> draw() {
+        return rules.isEmpty() && truncation.typicalP() == 1 ? Optional.of(new Draw(temperature, truncation.topK(),
+                truncation.topP(), truncation.minP(), random.state(), POWERS)) : Optional.empty();
+    }
+
+    /** Goes on as after {@link #sample}, when kernels have chosen a token by {@link #draw}. */
+    public void drawn() {
+        if (!greedy) {
+            random.nextLong();
+        }
     }
 
     /**

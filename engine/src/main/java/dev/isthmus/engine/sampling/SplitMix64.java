@@ -13,6 +13,11 @@ final class SplitMix64 {
         state = seed;
     }
 
+    /** What the next number is made from. */
+    long state() {
+        return state;
+    }
+
     /** The next 64 bits. */
     long nextLong() {
         state += 0x9E3779B97F4A7C15L;

@@ -9,11 +9,13 @@ import java.util.Objects;
  * after that arena is closed throws {@link IllegalStateException}. Safe to share between threads as far as the
  * contents are not written.
  *
- * @param data the elements; exactly {@code shape.elements() * dtype.bytes()} bytes
+ * @param data the elements: exactly {@code shape.elements() * dtype.bytes()} bytes on the host. On a device it is the
+ *     device's address with no bytes behind it, so that reading it from Java is an {@link IndexOutOfBoundsException}
  * @param dtype the element type
  * @param shape the dimensions
+ * @param place where the elements are
  */
-public record Tensor(MemorySegment data, DType dtype, Shape shape) {
+public record Tensor(MemorySegment data, DType dtype, Shape shape, Place place) {
 
     /** The alignment of freshly allocated tensors in bytes: a cache line, and the widest vector register. */
     public static final long ALIGNMENT = 64;
@@ -25,11 +27,17 @@ public record Tensor(MemorySegment data, DType dtype, Shape shape) {
      */
     public Tensor {
         Objects.requireNonNull(data, "data");
-        long expected = Math.multiplyExact(shape.elements(), (long) dtype.bytes());
+        long bytes = Math.multiplyExact(shape.elements(), (long) dtype.bytes());
+        long expected = place == Place.HOST ? bytes : 0;
         if (data.byteSize() != expected) {
-            throw new IllegalArgumentException("a " + dtype + " tensor of shape " + shape + " takes " + expected
-                    + " bytes, found a segment of " + data.byteSize());
+            throw new IllegalArgumentException("a " + dtype + " tensor of shape " + shape + " on the " + place
+                    + " takes a segment of " + expected + " bytes, found " + data.byteSize());
         }
+    }
+
+    /** A tensor in the process's own memory. */
+    public Tensor(MemorySegment data, DType dtype, Shape shape) {
+        this(data, dtype, shape, Place.HOST);
     }
 
     /** Allocates a zeroed tensor, aligned to {@link #ALIGNMENT} bytes. */
@@ -42,10 +50,16 @@ public record Tensor(MemorySegment data, DType dtype, Shape shape) {
     /** The first {@code rows} rows of this tensor's outermost dimension, on the same memory. */
     public Tensor rows(long rows) {
         long[] dims = shape.dims();
-        long rowBytes = dims[0] == 0 ? 0 : data.byteSize() / dims[0];
         Objects.checkIndex(rows, dims[0] + 1);
         dims[0] = rows;
-        return new Tensor(data.asSlice(0, rows * rowBytes), dtype, new Shape(dims));
+        Shape part = new Shape(dims);
+        return new Tensor(place == Place.HOST ? data.asSlice(0, part.elements() * dtype.bytes()) : data, dtype, part,
+                place);
+    }
+
+    /** The bytes that the elements take. */
+    public long bytes() {
+        return shape.elements() * dtype.bytes();
     }
 
     /** The size of dimension {@code i}. */

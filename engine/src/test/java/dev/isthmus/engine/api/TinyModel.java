@@ -22,7 +22,7 @@ public final class TinyModel {
     static final int END_OF_TEXT = 258;
     static final int CONTEXT = 40;
 
-    private static final int CHANNELS = 24;
+    static final int CHANNELS = 96;
 
     private TinyModel() {}
 
@@ -40,7 +40,7 @@ public final class TinyModel {
     static Path write(Path directory, int layers, int context, long seed) throws IOException {
         Files.createDirectories(directory);
         Files.writeString(directory.resolve("config.json"), """
-                {"model_type": "gpt2", "n_layer": %d, "n_head": 3, "n_embd": 24, "n_positions": %d, "vocab_size": 259,
+                {"model_type": "gpt2", "n_layer": %d, "n_head": 3, "n_embd": 96, "n_positions": %d, "vocab_size": 259,
                  "eos_token_id": 258}
                 """.formatted(layers, context));
         writeTokenizer(directory);

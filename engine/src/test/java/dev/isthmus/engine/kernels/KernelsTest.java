@@ -1,9 +1,8 @@
 package dev.isthmus.engine.kernels;
 
-import static dev.isthmus.engine.kernels.TestTensors.assertClose;
-import static dev.isthmus.engine.kernels.TestTensors.doubles;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
@@ -32,22 +31,22 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1", "1,7", "3,16", "17,33", "2,768", "19,65"})
     void embeddingAddsTokenAndPosition(int rows, int channels) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(1)) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 1)) {
             int vocabulary = 11;
             float[] wte = tensors.values(vocabulary * channels, 1);
             float[] wpe = tensors.values(64 * channels, 1);
             RowBatch batch = new RowBatch(tensors.arena());
             int[] ids = IntStream.range(0, rows).map(t -> (7 * t + 3) % vocabulary).toArray();
-            batch.add(cache(kernels, tensors, 1, 1, 1), ids, 0, rows);
-            Tensor x = tensors.output(kernels, rows, channels);
-            kernels.embedding(tensors.matrix(kernels, WeightType.F32, Layout.OUT_IN, channels, vocabulary, wte),
+            batch.add(tensors.cache(1, 1, 1, 1024), ids, 0, rows);
+            Tensor x = tensors.output(rows, channels);
+            kernels.embedding(tensors.matrix(WeightType.F32, Layout.OUT_IN, channels, vocabulary, wte),
                     tensors.weight(wpe, 64, channels), batch, x);
             double[] expected = new double[rows * channels];
             for (int i = 0; i < expected.length; i++) {
                 int t = i / channels;
                 expected[i] = (double) wte[ids[t] * channels + i % channels] + wpe[t * channels + i % channels];
             }
-            assertClose(expected, x, TOLERANCE);
+            tensors.assertClose(expected, x, TOLERANCE);
             tensors.assertGuardsIntact();
         }
     }
@@ -55,14 +54,14 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1", "1,2", "3,15", "17,33", "2,768", "1,769"})
     void layerNormCentresAndScalesEachRow(int rows, int channels) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(2)) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 2)) {
             float[] x = tensors.values(rows * channels, 3);
             x[0] += 1000;
             float[] weight = tensors.values(channels, 2);
             float[] bias = tensors.values(channels, 1);
-            Tensor out = tensors.output(kernels, rows, channels);
+            Tensor out = tensors.output(rows, channels);
             LayerNorm norm = new LayerNorm(tensors.weight(weight, channels), tensors.weight(bias, channels), 1e-5);
-            Tensor in = tensors.activation(kernels, x, rows, channels);
+            Tensor in = tensors.activation(x, rows, channels);
             kernels.layerNorm(in, norm, out);
             double[] expected = new double[rows * channels];
             for (int t = 0; t < rows; t++) {
@@ -74,9 +73,9 @@ record KernelsTest(TestBackend backend) {
                     expected[from + c] = (x[from + c] - mean) / Math.sqrt(variance + 1e-5) * weight[c] + bias[c];
                 }
             }
-            assertClose(expected, out, 2e-5);
+            tensors.assertClose(expected, out, 2e-5);
             kernels.layerNorm(in, norm, in);
-            assertArrayEquals(doubles(out), doubles(in), "the output may be the input");
+            assertArrayEquals(tensors.doubles(out), tensors.doubles(in), "the output may be the input");
             tensors.assertGuardsIntact();
         }
     }
@@ -101,13 +100,13 @@ record KernelsTest(TestBackend backend) {
 
     private void checkLinear(int rows, int inputs, int outputs, Layout layout, boolean withBias,
             Activation activation) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(3)) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 3)) {
             float[] x = tensors.values(rows * inputs, 2);
             float[] w = tensors.values(inputs * outputs, 1);
             float[] bias = tensors.values(outputs, 4);
-            Matrix weight = tensors.matrix(kernels, WeightType.F32, layout, inputs, outputs, w);
-            Tensor out = tensors.output(kernels, rows, outputs);
-            kernels.linear(tensors.activation(kernels, x, rows, inputs),
+            Matrix weight = tensors.matrix(WeightType.F32, layout, inputs, outputs, w);
+            Tensor out = tensors.output(rows, outputs);
+            kernels.linear(tensors.activation(x, rows, inputs),
                     new Linear(weight, withBias ? tensors.weight(bias, outputs) : null), activation, out);
             double[] expected = new double[rows * outputs];
             for (int t = 0; t < rows; t++) {
@@ -120,7 +119,7 @@ record KernelsTest(TestBackend backend) {
                     expected[t * outputs + n] = activated(activation, sum);
                 }
             }
-            assertClose(expected, out, 2e-6 * Math.sqrt(inputs) + 2e-6);
+            tensors.assertClose(expected, out, 2e-6 * Math.sqrt(inputs) + 2e-6);
             tensors.assertGuardsIntact();
         }
     }
@@ -154,22 +153,22 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1,1", "5,3,7", "17,33,769", "100,64,65"})
     void linearAddAddsTheProductToWhatIsThere(int rows, int inputs, int outputs) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(4)) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 4)) {
             float[] w = tensors.values(inputs * outputs, 1);
             float[] bias = tensors.values(outputs, 1);
             float[] before = tensors.values(rows * outputs, 5);
-            Tensor x = tensors.activation(kernels, tensors.values(rows * inputs, 2), rows, inputs);
-            Linear linear = new Linear(tensors.matrix(kernels, WeightType.F32, Layout.IN_OUT, inputs, outputs, w),
+            Tensor x = tensors.activation(tensors.values(rows * inputs, 2), rows, inputs);
+            Linear linear = new Linear(tensors.matrix(WeightType.F32, Layout.IN_OUT, inputs, outputs, w),
                     tensors.weight(bias, outputs));
-            Tensor product = tensors.output(kernels, rows, outputs);
+            Tensor product = tensors.output(rows, outputs);
             kernels.linear(x, linear, Activation.NONE, product);
-            Tensor sum = tensors.activation(kernels, before, rows, outputs);
+            Tensor sum = tensors.activation(before, rows, outputs);
             kernels.linearAdd(x, linear, sum);
-            double[] expected = doubles(product);
+            double[] expected = tensors.doubles(product);
             for (int i = 0; i < expected.length; i++) {
                 expected[i] += before[i];
             }
-            assertClose(expected, sum, 2e-6 * Math.sqrt(inputs) + 2e-6);
+            tensors.assertClose(expected, sum, 2e-6 * Math.sqrt(inputs) + 2e-6);
             tensors.assertGuardsIntact();
         }
     }
@@ -177,9 +176,9 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1", "2,2", "3,17", "2,50257"})
     void softmaxTurnsEachRowIntoProbabilities(int rows, int columns) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(5)) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 5)) {
             float[] x = tensors.values(rows * columns, 90);
-            Tensor out = tensors.activation(kernels, x, rows, columns);
+            Tensor out = tensors.activation(x, rows, columns);
             kernels.softmax(out);
             double[] expected = new double[x.length];
             for (int t = 0; t < rows; t++) {
@@ -190,15 +189,17 @@ record KernelsTest(TestBackend backend) {
                     expected[from + i] = Math.exp(x[from + i] - max) / sum;
                 }
             }
-            assertClose(expected, out, TOLERANCE);
+            tensors.assertClose(expected, out, TOLERANCE);
             tensors.assertGuardsIntact();
         }
     }
 
     @ParameterizedTest
-    @CsvSource({"1,1,0", "1,5,3", "2,7,63", "3,64,64", "12,64,130", "4,80,1", "1,33,200", "5,16,127"})
+    @CsvSource({"1,1,0", "1,5,3", "2,7,63", "3,64,64", "12,64,130", "4,80,1", "1,33,200", "5,16,127", "2,32,70", "1,96,63",
+        "1,128,129"})
     void attentionLooksAtItsOwnSequenceUpToItself(int heads, int headChannels, int past) {
-        try (Kernels kernels = backend.open(3); TestTensors tensors = new TestTensors(6)) {
+        assumeTrue(backend.takesHeads(headChannels), () -> backend + " takes no heads of " + headChannels + " channels");
+        try (Kernels kernels = backend.open(3); TestTensors tensors = new TestTensors(kernels, 6)) {
             int channels = heads * headChannels;
             int[] lengths = {past, 0, past / 2};
             int[] news = {1, 20, 70};
@@ -206,13 +207,13 @@ record KernelsTest(TestBackend backend) {
             float[][] history = new float[3][];
             RowBatch batch = new RowBatch(tensors.arena());
             for (int s = 0; s < 3; s++) {
-                caches[s] = cache(kernels, tensors, 2, heads, headChannels);
+                caches[s] = tensors.cache(2, heads, headChannels, 1024);
                 history[s] = tensors.values((lengths[s] + news[s]) * 3 * channels, 2);
                 if (lengths[s] > 0) {
                     batch.clear();
                     batch.add(caches[s], new int[lengths[s]], 0, lengths[s]);
-                    kernels.appendKeysAndValues(tensors.activation(kernels,
-                            Arrays.copyOf(history[s], lengths[s] * 3 * channels), lengths[s], 3L * channels), batch, 1);
+                    kernels.appendKeysAndValues(tensors.activation(Arrays.copyOf(history[s], lengths[s] * 3 * channels),
+                            lengths[s], 3L * channels), batch, 1);
                     batch.commit();
                 }
             }
@@ -223,11 +224,12 @@ record KernelsTest(TestBackend backend) {
                 System.arraycopy(history[s], lengths[s] * 3 * channels, qkv, batch.firstRow(s) * 3 * channels,
                         news[s] * 3 * channels);
             }
-            Tensor rows = tensors.activation(kernels, qkv, batch.rows(), 3L * channels);
-            Tensor out = tensors.output(kernels, batch.rows(), channels);
+            Tensor rows = tensors.activation(qkv, batch.rows(), 3L * channels);
+            Tensor out = tensors.output(batch.rows(), channels);
             kernels.appendKeysAndValues(rows, batch, 1);
             kernels.attention(rows, batch, 1, 0.7, out);
-            assertClose(expectedAttention(batch, history, heads, headChannels), out, 5e-6);
+            tensors.assertClose(expectedAttention(batch, history, heads, headChannels), out,
+                    5e-6 * Math.max(1, headChannels / 64.0));
             tensors.assertGuardsIntact();
         }
     }
@@ -272,35 +274,35 @@ record KernelsTest(TestBackend backend) {
     }
 
     private List<double[]> mixedWork(int threads) {
-        try (Kernels kernels = backend.open(threads); TestTensors tensors = new TestTensors(7)) {
-            Linear inOut = new Linear(tensors.matrix(kernels, WeightType.F32, Layout.IN_OUT, 96, 500,
+        try (Kernels kernels = backend.open(threads); TestTensors tensors = new TestTensors(kernels, 7)) {
+            Linear inOut = new Linear(tensors.matrix(WeightType.F32, Layout.IN_OUT, 96, 500,
                     tensors.values(96 * 500, 1)), tensors.weight(tensors.values(500, 1), 500));
-            Linear outIn = new Linear(tensors.matrix(kernels, WeightType.F32, Layout.OUT_IN, 96, 700,
+            Linear outIn = new Linear(tensors.matrix(WeightType.F32, Layout.OUT_IN, 96, 700,
                     tensors.values(96 * 700, 1)), null);
-            Tensor few = tensors.activation(kernels, tensors.values(5 * 96, 1), 5, 96);
-            Tensor many = tensors.activation(kernels, tensors.values(290 * 96, 1), 290, 96);
-            List<Tensor> outs = List.of(tensors.output(kernels, 5, 500), tensors.output(kernels, 290, 500),
-                    tensors.output(kernels, 5, 700), tensors.output(kernels, 290, 700),
-                    tensors.output(kernels, 290, 32));
+            Tensor few = tensors.activation(tensors.values(5 * 96, 1), 5, 96);
+            Tensor many = tensors.activation(tensors.values(290 * 96, 1), 290, 96);
+            List<Tensor> outs = List.of(tensors.output(5, 500), tensors.output(290, 500),
+                    tensors.output(5, 700), tensors.output(290, 700),
+                    tensors.output(290, 32));
             kernels.linear(few, inOut, Activation.GELU_TANH, outs.get(0));
             kernels.linear(many, inOut, Activation.GELU_TANH, outs.get(1));
             kernels.linear(few, outIn, Activation.NONE, outs.get(2));
             kernels.linear(many, outIn, Activation.NONE, outs.get(3));
             RowBatch batch = new RowBatch(tensors.arena());
-            batch.add(cache(kernels, tensors, 1, 4, 8), new int[290], 0, 290);
+            batch.add(tensors.cache(1, 1, 32, 1024), new int[290], 0, 290);
             kernels.appendKeysAndValues(many, batch, 0);
             kernels.attention(many, batch, 0, 1, outs.get(4));
-            return outs.stream().map(TestTensors::doubles).toList();
+            return outs.stream().map(tensors::doubles).toList();
         }
     }
 
     @ParameterizedTest
     @ValueSource(ints = {0, 4})
     void tensorsThatDoNotFitAreRefusedBeforeAnythingIsComputed(int wrong) {
-        try (Kernels kernels = backend.open(1); TestTensors tensors = new TestTensors(8)) {
-            Tensor x = tensors.activation(kernels, tensors.values(6, 1), 2, 3);
-            Tensor wide = tensors.output(kernels, 2, wrong);
-            Linear linear = new Linear(tensors.matrix(kernels, WeightType.F32, Layout.IN_OUT, 3, 5,
+        try (Kernels kernels = backend.open(1); TestTensors tensors = new TestTensors(kernels, 8)) {
+            Tensor x = tensors.activation(tensors.values(6, 1), 2, 3);
+            Tensor wide = tensors.output(2, wrong);
+            Linear linear = new Linear(tensors.matrix(WeightType.F32, Layout.IN_OUT, 3, 5,
                     tensors.values(15, 1)), null);
             LayerNorm norm = new LayerNorm(tensors.weight(tensors.values(3, 1), 3),
                     tensors.weight(tensors.values(3, 1), 3), 0);
@@ -311,9 +313,5 @@ record KernelsTest(TestBackend backend) {
             assertThrows(IllegalArgumentException.class, () -> kernels.selectRows(x, new int[] {0}, wide));
             assertThrows(IndexOutOfBoundsException.class, () -> kernels.selectRows(x, new int[] {0, 2}, x));
         }
-    }
-
-    private static KvCache cache(Kernels kernels, TestTensors tensors, int layers, int heads, int headChannels) {
-        return new KvCache(layers, heads, headChannels, 1024, kernels.cacheTypes().getFirst(), tensors.arena());
     }
 }

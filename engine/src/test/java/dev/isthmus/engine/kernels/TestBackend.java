@@ -2,6 +2,8 @@ package dev.isthmus.engine.kernels;
 
 import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.errors.UnsupportedModelException;
 import dev.isthmus.engine.kernels.cpu.CpuBackend;
 import dev.isthmus.engine.kernels.cpu.KernelLevel;
 import java.util.ArrayList;
@@ -12,7 +14,8 @@ import java.util.stream.Stream;
 
 /**
  * A backend under test. The suites run on all of them: the reference, the CPU's kernels at every level that this
- * machine has, and plain Java with and without OpenBLAS.
+ * machine has, plain Java with and without OpenBLAS, and CUDA where there is a driver: on machines without a GPU the
+ * build names the stand-in, which runs the kernels on the CPU.
  */
 public record TestBackend(String name, IntFunction<Kernels> opener) {
 
@@ -29,6 +32,36 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
         return name.endsWith("OpenBLAS");
     }
 
+    /** Whether it computes on a GPU, or on the stand-in for one. */
+    public boolean isCuda() {
+        return name.equals("cuda");
+    }
+
+    /** Whether a row alone and in a batch may be added up in another order. */
+    public boolean mayAddInAnotherOrder() {
+        return mayUseOpenBlas() || isCuda();
+    }
+
+    /** Whether it computes attention of heads of so many channels. */
+    public boolean takesHeads(int headChannels) {
+        try (Kernels kernels = open(1)) {
+            kernels.requireHeads(headChannels);
+            return true;
+        } catch (UnsupportedModelException refused) {
+            return false;
+        }
+    }
+
+    /** Whether it keeps weights as {@code type}. */
+    public boolean takesWeights(WeightType type) {
+        return !isCuda() || !type.isQuantized();
+    }
+
+    /** Whether CUDA is the stand-in that runs on the CPU, too slowly for large models. */
+    public static boolean isStandIn() {
+        return !Backends.mayHaveGpu();
+    }
+
     /** Opens it on so many threads. */
     public Kernels open(int threads) {
         return opener.apply(threads);
@@ -39,14 +72,26 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
         return name;
     }
 
-    /** The CPU's kernels as a user gets them. */
-    public static TestBackend usual() {
-        return new TestBackend("cpu", Backends::cpu);
+    /** The CPU's kernels as a user gets them, if they are wanted. */
+    public static Stream<TestBackend> usual() {
+        return Stream.of(new TestBackend("cpu", Backends::cpu)).filter(backend -> isWanted(backend.name));
     }
 
     public static Stream<TestBackend> all() {
-        return Stream.concat(Stream.of(new TestBackend("reference", threads -> Backends.reference())),
-                cpu().stream());
+        return Stream.of(List.of(new TestBackend("reference", threads -> Backends.reference())), cpu(), cuda())
+                .flatMap(List::stream).filter(backend -> isWanted(backend.name));
+    }
+
+    /** Whether tests shall run on a backend: on all, or on those that isthmus.test.backends names, as gpu-check does. */
+    public static boolean isWanted(String name) {
+        String wanted = System.getProperty("isthmus.test.backends");
+        return wanted == null || List.of(wanted.split(",")).contains(name);
+    }
+
+    /** CUDA, where there is a driver: {@link CudaSuiteTest} says so where there is none. */
+    public static List<TestBackend> cuda() {
+        return NativeLibraries.isAvailable(NativeLibrary.CUDA)
+                ? List.of(new TestBackend("cuda", threads -> Backends.cuda())) : List.of();
     }
 
     public static List<TestBackend> cpu() {

@@ -3,8 +3,11 @@ package dev.isthmus.engine.kernels;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.cache.BlockPool;
+import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -24,11 +27,13 @@ public final class TestTensors implements AutoCloseable {
     private static final int GUARD_BYTES = 256;
     private static final byte GUARD = 0x5A;
 
+    private final Kernels kernels;
     private final Arena arena = Arena.ofShared();
     private final SplittableRandom random;
     private final List<MemorySegment> regions = new ArrayList<>();
 
-    public TestTensors(long seed) {
+    public TestTensors(Kernels kernels, long seed) {
+        this.kernels = kernels;
         random = new SplittableRandom(seed);
     }
 
@@ -45,33 +50,73 @@ public final class TestTensors implements AutoCloseable {
         return values;
     }
 
-    /** A weight holding {@code values}, off alignment as those in a mapped checkpoint are. */
+    /** Values for {@link Kernels#pack}, off alignment as those in a mapped checkpoint are. */
+    public MemorySegment stored(float[] values) {
+        return filled(DType.F32, values, 4, values.length).data();
+    }
+
+    /** A vector or table of weights holding {@code values}, off alignment where Java reaches it. */
     public Tensor weight(float[] values, long... dims) {
-        return filled(DType.F32, values, 4, dims);
+        if (kernels.place() == Place.HOST) {
+            return filled(DType.F32, values, 4, dims);
+        }
+        Shape shape = new Shape(dims);
+        Tensor weight = new Tensor(kernels.allocateWeights(arena, shape.elements() * Float.BYTES), DType.F32, shape,
+                Place.DEVICE);
+        kernels.write(MemorySegment.ofArray(values), weight);
+        return weight;
     }
 
     /** A weight matrix of the backend's form, of float32 values in the order of {@code layout}. */
-    public Matrix matrix(Kernels kernels, WeightType type, Layout layout, int inputs, int outputs, float[] values) {
+    public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, float[] values) {
         Matrix matrix = kernels.matrix(type, layout, inputs, outputs,
-                guarded(kernels.matrixBytes(type, inputs, outputs), 4));
-        kernels.pack(matrix, layout, weight(values, values.length).data(), 0, inputs, 0, outputs);
+                weightMemory(kernels.matrixBytes(type, inputs, outputs)));
+        kernels.pack(matrix, layout, stored(values), 0, inputs, 0, outputs);
         return matrix;
     }
 
-    /** An activation of the backend's type holding {@code values}. */
-    public Tensor activation(Kernels kernels, float[] values, long... dims) {
-        return filled(type(kernels), values, 0, dims);
+    /** Memory for a matrix, in which something is already where Java reaches it. */
+    public MemorySegment weightMemory(long bytes) {
+        return kernels.place() == Place.HOST ? guarded(bytes, 4) : kernels.allocateWeights(arena, bytes);
     }
 
-    /** An activation of the backend's type full of NaN: what a kernel leaves unwritten shows. */
-    public Tensor output(Kernels kernels, long... dims) {
+    /** An activation of the residual stream's type holding {@code values}. */
+    public Tensor activation(float[] values, long... dims) {
+        return kernels.place() == Place.HOST ? filled(kernels.allocate(arena, 1).dtype(), values, 0, dims)
+                : written(kernels.allocate(arena, dims), values);
+    }
+
+    /** What products with such weights read, holding {@code values} as far as its type can. */
+    public Tensor input(WeightType weights, float[] values, long... dims) {
+        return kernels.place() == Place.HOST ? activation(values, dims)
+                : written(kernels.allocateInputs(weights, arena, dims), values);
+    }
+
+    private Tensor written(Tensor tensor, float[] values) {
+        kernels.write(MemorySegment.ofArray(values), tensor);
+        return tensor;
+    }
+
+    /** An activation of the residual stream's type full of NaN: what a kernel leaves unwritten shows. */
+    public Tensor output(long... dims) {
+        return activation(nan(dims), dims);
+    }
+
+    /** What products with such weights write, full of NaN. */
+    public Tensor inputOutput(WeightType weights, long... dims) {
+        return input(weights, nan(dims), dims);
+    }
+
+    private static float[] nan(long... dims) {
         float[] values = new float[(int) new Shape(dims).elements()];
         Arrays.fill(values, Float.NaN);
-        return filled(type(kernels), values, 0, dims);
+        return values;
     }
 
-    private DType type(Kernels kernels) {
-        return kernels.allocate(arena, 1).dtype();
+    /** An empty cache on the kernels' own memory. */
+    public KvCache cache(int layers, int heads, int headChannels, int context) {
+        return new KvCache(layers, heads, headChannels, context, kernels.cacheTypes().getFirst(),
+                BlockPool.in(kernels.blockMemory(), arena));
     }
 
     private Tensor filled(DType type, float[] values, int misalignment, long... dims) {
@@ -103,17 +148,14 @@ public final class TestTensors implements AutoCloseable {
         }
     }
 
-    public static double[] doubles(Tensor tensor) {
+    public double[] doubles(Tensor tensor) {
         double[] values = new double[(int) tensor.shape().elements()];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = tensor.dtype() == DType.F64 ? tensor.data().getAtIndex(ValueLayout.JAVA_DOUBLE, i)
-                    : tensor.data().getAtIndex(ValueLayout.JAVA_FLOAT, i);
-        }
+        kernels.read(tensor, 0, values);
         return values;
     }
 
     /** Each element is within {@code tolerance} of what is expected; NaN never is. */
-    public static void assertClose(double[] expected, Tensor found, double tolerance) {
+    public void assertClose(double[] expected, Tensor found, double tolerance) {
         double[] values = doubles(found);
         assertEquals(expected.length, values.length);
         for (int i = 0; i < values.length; i++) {

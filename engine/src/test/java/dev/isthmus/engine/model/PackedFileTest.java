@@ -24,6 +24,7 @@ import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TestTensors;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
@@ -342,7 +343,10 @@ class PackedFileTest {
         return (Kernels) Proxy.newProxyInstance(Kernels.class.getClassLoader(), new Class<?>[] {Kernels.class},
                 (proxy, method, arguments) -> {
                     try {
-                        Object result = method.invoke(kernels, arguments);
+                        // Through the proxy, so that what a default method calls is noted too.
+                        Object result = method.getName().equals("weightsAllocator")
+                                ? InvocationHandler.invokeDefault(proxy, method, arguments)
+                                : method.invoke(kernels, arguments);
                         if (method.getName().equals("allocateWeights")) {
                             areas.add((MemorySegment) result);
                         }

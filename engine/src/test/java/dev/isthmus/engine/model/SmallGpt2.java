@@ -21,47 +21,62 @@ import java.util.Optional;
 /** A GPT-2 of three layers with pseudo-random weights in memory, the same for every backend. */
 final class SmallGpt2 implements AutoCloseable {
 
-    static final Gpt2Config CONFIG = new Gpt2Config(3, 4, 36, 70, 150, 97, 1e-5, Activation.GELU_TANH, true, false,
-            true, List.of());
+    static final int LAYERS = 3;
+    static final int VOCABULARY = 97;
+    static final int CONTEXT = 150;
 
-    final TestTensors tensors = new TestTensors(11);
+    /** Of odd sizes, and one of a head size that CUDA has kernels for. */
+    private static final Gpt2Config ODD = config(4, 36);
+    private static final Gpt2Config EVEN = config(2, 64);
+
     final Kernels kernels;
+    final TestTensors tensors;
     final Gpt2Forward forward;
     final Scratch scratch;
-    final RowBatch batch = new RowBatch(tensors.arena());
+    final RowBatch batch;
+    private final Gpt2Config config;
     private final WeightType type;
 
     SmallGpt2(TestBackend backend, int threads) {
-        this(backend.open(threads), WeightType.F32, Optional.empty());
+        this(backend.open(threads), backend.isCuda(), WeightType.F32, Optional.empty());
+    }
+
+    private static Gpt2Config config(int heads, int channels) {
+        return new Gpt2Config(LAYERS, heads, channels, 70, CONTEXT, VOCABULARY, 1e-5, Activation.GELU_TANH, true, false, true,
+                List.of());
     }
 
     /**
      * On kernels that it closes.
      *
+     * @param even whether the heads' size is one that CUDA takes
      * @param cacheType empty for the kernels' usual one
      */
-    SmallGpt2(Kernels kernels, WeightType type, Optional<DType> cacheType) {
+    SmallGpt2(Kernels kernels, boolean even, WeightType type, Optional<DType> cacheType) {
         this.kernels = kernels;
         this.type = type;
+        config = even ? EVEN : ODD;
+        tensors = new TestTensors(kernels, 11);
+        batch = new RowBatch(tensors.arena());
         List<Gpt2Weights.Block> blocks = new ArrayList<>();
-        int c = CONFIG.channels();
-        for (int layer = 0; layer < CONFIG.layers(); layer++) {
+        int c = config.channels();
+        for (int layer = 0; layer < config.layers(); layer++) {
             blocks.add(new Gpt2Weights.Block(norm(), linear(c, 3 * c), linear(c, c), norm(),
-                    linear(c, CONFIG.inner()), linear(CONFIG.inner(), c)));
+                    linear(c, config.inner()), linear(config.inner(), c)));
         }
-        Matrix wte = tensors.matrix(kernels, type, Layout.OUT_IN, c, CONFIG.vocabulary(),
-                tensors.values(CONFIG.vocabulary() * c, 1));
-        forward = new Gpt2Forward(CONFIG, new Gpt2Weights(wte, weight(1, CONFIG.context(), c), blocks, norm(),
-                new Linear(wte, null)), kernels, cacheType.orElse(kernels.cacheTypes().getFirst()));
+        Matrix wte = tensors.matrix(type, Layout.OUT_IN, c, config.vocabulary(),
+                tensors.values(config.vocabulary() * c, 1));
+        forward = new Gpt2Forward(config, new Gpt2Weights(wte, weight(1, config.context(), c), blocks, norm(),
+                new Linear(wte, null)), kernels, cacheType.orElse(kernels.cacheTypes(type).getFirst()));
         scratch = forward.newScratch();
     }
 
     private LayerNorm norm() {
-        return new LayerNorm(weight(2, CONFIG.channels()), weight(1, CONFIG.channels()), CONFIG.epsilon());
+        return new LayerNorm(weight(2, config.channels()), weight(1, config.channels()), config.epsilon());
     }
 
     private Linear linear(int inputs, int outputs) {
-        return new Linear(tensors.matrix(kernels, type, Layout.IN_OUT, inputs, outputs,
+        return new Linear(tensors.matrix(type, Layout.IN_OUT, inputs, outputs,
                 tensors.values(inputs * outputs, 0.5)), weight(0.5, outputs));
     }
 
@@ -81,13 +96,13 @@ final class SmallGpt2 implements AutoCloseable {
     double[] logits(KvCache cache, int[] ids, int from, int to) {
         batch.clear();
         batch.add(cache, ids, from, to);
-        return TestTensors.doubles(forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE));
+        return tensors.doubles(forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE));
     }
 
     static int[] ids(int count, int seed) {
         int[] ids = new int[count];
         for (int i = 0; i < count; i++) {
-            ids[i] = (31 * i * i + 7 * i + seed) % CONFIG.vocabulary();
+            ids[i] = (31 * i * i + 7 * i + seed) % VOCABULARY;
         }
         return ids;
     }

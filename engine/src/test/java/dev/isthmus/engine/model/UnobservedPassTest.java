@@ -18,8 +18,8 @@ import org.junit.jupiter.api.Test;
 /** Looking inside costs nothing where nobody looks: no operation, no tensor. */
 class UnobservedPassTest {
 
-    private static final List<String> BLOCK = List.of("layerNorm", "linear", "appendKeysAndValues", "attention",
-            "linearAdd", "layerNorm", "linear", "linearAdd");
+    private static final List<String> BLOCK = List.of("layerNorm", "linear", "appendAndAttend",
+            "linearAddNorm", "linear", "linearAdd");
 
     private final List<String> calls = new ArrayList<>();
     private SmallGpt2 model;
@@ -37,7 +37,7 @@ class UnobservedPassTest {
                         throw e.getCause();
                     }
                 });
-        model = new SmallGpt2(counted, WeightType.F32, Optional.empty());
+        model = new SmallGpt2(counted, false, WeightType.F32, Optional.empty());
         cache = model.newCache();
         // The first pass allocates the scratch that later ones use.
         pass(0, 9, LayerProbe.NONE);
@@ -57,7 +57,7 @@ class UnobservedPassTest {
 
     private static List<String> transformer() {
         List<String> expected = new ArrayList<>(List.of("embedding"));
-        for (int layer = 0; layer < SmallGpt2.CONFIG.layers(); layer++) {
+        for (int layer = 0; layer < SmallGpt2.LAYERS; layer++) {
             expected.addAll(BLOCK);
         }
         expected.addAll(List.of("selectRows", "layerNorm", "linear"));

@@ -5,13 +5,12 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
-import dev.isthmus.engine.kernels.TestTensors;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
-import dev.isthmus.engine.tensor.Shape;
+import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import java.io.IOException;
@@ -73,12 +72,13 @@ final class OpenedCase implements AutoCloseable {
             Rows rows) {
         try (Arena temporary = Arena.ofShared(); Checkpoint files = Checkpoint.open(directory)) {
             Gpt2Weights weights = Gpt2Loader.load(files, config, kernels, type, temporary, 2, (done, total) -> {});
-            readTogether(new Gpt2Forward(config, weights, kernels, kernels.cacheTypes().getFirst()), sequences, steps,
-                    rows);
+            DType cacheType = kernels.cacheTypes(weights.head().weight().type()).getFirst();
+            readTogether(new Gpt2Forward(config, weights, kernels, cacheType), kernels, sequences, steps, rows);
         }
     }
 
-    private static void readTogether(Gpt2Forward forward, List<int[]> sequences, List<int[]> steps, Rows rows) {
+    private static void readTogether(Gpt2Forward forward, Kernels kernels, List<int[]> sequences, List<int[]> steps,
+            Rows rows) {
         try (Arena temporary = Arena.ofShared(); Scratch scratch = forward.newScratch()) {
             RowBatch batch = new RowBatch(temporary);
             List<KvCache> caches = sequences.stream().map(ids -> forward.newCache(temporary)).toList();
@@ -89,17 +89,16 @@ final class OpenedCase implements AutoCloseable {
                 }
                 Tensor logits = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
                 for (int t = 0; t < batch.rows(); t++) {
-                    rows.row(batch.sequence(t), batch.position(t), row(logits, t));
+                    rows.row(batch.sequence(t), batch.position(t), row(kernels, logits, t));
                 }
             }
         }
     }
 
-    private static double[] row(Tensor tensor, int index) {
-        long width = tensor.dim(1);
-        int bytes = tensor.dtype().bytes();
-        return TestTensors.doubles(new Tensor(tensor.data().asSlice(index * width * bytes, width * bytes),
-                tensor.dtype(), new Shape(width)));
+    private static double[] row(Kernels kernels, Tensor tensor, int index) {
+        double[] row = new double[(int) tensor.dim(1)];
+        kernels.read(tensor, (long) index * row.length, row);
+        return row;
     }
 
     @Override

@@ -34,11 +34,12 @@ import java.util.stream.Stream;
  * @param greedy the most probable continuation
  * @param float32Error the largest log-probability error over what is recorded of transformers in float32, in the most
  *     accurate of the ways tried
+ * @param ownTypeError the same of transformers with activations in the weights' own type; NaN for F32
  */
 record ParityCase(String name, SyntheticCheckpoint checkpoint, Optional<WeightType> weights, Json checksums,
         int[] prompt, int[] positions, double[][] logits, double[] logSumExp, int[] sampledIds,
         double[][] sampledLogProbabilities, double[][] hiddenStates, double[][][] attention, int[] greedy,
-        double float32Error) {
+        double float32Error, double ownTypeError) {
 
     /** All fixtures. */
     static Stream<ParityCase> all() {
@@ -64,8 +65,10 @@ record ParityCase(String name, SyntheticCheckpoint checkpoint, Optional<WeightTy
         return new ParityCase(json.text("name"), checkpoint(json), weights, json.object("checksums"),
                 json.integers("prompt"), rows.integers("positions"), rows.table("values"),
                 json.numbers("logSumExp"), sampled.integers("ids"), sampled.table("values"), json.table("hiddenStates"),
-                json.tables("attention"), json.object("greedy").integers("ids"), json.object("float32").objects("runs").stream()
-                        .mapToDouble(run -> run.number("maxRecorded")).min().orElseThrow());
+                json.tables("attention"), json.object("greedy").integers("ids"),
+                json.object("float32").objects("runs").stream().mapToDouble(run -> run.number("maxRecorded")).min()
+                        .orElseThrow(),
+                json.has("ownTypeError") ? json.number("ownTypeError") : Double.NaN);
     }
 
     /** The checkpoint that a fixture describes. */
@@ -97,6 +100,16 @@ record ParityCase(String name, SyntheticCheckpoint checkpoint, Optional<WeightTy
             throw new UncheckedIOException(e);
         }
         return text.toString();
+    }
+
+    /** Whether the weights have 16 bits, and so have activations where they follow them. */
+    boolean ofHalves() {
+        return !Double.isNaN(ownTypeError);
+    }
+
+    /** D. */
+    int headChannels() {
+        return checkpoint.weights().size().channels() / checkpoint.weights().size().heads();
     }
 
     /** Whether it has the shape of GPT-2 124M. */

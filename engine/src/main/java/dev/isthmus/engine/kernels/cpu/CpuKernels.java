@@ -10,6 +10,7 @@ import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.ShapeChecks;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -23,6 +24,8 @@ public final class CpuKernels implements Kernels {
 
     private static final DType TYPE = DType.F32;
     private static final List<DType> CACHE_TYPES = List.of(DType.F32, DType.F16);
+    private static final ShapeChecks CHECKS =
+            new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
 
     /** Rows that an operation other than products takes as one task. */
     private static final int ROW_TILE = 16;
@@ -82,26 +85,26 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
-        ShapeChecks.embedding(TYPE, wte, wpe, batch, x);
+        CHECKS.embedding(wte, wpe, batch, x);
         overRows(x.dim(0), (t0, t1) -> ops.embedding(wte, wpe, batch, x.data(), t0, t1));
     }
 
     @Override
     public void layerNorm(Tensor x, LayerNorm norm, Tensor out) {
-        ShapeChecks.layerNorm(TYPE, x, norm, out);
+        CHECKS.layerNorm(x, norm, out);
         overRows(x.dim(0), (t0, t1) -> ops.layerNorm(x.data(), norm.weight().data(), norm.bias().data(), out.data(),
                 x.dim(1), norm.epsilon(), t0, t1));
     }
 
     @Override
     public void linear(Tensor x, Linear linear, Activation activation, Tensor out) {
-        ShapeChecks.linear(TYPE, x, linear, out);
+        CHECKS.linear(x, linear, out);
         ops.linear(team, x, linear, activation, false, out);
     }
 
     @Override
     public void linearAdd(Tensor x, Linear linear, Tensor out) {
-        ShapeChecks.linear(TYPE, x, linear, out);
+        CHECKS.linearAdd(x, linear, out);
         ops.linear(team, x, linear, Activation.NONE, true, out);
     }
 
@@ -117,20 +120,20 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
-        ShapeChecks.append(TYPE, CACHE_TYPES, qkv, batch, layer);
+        CHECKS.append(qkv, batch, layer);
         overRows(batch.rows(), (t0, t1) -> ops.appendKeysAndValues(qkv.data(), batch, layer, t0, t1));
     }
 
     @Override
     public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
-        ShapeChecks.attention(TYPE, CACHE_TYPES, qkv, batch, layer, out);
+        CHECKS.attention(qkv, batch, layer, out);
         Tiles.run(team, batch.rows(), ATTENTION_ROWS, batch.cache(0).heads(), 1, (t0, t1, h0, h1) ->
                 ops.attention(qkv.data(), out.data(), batch, layer, (float) scale, t0, t1, h0, h1));
     }
 
     @Override
     public void selectRows(Tensor x, int[] rows, Tensor out) {
-        ShapeChecks.selectRows(TYPE, x, rows, out);
+        CHECKS.selectRows(x, rows, out);
         long rowBytes = x.dim(1) * Float.BYTES;
         for (int i = 0; i < rows.length; i++) {
             MemorySegment.copy(x.data(), rows[i] * rowBytes, out.data(), i * rowBytes, rowBytes);
@@ -139,7 +142,7 @@ public final class CpuKernels implements Kernels {
 
     @Override
     public void softmax(Tensor x) {
-        ShapeChecks.softmax(TYPE, x);
+        CHECKS.softmax(x);
         overRows(x.dim(0), (t0, t1) -> ops.softmax(x.data(), x.dim(1), t0, t1));
     }
 

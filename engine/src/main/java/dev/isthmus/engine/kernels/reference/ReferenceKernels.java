@@ -16,6 +16,7 @@ import dev.isthmus.engine.kernels.PlainMatrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.ShapeChecks;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -31,6 +32,8 @@ public final class ReferenceKernels implements Kernels {
 
     private static final DType TYPE = DType.F64;
     private static final List<DType> CACHE_TYPES = List.of(DType.F64);
+    private static final ShapeChecks CHECKS =
+            new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
     private static final int COLUMN_TILE = 256;
 
     @Override
@@ -71,7 +74,7 @@ public final class ReferenceKernels implements Kernels {
 
     @Override
     public void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
-        ShapeChecks.embedding(TYPE, wte, wpe, batch, x);
+        CHECKS.embedding(wte, wpe, batch, x);
         int channels = wte.inputs();
         PlainMatrix matrix = PlainMatrix.of(wte);
         for (int t = 0; t < batch.rows(); t++) {
@@ -84,7 +87,7 @@ public final class ReferenceKernels implements Kernels {
 
     @Override
     public void layerNorm(Tensor x, LayerNorm norm, Tensor out) {
-        ShapeChecks.layerNorm(TYPE, x, norm, out);
+        CHECKS.layerNorm(x, norm, out);
         long channels = x.dim(1);
         for (long t = 0; t < x.dim(0); t++) {
             double mean = 0;
@@ -106,13 +109,13 @@ public final class ReferenceKernels implements Kernels {
 
     @Override
     public void linear(Tensor x, Linear linear, Activation activation, Tensor out) {
-        ShapeChecks.linear(TYPE, x, linear, out);
+        CHECKS.linear(x, linear, out);
         product(x, linear, out, (before, sum) -> ActivationFunction.apply(activation, sum));
     }
 
     @Override
     public void linearAdd(Tensor x, Linear linear, Tensor out) {
-        ShapeChecks.linear(TYPE, x, linear, out);
+        CHECKS.linearAdd(x, linear, out);
         product(x, linear, out, Double::sum);
     }
 
@@ -183,7 +186,7 @@ public final class ReferenceKernels implements Kernels {
 
     @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
-        ShapeChecks.append(TYPE, CACHE_TYPES, qkv, batch, layer);
+        CHECKS.append(qkv, batch, layer);
         for (int t = 0; t < batch.rows(); t++) {
             KvCache cache = batch.cache(batch.sequence(t));
             long channels = (long) cache.heads() * cache.headChannels();
@@ -198,7 +201,7 @@ public final class ReferenceKernels implements Kernels {
 
     @Override
     public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
-        ShapeChecks.attention(TYPE, CACHE_TYPES, qkv, batch, layer, out);
+        CHECKS.attention(qkv, batch, layer, out);
         for (int t = 0; t < batch.rows(); t++) {
             KvCache cache = batch.cache(batch.sequence(t));
             for (int h = 0; h < cache.heads(); h++) {
@@ -231,7 +234,7 @@ public final class ReferenceKernels implements Kernels {
 
     @Override
     public void selectRows(Tensor x, int[] rows, Tensor out) {
-        ShapeChecks.selectRows(TYPE, x, rows, out);
+        CHECKS.selectRows(x, rows, out);
         long rowBytes = x.dim(1) * Double.BYTES;
         for (int i = 0; i < rows.length; i++) {
             MemorySegment.copy(x.data(), rows[i] * rowBytes, out.data(), i * rowBytes, rowBytes);
@@ -240,7 +243,7 @@ public final class ReferenceKernels implements Kernels {
 
     @Override
     public void softmax(Tensor x) {
-        ShapeChecks.softmax(TYPE, x);
+        CHECKS.softmax(x);
         for (long t = 0; t < x.dim(0); t++) {
             MemorySegment row = x.data().asSlice(t * x.dim(1) * Double.BYTES, x.dim(1) * Double.BYTES);
             double[] values = row.toArray(JAVA_DOUBLE);

@@ -1,0 +1,160 @@
+package dev.isthmus.bench;
+
+import dev.isthmus.engine.cache.BlockPool;
+import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.Draw;
+import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.cuda.CudaDevice;
+import dev.isthmus.engine.kernels.cuda.CudaKernels;
+import dev.isthmus.engine.kernels.cuda.DeviceTimer;
+import dev.isthmus.engine.model.Gpt2Forward;
+import dev.isthmus.engine.model.Gpt2Loader;
+import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.model.LayerProbe;
+import dev.isthmus.engine.model.Scratch;
+import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
+import dev.isthmus.engine.weights.Checkpoint;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.SplittableRandom;
+
+/** A model on the GPU below the API, where several sequences can be computed as one batch. Used by one thread. */
+final class GpuModel implements AutoCloseable {
+
+    private static final Draw GREEDY = new Draw(0, 0, 1, 0, 0, new double[0]);
+
+    private final Arena arena = Arena.ofShared();
+    private final CudaKernels kernels = new CudaKernels(CudaDevice.find());
+    private final Gpt2Config config;
+    private final Gpt2Forward forward;
+    private final Scratch scratch;
+    private final RowBatch batch = new RowBatch(arena);
+
+    GpuModel(Path directory, WeightType type) {
+        config = Gpt2Config.read(directory);
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, Optional.of(type), arena, 4,
+                    (done, total) -> {});
+            DType cacheType = kernels.cacheTypes(type).getFirst();
+            forward = new Gpt2Forward(config, weights, kernels, cacheType);
+            scratch = forward.newScratch();
+        } catch (Throwable failed) {
+            kernels.close();
+            arena.close();
+            throw failed;
+        }
+    }
+
+    CudaKernels kernels() {
+        return kernels;
+    }
+
+    Gpt2Config config() {
+        return config;
+    }
+
+    /** The logits [T, V] of a text, read in chunks as a session reads it. */
+    float[][] logits(int[] ids) {
+        try (Arena temporary = Arena.ofShared()) {
+            KvCache cache = forward.newCache(temporary);
+            float[][] logits = new float[ids.length][config.vocabulary()];
+            for (int from = 0; from < ids.length; from += 64) {
+                batch.clear();
+                batch.add(cache, ids, from, Math.min(from + 64, ids.length));
+                Tensor rows = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
+                for (int t = 0; t < batch.rows(); t++) {
+                    kernels.read(rows, (long) t * config.vocabulary(), logits[from + t]);
+                }
+            }
+            return logits;
+        }
+    }
+
+    /** Milliseconds to read {@code length} tokens, with the logits of the last. */
+    double prefill(int length) {
+        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = kernels.newTimer()) {
+            KvCache cache = forward.newCache(temporary);
+            cache.reserve(length);
+            int[] ids = ids(0, length);
+            return timer.milliseconds(() -> read(cache, ids));
+        }
+    }
+
+    /** Milliseconds for each of {@code count} greedy steps of {@code sequences} texts behind prompts of their own. */
+    double decode(int prompt, int count, int sequences) {
+        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = kernels.newTimer()) {
+            KvCache[] caches = new KvCache[sequences];
+            int[] next = new int[sequences];
+            for (int s = 0; s < sequences; s++) {
+                caches[s] = forward.newCache(temporary);
+                caches[s].reserve(prompt + count + 2);
+                next[s] = kernels.choose(read(caches[s], ids(s, prompt)), 0, GREEDY)[0];
+            }
+            // A pass is run as it is and recorded before it is repeated.
+            int[] begun = step(caches, step(caches, next));
+            return timer.milliseconds(() -> {
+                int[] tokens = begun;
+                for (int i = 0; i < count; i++) {
+                    tokens = step(caches, tokens);
+                }
+            }) / count;
+        }
+    }
+
+    private int[] step(KvCache[] caches, int[] tokens) {
+        batch.clear();
+        for (int s = 0; s < caches.length; s++) {
+            batch.add(caches[s], tokens, s, s + 1);
+        }
+        Tensor logits = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
+        Draw[] draws = new Draw[caches.length];
+        Arrays.fill(draws, GREEDY);
+        return kernels.choose(logits, 0, draws);
+    }
+
+    private Tensor read(KvCache cache, int[] ids) {
+        Tensor logits = null;
+        for (int from = 0; from < ids.length; from += Gpt2Forward.CHUNK_ROWS) {
+            int to = Math.min(from + Gpt2Forward.CHUNK_ROWS, ids.length);
+            batch.clear();
+            batch.add(cache, ids, from, to);
+            int[] rows = to < ids.length ? new int[0] : batch.lastRows();
+            logits = forward.forward(batch, rows, scratch, LayerProbe.NONE);
+        }
+        return logits;
+    }
+
+    /**
+     * Milliseconds of causal attention of {@code rows} rows, writing their keys and values included.
+     *
+     * @param heads of 64 channels
+     */
+    static double attention(CudaKernels kernels, WeightType type, int rows, int heads) {
+        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = kernels.newTimer()) {
+            KvCache cache = new KvCache(1, heads, 64, rows, kernels.cacheTypes(type).getFirst(),
+                    BlockPool.in(kernels.blockMemory(), temporary));
+            RowBatch all = new RowBatch(temporary);
+            all.add(cache, new int[rows], 0, rows);
+            Tensor qkv = kernels.allocateInputs(type, temporary, rows, 3L * heads * 64);
+            Tensor out = kernels.allocateInputs(type, temporary, rows, (long) heads * 64);
+            kernels.appendAndAttend(qkv, all, 0, 0.125, out);
+            return timer.milliseconds(() -> kernels.appendAndAttend(qkv, all, 0, 0.125, out));
+        }
+    }
+
+    private int[] ids(int sequence, int count) {
+        return new SplittableRandom(sequence + 1).ints(count, 0, config.vocabulary()).toArray();
+    }
+
+    @Override
+    public void close() {
+        scratch.close();
+        kernels.close();
+        arena.close();
+    }
+}

@@ -1,0 +1,178 @@
+package dev.isthmus.engine.api;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isthmus.bindings.NativeLibraries;
+import dev.isthmus.bindings.NativeLibrary;
+import dev.isthmus.engine.ChildJvm;
+import dev.isthmus.engine.StandIn;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.errors.BackendException;
+import dev.isthmus.engine.errors.EngineException;
+import dev.isthmus.engine.errors.UnsupportedModelException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What an application is told where the GPU cannot be used, and that nothing is left behind on it. */
+class CudaFaultsTest {
+
+    private static final ModelOptions CUDA = ModelOptions.DEFAULT.withBackend(BackendChoice.CUDA).withThreads(1);
+
+    @TempDir
+    static Path directory;
+
+    private StandIn device;
+    /** What a test before this one left when a kernel of it failed, after which a driver frees nothing. */
+    private long lost;
+
+    @BeforeEach
+    void takeTheStandIn() throws IOException {
+        device = StandIn.assumed();
+        lost = device.count("allocated_bytes");
+        if (Files.notExists(directory.resolve("config.json"))) {
+            TinyModel.write(directory);
+        }
+    }
+
+    @AfterEach
+    void takeFaultsBack() {
+        if (device != null) {
+            device.close();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "init, 100, CUDA_ERROR_NO_DEVICE, nvidia-smi",
+        "driver_version, 12040, found one for CUDA 12.4, update NVIDIA's driver",
+        "devices, 0, found none, CUDA_VISIBLE_DEVICES",
+        "capability, 75, expected compute capability 8.0 or newer, --backend cpu",
+        "module, 209, CUDA_ERROR_NO_BINARY_FOR_GPU, update NVIDIA's driver",
+        "cublas, 1, CUBLAS_STATUS_NOT_INITIALIZED, isthmus info",
+        "memory, 1000000, found, --weights bf16",
+    })
+    void whatIsWrongWithTheGpuIsSaidWithTheRemedy(String fault, long value, String found, String remedy) {
+        device.fault(fault, value);
+        String message = assertThrows(BackendException.class, () -> Model.open(directory, CUDA)).getMessage();
+        assertTrue(message.startsWith("cuda: ") && message.contains(found) && message.contains(remedy)
+                && message.contains("--backend cpu"), message);
+        assertEquals(lost, device.count("allocated_bytes"));
+    }
+
+    @Test
+    void whereverMemoryRunsOutNothingIsLeftBehind() {
+        boolean opened = false;
+        int allocation = 0;
+        while (!opened) {
+            device.fault("allocation", ++allocation);
+            try (Model model = Model.open(directory, CUDA); Session session = model.newSession()) {
+                session.append(1, 2, 3);
+                session.logits();
+                opened = true;
+            } catch (BackendException full) {
+                assertTrue(full.getMessage().contains("close other programs and sessions"), full.getMessage());
+            }
+            device.close();
+            assertEquals(lost, device.count("allocated_bytes"), "after allocation " + allocation);
+        }
+        assertTrue(allocation > 10, "allocations that failed: " + (allocation - 1));
+    }
+
+    @Test
+    void aSessionThatFoundNoMemoryGoesOnWhenThereIsSome() {
+        try (Model model = Model.open(directory, CUDA); Session session = model.newSession()) {
+            session.append(1, 2);
+            try (Session other = model.newSession()) {
+                device.fault("allocation", 1);
+                assertThrows(BackendException.class, () -> other.append(new int[30]));
+                assertEquals(0, other.length());
+                other.append(new int[30]);
+            }
+            session.append(3);
+            assertEquals(3, session.length());
+        }
+    }
+
+    @Test
+    void aKernelThatFailsIsAnErrorAndTheNextModelWorks() {
+        Model model = Model.open(directory, CUDA);
+        Session session = model.newSession();
+        session.append(1, 2);
+        device.fault("launch", 3);
+        BackendException failed = assertThrows(BackendException.class, () -> {
+            session.append(3);
+            session.logits();
+        });
+        assertTrue(failed.getMessage().contains("CUDA_ERROR_ILLEGAL_ADDRESS")
+                && failed.getMessage().contains("open it again"), failed.getMessage());
+        session.close();
+        model.close();
+        device.close();
+        try (Model again = Model.open(directory, CUDA); Session fresh = again.newSession()) {
+            fresh.append(1, 2, 3);
+            assertEquals(TinyModel.VOCABULARY, fresh.logits().length);
+        }
+    }
+
+    @Test
+    void whatTheKernelsLackIsRefusedBeforeAnythingIsRead() throws IOException {
+        String message = assertThrows(BackendException.class,
+                () -> Model.open(directory, CUDA.withWeights(WeightType.INT8))).getMessage();
+        assertTrue(message.contains("expected F32, F16 or BF16, found INT8"), message);
+        Path heads = Files.createDirectory(directory.resolve("heads"));
+        Files.writeString(heads.resolve("config.json"), Files.readString(directory.resolve("config.json"))
+                .replace("\"n_head\": 3", "\"n_head\": 6"));
+        Files.copy(directory.resolve("model.safetensors"), heads.resolve("model.safetensors"));
+        message = assertThrows(UnsupportedModelException.class, () -> Model.open(heads, CUDA)).getMessage();
+        assertTrue(message.contains("[32, 64, 80, 96, 128]") && message.contains("found 16"), message);
+        assertEquals(lost, device.count("allocated_bytes"));
+    }
+
+    /** Opens a model with a backend and says what it runs on, or why not. */
+    static final class Opening {
+
+        private Opening() {}
+
+        public static void main(String[] arguments) {
+            ModelOptions options = ModelOptions.DEFAULT.withBackend(BackendChoice.valueOf(arguments[1]));
+            try (Model model = Model.open(Path.of(arguments[0]), options)) {
+                System.out.println("runs on " + model.backend());
+            } catch (EngineException e) {
+                System.out.println(e.getClass().getSimpleName() + ": " + e.getMessage());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "-Disthmus.cuda=none, expected CUDA driver, switched off",
+        "-Disthmus.cuda=/no/libcuda.so.1, install NVIDIA's driver, there is no such file",
+        "-Disthmus.cublas=none, expected cuBLAS, pip install nvidia-cublas",
+    })
+    void aMissingLibraryIsNamedAndAutoTakesTheCpu(String option, String found, String remedy)
+            throws IOException, InterruptedException {
+        String asked = opening(option, "CUDA");
+        assertTrue(asked.startsWith("BackendException: cuda: ") && asked.contains(found) && asked.contains(remedy),
+                asked);
+        assertTrue(opening(option, "AUTO").startsWith("runs on cpu"));
+    }
+
+    private static String opening(String option, String backend) throws IOException, InterruptedException {
+        String standIn = NativeLibraries.status(NativeLibrary.CUDA).loaded().orElseThrow().path();
+        Process process = ChildJvm.of(List.of("-Disthmus.cuda=" + standIn, "-Disthmus.cublas=" + standIn, option),
+                Opening.class.getName(), List.of(directory.toString(), backend)).start();
+        String output = new String(process.getInputStream().readAllBytes());
+        process.waitFor();
+        return output;
+    }
+}
