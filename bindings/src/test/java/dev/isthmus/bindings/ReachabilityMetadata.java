@@ -27,6 +27,10 @@ import java.util.stream.Stream;
  * that they bind.
  */
 final class ReachabilityMetadata {
+
+    /** What the engine's CUDA backend reads. */
+    static final String CUDA_KERNELS = "META-INF/native/cuda/isthmus.fatbin";
+
     private static final String FOREIGN = "java/lang/foreign/";
 
     /** Layouts by the types of the fields that hold them, with native-image's names of them. */
@@ -89,9 +93,15 @@ final class ReachabilityMetadata {
                 + parameterTypes.stream().map(type -> '"' + type + '"').collect(Collectors.joining(", ")) + "]}";
     }
 
+    static List<NativeLibrary> bundled() {
+        return Stream.of(NativeLibrary.values()).filter(NativeLibrary::isBundled).toList();
+    }
+
     private static Set<String> resources() {
         Set<String> resources = new TreeSet<>();
-        for (NativeLibrary library : NativeLibrary.values()) {
+        resources.add("{\"glob\": \"" + CUDA_KERNELS + "\"}");
+        resources.add("{\"glob\": \"" + CUDA_KERNELS + ".properties\"}");
+        for (NativeLibrary library : bundled()) {
             for (Platform platform : PLATFORMS) {
                 for (String file : library.bundledFiles(platform)) {
                     resources.add("{\"glob\": \"" + library.resourceFolder(platform) + "/" + file + "\"}");
