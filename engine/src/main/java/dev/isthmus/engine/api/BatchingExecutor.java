@@ -65,6 +65,8 @@ public final class BatchingExecutor implements AutoCloseable {
     /**
      * Takes a request, and waits for a place in the queue if there is none.
      *
+     * @param request what to generate
+     * @return the request on its way
      * @throws InvalidInputException if a token is not in the vocabulary, or stop strings are given to a model without
      *     tokenizer
      * @throws ContextFullException if the prompt does not fit into the context
@@ -77,12 +79,23 @@ public final class BatchingExecutor implements AutoCloseable {
         return submit(request, true).orElseThrow();
     }
 
-    /** As {@link #submit(GenerationRequest)}, with a text that the model's tokenizer turns into tokens. */
+    /**
+     * As {@link #submit(GenerationRequest)}, with a text that the model's tokenizer turns into tokens.
+     *
+     * @param prompt the text
+     * @param generation how to choose tokens and when to end
+     * @return the request on its way
+     */
     public GenerationTask submit(String prompt, GenerationOptions generation) {
         return submit(GenerationRequest.of(model.requireTokenizer("submit a text").encode(prompt), generation));
     }
 
-    /** As {@link #submit(GenerationRequest)}, but where the queue is full it does not wait and the result is empty. */
+    /**
+     * As {@link #submit(GenerationRequest)}, but does not wait.
+     *
+     * @param request what to generate
+     * @return the request on its way; empty where the queue is full
+     */
     public Optional<GenerationTask> trySubmit(GenerationRequest request) {
         return submit(request, false);
     }
@@ -155,7 +168,7 @@ public final class BatchingExecutor implements AutoCloseable {
         work.signal();
     }
 
-    /** The requests that wait for a place in the batch. */
+    /** {@return the number of requests that wait for a place in the batch} */
     public int queueLength() {
         lock.lock();
         try {
@@ -165,7 +178,7 @@ public final class BatchingExecutor implements AutoCloseable {
         }
     }
 
-    /** The requests that are computed together now. */
+    /** {@return the number of requests that are computed together now} */
     public int running() {
         return running;
     }

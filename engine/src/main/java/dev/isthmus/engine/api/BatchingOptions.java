@@ -27,17 +27,29 @@ public record BatchingOptions(int maxBatch, int queueCapacity, int prefillRows) 
         }
     }
 
-    /** The same with another number of requests together. */
+    /**
+     * {@return the same with another number of requests together}
+     *
+     * @param value {@link #maxBatch()}
+     */
     public BatchingOptions withMaxBatch(int value) {
         return new BatchingOptions(value, queueCapacity, prefillRows);
     }
 
-    /** The same with another number of requests waiting. */
+    /**
+     * {@return the same with another number of requests waiting}
+     *
+     * @param value {@link #queueCapacity()}
+     */
     public BatchingOptions withQueueCapacity(int value) {
         return new BatchingOptions(maxBatch, value, prefillRows);
     }
 
-    /** The same with another number of tokens of prompts in a step. */
+    /**
+     * {@return the same with another number of tokens of prompts in a step}
+     *
+     * @param value {@link #prefillRows()}
+     */
     public BatchingOptions withPrefillRows(int value) {
         return new BatchingOptions(maxBatch, queueCapacity, value);
     }

@@ -36,6 +36,7 @@ public record ContextPolicy(int kept, int dropped) {
      *
      * @param kept how many tokens at the beginning stay: an instruction, say
      * @param dropped how many tokens behind them go at a time, ≥ 1; half the context is usual
+     * @return the policy
      * @throws InvalidInputException if one is out of range
      */
     public static ContextPolicy sliding(int kept, int dropped) {

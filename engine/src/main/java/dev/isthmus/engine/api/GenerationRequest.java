@@ -31,12 +31,21 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
         }
     }
 
-    /** A request without time limit. */
+    /**
+     * {@return a request without time limit}
+     *
+     * @param prompt the tokens to continue
+     * @param options how to choose tokens and when to end
+     */
     public static GenerationRequest of(int[] prompt, GenerationOptions options) {
         return new GenerationRequest(Arrays.stream(prompt).boxed().toList(), options, Optional.empty());
     }
 
-    /** The same with a time limit. */
+    /**
+     * {@return the same with a time limit}
+     *
+     * @param limit the time from when it is submitted to when it must be done, ≥ 0
+     */
     public GenerationRequest withTimeLimit(Duration limit) {
         return new GenerationRequest(prompt, options, Optional.of(limit));
     }

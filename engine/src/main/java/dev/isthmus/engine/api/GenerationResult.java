@@ -16,7 +16,7 @@ public record GenerationResult(List<Token> tokens, FinishReason finishReason) {
         tokens = List.copyOf(tokens);
     }
 
-    /** Their text; empty where the model has no tokenizer. */
+    /** {@return their text; empty where the model has no tokenizer} */
     public String text() {
         return tokens.stream().map(Token::text).collect(Collectors.joining());
     }

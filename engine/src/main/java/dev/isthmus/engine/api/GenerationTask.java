@@ -58,6 +58,8 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
      * {@link dev.isthmus.engine.errors.ClosedException} when the model is closed,
      * {@link dev.isthmus.engine.errors.OutOfMemoryException}, or what a {@link LogitsProcessor} has thrown. Cancelling
      * the future cancels the request. Dependent stages never run on the thread that computes.
+     *
+     * @return the future
      */
     public CompletableFuture<GenerationResult> result() {
         return result;
@@ -115,7 +117,7 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     }
 
     /**
-     * The tokens as a sequential stream. Closing it cancels the request.
+     * {@return the tokens as a sequential stream} Closing it cancels the request.
      *
      * @throws ConcurrentUseException if they are already gone through
      */

@@ -189,7 +189,7 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * A new, empty session.
+     * {@return a new, empty session}
      *
      * @param policy what it does when its context is full
      * @throws InvalidInputException if the policy does not fit the model's context
@@ -204,7 +204,9 @@ public final class Model implements AutoCloseable {
      * A session as {@link Session#snapshot} left it in a file: tokens, keys, values and logits are the same bits, so
      * that on the same kernels it goes on as the other would have.
      *
+     * @param snapshot the file
      * @param policy what it does when its context is full; the file does not say
+     * @return a session that must be closed, as any
      * @throws SnapshotException if the file is no snapshot, is damaged, or was taken with another model, another type of
      *     weights or of cache
      * @throws ClosedException if the model is closed
@@ -214,14 +216,20 @@ public final class Model implements AutoCloseable {
         return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy)));
     }
 
-    /** As the other, with a full context being an error. */
+    /**
+     * As {@link #restoreSession(Path, ContextPolicy)}, with a full context being an error.
+     *
+     * @param snapshot the file
+     * @return a session that must be closed, as any
+     */
     public Session restoreSession(Path snapshot) {
         return restoreSession(snapshot, ContextPolicy.ERROR);
     }
 
     /**
-     * What generates for many callers at once.
+     * {@return what generates for many callers at once}
      *
+     * @param options how many at once, and how many may wait
      * @throws ClosedException if the model is closed
      */
     public BatchingExecutor newBatchingExecutor(BatchingOptions options) {

@@ -79,7 +79,11 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
         return new ModelOptions(backend, weights, cache, count, cacheLimit, loadProgress);
     }
 
-    /** The same with another limit to the memory for keys and values. */
+    /**
+     * {@return the same with another limit to the memory for keys and values}
+     *
+     * @param bytes for all sessions together; 0 for half of what the machine or the container has
+     */
     public ModelOptions withCacheLimit(long bytes) {
         return new ModelOptions(backend, weights, cache, threads, bytes, loadProgress);
     }

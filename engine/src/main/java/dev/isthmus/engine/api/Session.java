@@ -41,7 +41,7 @@ public final class Session implements AutoCloseable {
         this.sequence = sequence;
     }
 
-    /** The tokens in the session. */
+    /** {@return the number of tokens in the session} */
     public int length() {
         return exclusively(sequence::length);
     }
@@ -54,7 +54,7 @@ public final class Session implements AutoCloseable {
         return sequence.metrics();
     }
 
-    /** The tokens in the session, first to last. */
+    /** {@return the tokens in the session, first to last} */
     public int[] tokens() {
         return exclusively(sequence::tokens);
     }
@@ -62,6 +62,7 @@ public final class Session implements AutoCloseable {
     /**
      * Reads a text behind what the session holds. Special tokens in it are plain text.
      *
+     * @param text the text
      * @throws InvalidInputException if the text is empty or the model has no tokenizer
      * @throws ContextFullException if it does not fit into the context
      */
@@ -72,6 +73,7 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens behind what the session holds.
      *
+     * @param ids the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
@@ -83,6 +85,8 @@ public final class Session implements AutoCloseable {
      * Reads tokens and shows what passes between the layers, for instance to a {@link Capture}. Where a full context
      * slides, the tokens that are read again are seen again.
      *
+     * @param ids the tokens
+     * @param observer sees each of the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
@@ -101,6 +105,8 @@ public final class Session implements AutoCloseable {
     /**
      * Reads tokens and hands over the logits of each of their positions.
      *
+     * @param ids the tokens
+     * @param visitor takes the logits of each of the tokens
      * @throws InvalidInputException if there are none, or one is not in the vocabulary
      * @throws ContextFullException if they do not fit into the context
      */
@@ -122,7 +128,7 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The logits of the last position, which predict the next token: V values.
+     * {@return the logits of the last position, which predict the next token: V values}
      *
      * @throws InvalidInputException if the session is empty
      */
@@ -140,7 +146,7 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The probabilities of the next token by the model's own kernels: V values that add up to 1.
+     * {@return the probabilities of the next token by the model's own kernels: V values that add up to 1}
      *
      * @throws InvalidInputException if the session is empty
      */
@@ -149,8 +155,9 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * The probabilities by which {@link #generate} would choose the next token: V values that add up to 1.
+     * {@return the probabilities by which {@link #generate} would choose the next token: V values that add up to 1}
      *
+     * @param options what changes the probabilities
      * @throws InvalidInputException if the session is empty, or the options leave no token to choose
      */
     public double[] probabilities(GenerationOptions options) {
@@ -165,6 +172,7 @@ public final class Session implements AutoCloseable {
     /**
      * Forgets all but the first {@code newLength} tokens.
      *
+     * @param newLength how many to keep, 0..length
      * @throws InvalidInputException if there are fewer
      */
     public void rewind(int newLength) {
@@ -184,6 +192,8 @@ public final class Session implements AutoCloseable {
      * Another session with the same text and the same policy, which goes on from here on its own. Keys and values are
      * held in common; what one of them changes it takes a copy of first, 64 tokens at a time. Both must be closed, in
      * any order.
+     *
+     * @return the other session
      */
     public Session fork() {
         return exclusively(() -> new Session(model, sequence.fork()));
@@ -194,6 +204,7 @@ public final class Session implements AutoCloseable {
      * its name when it is complete, replacing another of that name. It holds the tokens, the keys and values (for GPT-2
      * 124M 74 KB a token in float32) and the logits behind the last token: whoever can read the file can read the text.
      *
+     * @param file where to write
      * @throws SnapshotException if the file cannot be written
      */
     public void snapshot(Path file) {
@@ -206,6 +217,8 @@ public final class Session implements AutoCloseable {
     /**
      * Continues the text. Nothing is computed until tokens are taken; the tokens taken become part of the session.
      *
+     * @param options how to choose tokens and when to end
+     * @return the tokens to come
      * @throws InvalidInputException if the session is empty, stop strings are given to a model without tokenizer, or an
      *     option names a token that is not in the vocabulary
      */
@@ -228,6 +241,7 @@ public final class Session implements AutoCloseable {
      *
      * @param options what a continuation may be; without stop strings
      * @param beams how to search
+     * @return the search, which has not begun
      * @throws InvalidInputException from {@link CompletionSearch#run}, if the session is empty, stop strings are given
      *     or a token is not in the vocabulary
      * @throws ContextFullException from there, if the most tokens do not fit into the context
@@ -255,6 +269,8 @@ public final class Session implements AutoCloseable {
      * the mean of the tokens' log-probabilities by the model alone, as OpenAI's {@code best_of} ranks.
      *
      * @param candidates how many to sample and return, ≥ 1
+     * @param options how to choose tokens and when to end
+     * @return the search, which has not begun
      * @throws InvalidInputException if there are to be none; from {@link CompletionSearch#run}, as {@link #generate}
      */
     public CompletionSearch bestOf(int candidates, GenerationOptions options) {

@@ -5,7 +5,11 @@ public final class DeadlineExceededException extends EngineException {
 
     private static final long serialVersionUID = 1L;
 
-    /** Makes one with a message for the user. */
+    /**
+     * Makes one.
+     *
+     * @param message for the user
+     */
     public DeadlineExceededException(String message) {
         super(message);
     }

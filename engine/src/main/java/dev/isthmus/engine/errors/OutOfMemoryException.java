@@ -5,7 +5,12 @@ public final class OutOfMemoryException extends EngineException {
 
     private static final long serialVersionUID = 1L;
 
-    /** Makes one with a message for the user and what caused it. */
+    /**
+     * Makes one.
+     *
+     * @param message for the user
+     * @param cause what caused it, or null
+     */
     public OutOfMemoryException(String message, Throwable cause) {
         super(message, cause);
     }

@@ -23,6 +23,7 @@ public final class SnapshotException extends EngineException {
         OTHER_CACHE_TYPE
     }
 
+    /** What is wrong. */
     private final Reason reason;
     private final transient Path file;
 
@@ -40,12 +41,12 @@ public final class SnapshotException extends EngineException {
         this.file = file;
     }
 
-    /** The kind of fault. */
+    /** {@return the kind of fault} */
     public Reason reason() {
         return reason;
     }
 
-    /** The file at fault; null after serialization. */
+    /** {@return the file at fault; null after serialization} */
     public Path file() {
         return file;
     }
