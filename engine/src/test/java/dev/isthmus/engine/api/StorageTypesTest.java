@@ -27,7 +27,7 @@ class StorageTypesTest {
 
     @BeforeAll
     static void write() throws IOException {
-        TinyModel.write(directory);
+        TinyModel.write(directory, 2, TinyModel.CONTEXT, 24, 42);
     }
 
     private static Model open(WeightType type, CacheType cache) {

@@ -22,6 +22,7 @@ public final class TinyModel {
     static final int END_OF_TEXT = 258;
     static final int CONTEXT = 40;
 
+    /** Heads of 32, which all backends take. */
     static final int CHANNELS = 96;
 
     private TinyModel() {}
@@ -38,13 +39,18 @@ public final class TinyModel {
 
     /** Writes one with so many layers. */
     static Path write(Path directory, int layers, int context, long seed) throws IOException {
+        return write(directory, layers, context, CHANNELS, seed);
+    }
+
+    /** Writes one of another width. */
+    static Path write(Path directory, int layers, int context, int channels, long seed) throws IOException {
         Files.createDirectories(directory);
         Files.writeString(directory.resolve("config.json"), """
-                {"model_type": "gpt2", "n_layer": %d, "n_head": 3, "n_embd": 96, "n_positions": %d, "vocab_size": 259,
+                {"model_type": "gpt2", "n_layer": %d, "n_head": 3, "n_embd": %d, "n_positions": %d, "vocab_size": 259,
                  "eos_token_id": 258}
-                """.formatted(layers, context));
+                """.formatted(layers, channels, context));
         writeTokenizer(directory);
-        writeWeights(directory, layers, context, seed);
+        writeWeights(directory, layers, context, channels, seed);
         return directory;
     }
 
@@ -61,27 +67,28 @@ public final class TinyModel {
         Files.writeString(directory.resolve("merges.txt"), "#version: 0.2\nh e\nhe l\n");
     }
 
-    private static void writeWeights(Path directory, int layers, int context, long seed) {
+    private static void writeWeights(Path directory, int layers, int context, int channels, long seed) {
         SplittableRandom random = new SplittableRandom(seed);
         List<SafetensorsWriter.Entry> entries = new ArrayList<>();
-        add(entries, random, "wte.weight", 1, VOCABULARY, CHANNELS);
-        add(entries, random, "wpe.weight", 1, context, CHANNELS);
+        add(entries, random, "wte.weight", 1, VOCABULARY, channels);
+        add(entries, random, "wpe.weight", 1, context, channels);
         for (int layer = 0; layer < layers; layer++) {
             String h = "h." + layer + ".";
-            addNorm(entries, random, h + "ln_1");
-            addLinear(entries, random, h + "attn.c_attn", CHANNELS, 3 * CHANNELS);
-            addLinear(entries, random, h + "attn.c_proj", CHANNELS, CHANNELS);
-            addNorm(entries, random, h + "ln_2");
-            addLinear(entries, random, h + "mlp.c_fc", CHANNELS, 4 * CHANNELS);
-            addLinear(entries, random, h + "mlp.c_proj", 4 * CHANNELS, CHANNELS);
+            addNorm(entries, random, h + "ln_1", channels);
+            addLinear(entries, random, h + "attn.c_attn", channels, 3 * channels);
+            addLinear(entries, random, h + "attn.c_proj", channels, channels);
+            addNorm(entries, random, h + "ln_2", channels);
+            addLinear(entries, random, h + "mlp.c_fc", channels, 4 * channels);
+            addLinear(entries, random, h + "mlp.c_proj", 4 * channels, channels);
         }
-        addNorm(entries, random, "ln_f");
+        addNorm(entries, random, "ln_f", channels);
         SafetensorsWriter.write(directory.resolve("model.safetensors"), Map.of(), entries);
     }
 
-    private static void addNorm(List<SafetensorsWriter.Entry> entries, SplittableRandom random, String name) {
-        add(entries, random, name + ".weight", 2, CHANNELS);
-        add(entries, random, name + ".bias", 0.5, CHANNELS);
+    private static void addNorm(List<SafetensorsWriter.Entry> entries, SplittableRandom random, String name,
+            int channels) {
+        add(entries, random, name + ".weight", 2, channels);
+        add(entries, random, name + ".bias", 0.5, channels);
     }
 
     private static void addLinear(List<SafetensorsWriter.Entry> entries, SplittableRandom random, String name,

@@ -131,10 +131,11 @@ class WatchingTest {
         List<RecordedEvent> events = RecordingFile.readAllEvents(file);
         RecordedEvent open = ofType(events, "isthmus.ModelOpen").getFirst();
         assertEquals(directory.toString(), open.getString("path"));
+        int c = TinyModel.CHANNELS;
         // V C + P C + 2 (12 C² + 13 C) + 2 C parameters, four bytes each.
-        assertEquals((259 * 24 + 40 * 24 + 2 * (12 * 24 * 24 + 13 * 24) + 2 * 24) * 4L, open.getLong("bytes"));
+        assertEquals((259 * c + 40 * c + 2 * (12 * c * c + 13 * c) + 2 * c) * 4L, open.getLong("bytes"));
         assertEquals("F32", open.getString("weightType"));
-        assertEquals(List.of(2, 24, 259),
+        assertEquals(List.of(2, c, 259),
                 List.of(open.getInt("layers"), open.getInt("channels"), open.getInt("vocabulary")));
         assertTrue(open.getString("backend").startsWith("cpu"));
         RecordedEvent prefill = ofType(events, "isthmus.Prefill").getFirst();

@@ -79,7 +79,7 @@ class PackedFileTest {
 
     static Stream<Arguments> all() {
         return TestBackend.all().flatMap(backend -> Stream.of(WeightType.INT8, WeightType.Q4)
-                .map(type -> Arguments.of(backend, type)));
+                .filter(backend::takesWeights).map(type -> Arguments.of(backend, type)));
     }
 
     @BeforeEach

@@ -20,10 +20,12 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.zip.CRC32;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -36,6 +38,10 @@ import org.junit.jupiter.params.provider.ValueSource;
  * {@code weights-tools/python/make_gguf_fixtures.py} makes the files and expected.json.
  */
 class GgufParityTest {
+
+    /** Not CUDA, which does not take heads of 16 channels. */
+    private static final Set<BackendChoice> BACKENDS = EnumSet.complementOf(EnumSet.of(BackendChoice.CUDA));
+
 
     private static final String FOLDER = "/gguf/";
 
@@ -86,7 +92,7 @@ class GgufParityTest {
     void aFileInF32GivesTheBitsOfTheSafetensorsDirectoryThatItWasMadeFrom() throws IOException {
         Path folder = Files.createDirectory(directory.resolve("model"));
         checkpoint().write(folder);
-        for (BackendChoice backend : BackendChoice.values()) {
+        for (BackendChoice backend : BACKENDS) {
             assertArrayEquals(logits(folder, backend), logits(file("f32"), backend), backend.toString());
         }
     }
@@ -124,7 +130,7 @@ class GgufParityTest {
             }
             SafetensorsWriter.write(folder.resolve(Checkpoint.SINGLE_FILE), Map.of(), entries);
         }
-        for (BackendChoice backend : BackendChoice.values()) {
+        for (BackendChoice backend : BACKENDS) {
             assertArrayEquals(logits(folder, backend), logits(file(type), backend), backend.toString());
         }
     }
