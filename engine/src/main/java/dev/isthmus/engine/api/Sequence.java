@@ -105,12 +105,16 @@ final class Sequence implements AutoCloseable {
             throw new InvalidInputException("logits: the session is empty; append at least one token first");
         }
         if (!logitsValid) {
-            makeRoom(0, () -> {
-                cache.rewind(Math.min(cache.length(), length - 1));
-                compute(length, length - 1, this::keep, null, probe);
-            });
+            computeLast(this::keep, probe);
         }
         return logits;
+    }
+
+    private void computeLast(Consumer<Tensor> last, LayerProbe probe) {
+        makeRoom(0, () -> {
+            cache.rewind(Math.min(cache.length(), length - 1));
+            compute(length, length - 1, last, null, probe);
+        });
     }
 
     /** The next token of a continuation, which becomes part of the text. */
@@ -125,10 +129,7 @@ final class Sequence implements AutoCloseable {
     /** What the kernels choose without showing the logits; negative if there is nothing to choose. */
     private int choose(Draw draw, LayerProbe probe) {
         int[] chosen = new int[1];
-        makeRoom(0, () -> {
-            cache.rewind(Math.min(cache.length(), length - 1));
-            compute(length, length - 1, rows -> chosen[0] = model.kernels().choose(rows, 0, draw)[0], null, probe);
-        });
+        computeLast(rows -> chosen[0] = model.kernels().choose(rows, 0, draw)[0], probe);
         logitsValid = false;
         return chosen[0];
     }
