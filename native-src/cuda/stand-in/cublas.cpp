@@ -7,8 +7,6 @@
 
 using namespace stand_in;
 
-#define LOCKED std::lock_guard<std::recursive_mutex> guard(the_device().lock)
-
 /* cublasStatus_t, cudaDataType_t and cublasComputeType_t, as far as they are used here. */
 enum { OK = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED = 15 };
 enum { R_32F = 0, R_16F = 2, R_16BF = 14 };

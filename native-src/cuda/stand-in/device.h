@@ -83,4 +83,13 @@ int enqueue(void *stream, work work);
 
 }
 
+/* How the exported functions begin. */
+#define LOCKED std::lock_guard<std::recursive_mutex> guard(stand_in::the_device().lock)
+#define REFUSE_UNLESS(status)              \
+    do {                                   \
+        const int refused = (status);      \
+        if (refused != CUDA_SUCCESS)       \
+            return refused;                \
+    } while (0)
+
 #endif

@@ -8,14 +8,6 @@
 
 using namespace stand_in;
 
-#define LOCKED std::lock_guard<std::recursive_mutex> guard(the_device().lock)
-#define REFUSE_UNLESS(status)              \
-    do {                                   \
-        const int refused = (status);      \
-        if (refused != CUDA_SUCCESS)       \
-            return refused;                \
-    } while (0)
-
 static const struct {
     int code;
     const char *name, *text;

@@ -7,14 +7,6 @@
 
 using namespace stand_in;
 
-#define LOCKED std::lock_guard<std::recursive_mutex> guard(the_device().lock)
-#define REFUSE_UNLESS(status)              \
-    do {                                   \
-        const int refused = (status);      \
-        if (refused != CUDA_SUCCESS)       \
-            return refused;                \
-    } while (0)
-
 /* Limits of compute capability 8.0. */
 enum { MOST_GRID_YZ = 65535, SHARED_BYTES = 48 * 1024, MOST_SHARED_BYTES = 163 * 1024 };
 
