@@ -143,11 +143,7 @@ final class ConvertCommand implements Callable<Integer> {
             json.writeArrayFieldStart("tensors");
             for (ConvertedTensor tensor : result.tensors()) {
                 json.writeStartObject();
-                json.writeStringField("name", tensor.name());
-                json.writeStringField("dtype", tensor.type().name());
-                json.writeFieldName("shape");
-                json.writeArray(tensor.shape().dims(), 0, tensor.shape().rank());
-                json.writeNumberField("bytes", tensor.bytes());
+                Json.tensor(json, tensor.name(), tensor.type(), tensor.shape(), tensor.bytes());
                 json.writeNumberField("max_error", tensor.error().largest());
                 json.writeNumberField("rms_error", tensor.error().rootMeanSquare());
                 json.writeEndObject();

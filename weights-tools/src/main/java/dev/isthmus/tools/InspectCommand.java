@@ -203,11 +203,7 @@ final class InspectCommand implements Callable<Integer> {
         json.writeArrayFieldStart("tensors");
         for (TensorInfo tensor : checkpoint.tensors()) {
             json.writeStartObject();
-            json.writeStringField("name", tensor.name());
-            json.writeStringField("dtype", tensor.type().name());
-            json.writeFieldName("shape");
-            json.writeArray(tensor.shape().dims(), 0, tensor.shape().rank());
-            json.writeNumberField("bytes", tensor.bytes());
+            Json.tensor(json, tensor.name(), tensor.type(), tensor.shape(), tensor.bytes());
             json.writeStringField("file", tensor.file().getFileName().toString());
             writeStatistics(json, statistics.get(tensor.name()));
             json.writeEndObject();

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.StreamWriteFeature;
+import dev.isthmus.engine.tensor.Shape;
+import dev.isthmus.engine.weights.StoredType;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -65,6 +67,15 @@ public final class Json {
     public static void numbers(JsonGenerator json, String name, double[] values) throws IOException {
         json.writeFieldName(name);
         json.writeArray(values, 0, values.length);
+    }
+
+    /** Writes the members that say what a tensor is. */
+    static void tensor(JsonGenerator json, String name, StoredType type, Shape shape, long bytes) throws IOException {
+        json.writeStringField("name", name);
+        json.writeStringField("dtype", type.name());
+        json.writeFieldName("shape");
+        json.writeArray(shape.dims(), 0, shape.rank());
+        json.writeNumberField("bytes", bytes);
     }
 
     /** Writes a member that is a list of texts. */
