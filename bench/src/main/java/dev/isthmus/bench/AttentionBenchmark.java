@@ -8,34 +8,16 @@ import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.util.Arrays;
-import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Attention of one GPT-2 124M layer, 12 heads of 64 channels: of a whole prompt over itself, or of one new row over a
  * context. Successive calls go through the caches of so many layers that they are read from memory, as in a model whose
  * weights are read in between. Checked against the reference before it is timed.
  */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
-public class AttentionBenchmark {
+public class AttentionBenchmark extends KernelBenchmark {
 
     private static final int HEADS = 12;
     private static final int CHANNELS = 768;
@@ -53,26 +35,14 @@ public class AttentionBenchmark {
     @Param({"F32", "F16"})
     public DType cache = DType.F32;
 
-    /** Whose kernel: own, a level, or java. */
-    @Param("own")
-    public String product = "own";
-
-    /** Threads. */
-    @Param("2")
-    public int threads = 2;
-
-    private final Arena arena = Arena.ofShared();
-    private Kernels kernels;
     private RowBatch batch;
     private Tensor qkv;
     private Tensor out;
     private int layers;
     private int next;
 
-    /** Fills the caches and checks one layer. */
-    @Setup
-    public void setUp() {
-        kernels = KernelChoice.open(product, threads);
+    @Override
+    void prepare() {
         Tensor rows = Tensors.random(arena, context, 3L * CHANNELS);
         long layerBytes = 2L * context * CHANNELS * cache.bytes();
         layers = Math.toIntExact(Math.ceilDiv(LinearBenchmark.WEIGHT_BYTES, layerBytes));
@@ -141,12 +111,5 @@ public class AttentionBenchmark {
         }
         return new Work(2.0 * context * CHANNELS * cache.bytes() + 4.0 * batch.rows() * 2 * CHANNELS,
                 4 * pairs * CHANNELS, WeightType.F32);
-    }
-
-    /** Frees everything. */
-    @TearDown
-    public void tearDown() {
-        kernels.close();
-        arena.close();
     }
 }

@@ -9,30 +9,12 @@ import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 
 /** Looking up tokens in GPT-2's embedding of 50,257 tokens. Checked against the reference before it is timed. */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-@Fork(value = 1, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
-public class EmbeddingBenchmark {
+public class EmbeddingBenchmark extends KernelBenchmark {
 
     private static final int VOCABULARY = 50_257;
     private static final int CONTEXT = 1024;
@@ -46,25 +28,13 @@ public class EmbeddingBenchmark {
     @Param({"F32", "F16", "BF16", "INT8", "Q4"})
     public WeightType type = WeightType.F32;
 
-    /** Whose kernel: own, a level, or java. */
-    @Param("own")
-    public String product = "own";
-
-    /** Threads. */
-    @Param("2")
-    public int threads = 2;
-
-    private final Arena arena = Arena.ofShared();
-    private Kernels kernels;
     private Matrix tokens;
     private Tensor positions;
     private RowBatch batch;
     private Tensor x;
 
-    /** Fills the tensors and checks the result. */
-    @Setup
-    public void setUp() {
-        kernels = KernelChoice.open(product, threads);
+    @Override
+    void prepare() {
         Tensor weights = Tensors.random(arena, VOCABULARY, CHANNELS);
         positions = Tensors.random(arena, CONTEXT, CHANNELS);
         tokens = matrix(kernels, weights);
@@ -91,12 +61,5 @@ public class EmbeddingBenchmark {
     @Benchmark
     public void embedding() {
         kernels.embedding(tokens, positions, batch, x);
-    }
-
-    /** Frees everything. */
-    @TearDown
-    public void tearDown() {
-        kernels.close();
-        arena.close();
     }
 }
