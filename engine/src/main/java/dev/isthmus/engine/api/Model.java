@@ -21,6 +21,7 @@ import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.MemoryLimit;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
@@ -116,6 +117,10 @@ public final class Model implements AutoCloseable {
     }
 
     private static Model read(Path path, ModelOptions options, ProgressListener progress) {
+        return MemoryLimit.reading(path, () -> load(path, options, progress));
+    }
+
+    private static Model load(Path path, ModelOptions options, ProgressListener progress) {
         Gpt2Config config = Gpt2Config.read(path);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
         if (options.backend() == BackendChoice.AUTO && Backends.mayHaveGpu()) {
