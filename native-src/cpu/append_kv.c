@@ -17,12 +17,30 @@ INLINE void round_row(u16 *restrict to, const f32 *restrict x, int64_t D)
         to[d] = f16_of(x[d]);
 }
 
+INLINE void store(char *keys, int64_t to, vec x, int32_t type)
+{
+    if (type == ISTHMUS_TYPE_F32)
+        v_store((f32 *)(void *)keys + to, x);
+    else
+        v_store_f16((u16 *)(void *)keys + to, x);
+}
+
 /* The keys of `rows` rows, key row 0's, as positions `slot` and those that follow it of a block's keys. */
 static void append_keys(char *keys, const f32 *restrict key, int64_t row_stride, int64_t rows, int64_t slot, int64_t D,
                         int32_t type)
 {
+    int64_t d = 0;
+    for (; rows == GROUP && d + LANES <= D; d += LANES)
+        for (int64_t i = 0; i < GROUP; i += LANES) {
+            vec x[LANES];
+            for (int j = 0; j < LANES; j++)
+                x[j] = v_load(key + (i + j) * row_stride + d);
+            v_transpose(x);
+            for (int j = 0; j < LANES; j++)
+                store(keys, (d + j) * ISTHMUS_CACHE_BLOCK + slot + i, x[j], type);
+        }
     float column[GROUP];
-    for (int64_t d = 0; d < D; d++) {
+    for (; d < D; d++) {
         const int64_t to = d * ISTHMUS_CACHE_BLOCK + slot;
         for (int64_t i = 0; i < rows; i++)
             column[i] = key[i * row_stride + d];

@@ -44,19 +44,26 @@ struct buffers {
 };
 
 /* sums[i] (+)= x[i] . w for each of `rows` rows, w [depth, w_stride] elements of the cache's type: one group of rows
- * widens half precision as it goes, several share what is widened once. `depths`, in rising order and the last equal
- * to `depth`, says how many inputs count for each row; null for all. `coming` is what will be needed next. */
+ * widens half precision as it goes, several share what is widened once. Of several, `depths`, in rising order and the
+ * last equal to `depth`, says how many inputs count for each row, and `widths`, in rising order, how many sums; null for
+ * all. `coming` is what will be needed next. */
 struct operands {
     const f32 *x;
     int64_t x_stride;
     const char *w;
     int64_t w_stride, depth;
-    const int64_t *depths;
+    const int64_t *depths, *widths;
     f32 *sums;
     int64_t sums_stride;
     int add;
     const char *coming;
 };
+
+/* What is computed for `count` sums. */
+INLINE int64_t whole_vectors(int64_t count)
+{
+    return (count + 15) / 16 * 16;
+}
 
 INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, float *widened)
 {
@@ -80,14 +87,14 @@ INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, 
     tile.x = o->x + t * o->x_stride;                               \
     tile.sums = o->sums + t * o->sums_stride;                      \
     tile.depth = o->depths ? o->depths[t + rows - 1] : o->depth;   \
-    run_tile(&tile, ISTHMUS_TYPE_F32, rows, o->w_stride, 0);
+    run_tile(&tile, ISTHMUS_TYPE_F32, rows, o->widths ? whole_vectors(o->widths[t + rows - 1]) : o->w_stride, 0);
     FOR_ROW_GROUPS(rows_count, CALL)
 #undef CALL
 }
 
 /* Turns a row's scores of one tile, of which `count` are of positions that it sees, into exponentials, zero for the
  * others, and scales what the row has accumulated so far down to their maximum. */
-static void weigh(float *scores, int64_t count, float scale, struct running *running, float *accumulated,
+INLINE void weigh(float *scores, int64_t count, float scale, struct running *running, float *accumulated,
                   int64_t channels)
 {
     vec largest = v_set(-INFINITY);
@@ -117,9 +124,7 @@ static void weigh(float *scores, int64_t count, float scale, struct running *run
         for (int64_t d = 0; d < channels; d += LANES)
             v_store(accumulated + d, v_load(accumulated + d) * decay);
     }
-    float lanes[LANES];
-    v_store(lanes, sums);
-    running->sum += d_load(lanes) + d_load(lanes + DLANES);
+    running->sum += d_halves(sums);
 }
 
 INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_t type, struct buffers *b)
@@ -146,7 +151,7 @@ INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_
             const int64_t offset = d * TILE * element_bytes(type);
             const struct operands scores = {
                 .x = r->q + first * 3 * C + d, .x_stride = 3 * C, .w = keys + offset, .w_stride = TILE,
-                .depth = D - d < CHAIN ? D - d : CHAIN, .sums = b->scores, .sums_stride = TILE, .add = d > 0,
+                .depth = D - d < CHAIN ? D - d : CHAIN, .widths = b->depths + first, .sums = b->scores, .sums_stride = TILE, .add = d > 0,
                 .coming = values + offset};
             product(&scores, type, count, b->widened);
         }

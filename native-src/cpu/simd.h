@@ -123,7 +123,25 @@ INLINE vec v_select(vmask m, vec yes, vec no)
 /* Where a lane of a or b is not a number, b's. */
 INLINE vec v_max(vec a, vec b)
 {
+#if IS_AVX512
+    return _mm512_max_ps(a, b);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    return _mm256_max_ps(a, b);
+#else
     return v_select(a > b, a, b);
+#endif
+}
+
+/* As v_max. */
+INLINE vec v_min(vec a, vec b)
+{
+#if IS_AVX512
+    return _mm512_min_ps(a, b);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    return _mm256_min_ps(a, b);
+#else
+    return v_select(a < b, a, b);
+#endif
 }
 
 /* LANES sums across lanes at once: lane i is the sum of rows[i]'s lanes, taken pairwise and alike for every i.
@@ -160,6 +178,30 @@ INLINE vec v_sums(const vec rows[LANES])
     for (int i = 0; i < LANES; i++)
         sums[i] = (rows[i][0] + rows[i][1]) + (rows[i][2] + rows[i][3]);
     return sums;
+#endif
+}
+
+/* Lane j of x[i] becomes lane i of x[j]. */
+INLINE void v_transpose(vec x[LANES])
+{
+#if IS_AVX512
+    /* Four rounds that interleave the first eight vectors with the others. */
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    for (int round = 0; round < 4; round++) {
+        vec y[16];
+        for (int i = 0; i < 8; i++) {
+            y[2 * i] = _mm512_permutex2var_ps(x[i], low, x[i + 8]);
+            y[2 * i + 1] = _mm512_permutex2var_ps(x[i], high, x[i + 8]);
+        }
+        memcpy(x, y, sizeof y);
+    }
+#else
+    vec y[LANES];
+    for (int i = 0; i < LANES; i++)
+        for (int j = 0; j < LANES; j++)
+            y[i][j] = x[j][i];
+    memcpy(x, y, sizeof y);
 #endif
 }
 
@@ -212,8 +254,8 @@ INLINE vec v_exp(vec x)
 {
     const float round_to_int = 12582912.0f; /* 1.5 * 2^23: adding it leaves the integer in the low bits */
 
-    x = v_select(x < -104.0f, v_set(-104.0f), x);
-    x = v_select(x > 89.0f, v_set(89.0f), x);
+    x = v_max(v_set(-104.0f), x);
+    x = v_min(v_set(89.0f), x);
 
     const vec shifted = v_fma(x, v_set(1.44269504f), v_set(round_to_int));
     const vec n = shifted - round_to_int;
@@ -228,11 +270,15 @@ INLINE vec v_exp(vec x)
     q = v_fma(q, r, v_set(0.5f));
     const vec e = v_fma(r * r, q, r) + 1.0f;
 
+#if IS_AVX512
+    return _mm512_scalef_ps(e, n);
+#else
     /* Twice the exponents' bias of 127, then halved: the two factors' biased exponents, both positive. */
     const vbits biased = (vbits)shifted - (vbits)v_set(round_to_int) + 254u;
     const vbits first = biased >> 1;
     const vbits second = biased - first;
     return e * (vec)(first << 23) * (vec)(second << 23);
+#endif
 }
 
 #endif

@@ -56,6 +56,43 @@ INLINE dvec d_select(dmask m, dvec yes, dvec no)
     return (dvec)((m & (dmask)yes) | (~m & (dmask)no));
 }
 
+/* Where a lane of a or b is not a number, b's. */
+INLINE dvec d_max(dvec a, dvec b)
+{
+#if IS_AVX512
+    return _mm512_max_pd(a, b);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    return _mm256_max_pd(a, b);
+#else
+    return d_select(a > b, a, b);
+#endif
+}
+
+/* As d_max. */
+INLINE dvec d_min(dvec a, dvec b)
+{
+#if IS_AVX512
+    return _mm512_min_pd(a, b);
+#elif LEVEL == ISTHMUS_LEVEL_AVX2
+    return _mm256_min_pd(a, b);
+#else
+    return d_select(a < b, a, b);
+#endif
+}
+
+/* Each lane of v's lower half and the one above it in the upper half, widened and added. */
+INLINE dvec d_halves(vec v)
+{
+#if IS_AVX512
+    const __m256d upper = _mm512_extractf64x4_pd(_mm512_castps_pd(v), 1);
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(v)) + _mm512_cvtps_pd(_mm256_castpd_ps(upper));
+#else
+    half_vec halves[2];
+    memcpy(halves, &v, sizeof v);
+    return __builtin_convertvector(halves[0], dvec) + __builtin_convertvector(halves[1], dvec);
+#endif
+}
+
 INLINE double d_sum(dvec v)
 {
     double lane[DLANES];
@@ -73,8 +110,8 @@ INLINE dvec d_exp(dvec x)
     const double round_to_int = 6755399441055744.0; /* 1.5 * 2^52 */
     const double ln2_hi = 0x1.62e42feep-1, ln2_lo = 0x1.a39ef35793c76p-33;
 
-    x = d_select(x < -1023 * ln2_hi, d_set(-1023 * ln2_hi), x);
-    x = d_select(x > 1024 * ln2_hi, d_set(1024 * ln2_hi), x);
+    x = d_max(d_set(-1023 * ln2_hi), x);
+    x = d_min(d_set(1024 * ln2_hi), x);
 
     const dvec shifted = d_fma(x, d_set(1.4426950408889634), d_set(round_to_int));
     const dvec n = shifted - round_to_int;
