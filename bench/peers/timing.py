@@ -9,6 +9,8 @@ import time
 
 import numpy as np
 
+WARM_UP_SECONDS = 1
+
 
 def main(load):
     """Times one workload of the peer that `load(model, threads)` opens.
@@ -32,7 +34,9 @@ def main(load):
     peer = load(args.model, args.threads)
     ids = np.tile(np.arange(100, 100 + prompt), (args.batch, 1))
     speeds = []
-    for _ in range(args.warmup + args.repeat):
+    warm = time.perf_counter() + WARM_UP_SECONDS
+    runs = 0
+    while len(speeds) < args.repeat:
         peer.begin(args.batch)
         begun = time.perf_counter()
         tokens = peer.read(ids)
@@ -40,8 +44,10 @@ def main(load):
             begun = time.perf_counter()
             for _ in range(new):
                 tokens = peer.read(tokens[:, None])
-        speeds.append(args.batch * (new or prompt) / (time.perf_counter() - begun))
-    speeds = speeds[args.warmup :]
+        ended = time.perf_counter()
+        if runs >= args.warmup and (args.warmup == 0 or begun >= warm):
+            speeds.append(args.batch * (new or prompt) / (ended - begun))
+        runs += 1
     json.dump(
         [
             {

@@ -22,17 +22,17 @@ INLINE void finish_row(f32 *out, const float *sums, const f32 *bias, int32_t act
     }
 }
 
-/* As finish_row, with gelu_tanh_float. */
-INLINE void finish_row_float(f32 *out, const float *sums, const f32 *bias, int64_t count)
+/* As finish_row in float, which is the same for a sum of two; gelu_tanh, if any, is gelu_tanh_float. */
+INLINE void finish_row_float(f32 *out, const float *sums, const f32 *bias, int gelu, int64_t count)
 {
     for (int64_t n = 0; n < count; n += LANES) {
         const int64_t part = count - n;
         if (part >= LANES) {
-            const vec b = bias ? v_load(bias + n) : v_set(0.0f);
-            v_store(out + n, gelu_tanh_float(v_load(sums + n) + b));
+            const vec value = v_load(sums + n) + (bias ? v_load(bias + n) : v_set(0.0f));
+            v_store(out + n, gelu ? gelu_tanh_float(value) : value);
         } else {
-            const vec b = bias ? v_load_part(bias + n, part) : v_set(0.0f);
-            v_store_part(out + n, gelu_tanh_float(v_load_part(sums + n, part) + b), part);
+            const vec value = v_load_part(sums + n, part) + (bias ? v_load_part(bias + n, part) : v_set(0.0f));
+            v_store_part(out + n, gelu ? gelu_tanh_float(value) : value, part);
         }
     }
 }
@@ -50,9 +50,9 @@ INLINE void finish_panel(const struct epilogue *e, int rounded, const float *sum
         if (e->add)
             finish_row(out, row, bias, ISTHMUS_ACT_NONE, 1, count);
         else if (e->activation == ISTHMUS_ACT_NONE)
-            finish_row(out, row, bias, ISTHMUS_ACT_NONE, 0, count);
+            finish_row_float(out, row, bias, 0, count);
         else if (e->activation == ISTHMUS_ACT_GELU_TANH && rounded)
-            finish_row_float(out, row, bias, count);
+            finish_row_float(out, row, bias, 1, count);
         else if (e->activation == ISTHMUS_ACT_GELU_TANH)
             finish_row(out, row, bias, ISTHMUS_ACT_GELU_TANH, 0, count);
         else if (e->activation == ISTHMUS_ACT_GELU_ERF)

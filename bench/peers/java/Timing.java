@@ -17,6 +17,8 @@ final class Timing {
         Peer load(String model, int threads) throws Exception;
     }
 
+    private static final long WARM_UP_NANOSECONDS = 1_000_000_000;
+
     private Timing() {}
 
     static void main(String[] args, Loader loader) throws Exception {
@@ -31,11 +33,12 @@ final class Timing {
         int warmup = Integer.parseInt(flags.getOrDefault("--warmup", "3"));
         Peer peer = loader.load(args[0], Integer.parseInt(flags.get("--threads")));
         double[] speeds = new double[repeat];
-        for (int i = -warmup; i < repeat; i++) {
-            double seconds = peer.run(prompt, newTokens);
-            if (i >= 0) {
-                speeds[i] = (decode == null ? prompt : newTokens) / seconds;
-            }
+        long begun = System.nanoTime();
+        for (int i = 0; i < warmup || warmup > 0 && System.nanoTime() - begun < WARM_UP_NANOSECONDS; i++) {
+            peer.run(prompt, newTokens);
+        }
+        for (int i = 0; i < repeat; i++) {
+            speeds[i] = (decode == null ? prompt : newTokens) / peer.run(prompt, newTokens);
         }
         Arrays.sort(speeds);
         double median = (speeds[repeat / 2] + speeds[(repeat - 1) / 2]) / 2;

@@ -27,7 +27,7 @@ import picocli.CommandLine.TypeConversionException;
 @Command(name = "bench", mixinStandardHelpOptions = true, sortOptions = false,
         versionProvider = IsthmusCommand.Version.class,
         description = "Says how many tokens per second a model reads and generates on this machine, as llama-bench does:"
-                + " random tokens, greedy choice, a run to warm up and then the median of some. Beside it stands the"
+                + " random tokens, greedy choice, runs to warm up for a second and then the median of some. Beside it stands the"
                 + " most that this machine allows, by its memory and its arithmetic as measured before and after.",
         footerHeading = "%n",
         footer = "With --json: a list of workload, dtype, batch, threads, tokens_per_second (median, min, max) and"
@@ -36,6 +36,9 @@ final class BenchCommand implements Callable<Integer> {
 
     private static final List<Integer> USUAL_PREFILLS = List.of(128, 512);
     private static final List<Lengths> USUAL_DECODES = List.of(new Lengths(64, 128), new Lengths(896, 64));
+
+    /** By then Java has compiled what a pass runs. */
+    private static final long WARM_UP_NANOSECONDS = 1_000_000_000;
 
     private final Console console;
 
@@ -72,7 +75,7 @@ final class BenchCommand implements Callable<Integer> {
     private int threads;
 
     @Option(names = "--repeat", paramLabel = "R", defaultValue = "5",
-            description = "Runs of each after the one to warm up. Default: ${DEFAULT-VALUE}.")
+            description = "Runs of each after those to warm up. Default: ${DEFAULT-VALUE}.")
     private int repeat;
 
     @Mixin
@@ -141,7 +144,7 @@ final class BenchCommand implements Callable<Integer> {
             for (BenchWorkload workload : workloads) {
                 double[] rates = new double[repeat];
                 OptionalDouble before = limit(limit, workload);
-                workload.run(opened);
+                warmUp(workload, opened);
                 runs.done();
                 for (int i = 0; i < repeat; i++) {
                     rates[i] = workload.tokens() / workload.run(opened);
@@ -154,6 +157,13 @@ final class BenchCommand implements Callable<Integer> {
                         workload.batch(), team, rates, best));
             }
         }
+    }
+
+    private static void warmUp(BenchWorkload workload, BenchModel model) {
+        long begun = System.nanoTime();
+        do {
+            workload.run(model);
+        } while (System.nanoTime() - begun < WARM_UP_NANOSECONDS);
     }
 
     private static OptionalDouble limit(Limit limit, BenchWorkload workload) {

@@ -1,6 +1,7 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.api.CacheType;
+import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Linear;
@@ -18,6 +19,8 @@ import dev.isthmus.engine.weights.Checkpoint;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.stream.Stream;
@@ -35,6 +38,7 @@ final class BenchModel implements AutoCloseable {
     private final DType cacheType;
     private final Gpt2Forward forward;
     private final Scratch scratch;
+    private final List<KvCache> caches = new ArrayList<>();
 
     /**
      * Reads a model.
@@ -65,8 +69,14 @@ final class BenchModel implements AutoCloseable {
         return config;
     }
 
-    Gpt2Forward forward() {
-        return forward;
+    /** The cache of sequence {@code index}, empty; its memory is what earlier runs have had, as in a session. */
+    KvCache cache(int index) {
+        while (caches.size() <= index) {
+            caches.add(forward.newCache(arena));
+        }
+        KvCache cache = caches.get(index);
+        cache.rewind(0);
+        return cache;
     }
 
     /** How the output matrix is kept, and in all usual files the others too. */

@@ -67,7 +67,7 @@ sealed interface BenchWorkload {
         public double run(BenchModel model) {
             try (Arena arena = Arena.ofShared()) {
                 int[] ids = ids(model, 0, positions);
-                KvCache cache = model.forward().newCache(arena);
+                KvCache cache = model.cache(0);
                 RowBatch batch = new RowBatch(arena);
                 long begun = System.nanoTime();
                 read(model, batch, cache, ids);
@@ -111,7 +111,7 @@ sealed interface BenchWorkload {
                 int[] next = new int[batch];
                 float[] logits = new float[model.config().vocabulary()];
                 for (int s = 0; s < batch; s++) {
-                    caches[s] = model.forward().newCache(arena);
+                    caches[s] = model.cache(s);
                     next[s] = argmax(read(model, rows, caches[s], ids(model, s, prompt)), 0, logits);
                 }
                 long begun = System.nanoTime();
