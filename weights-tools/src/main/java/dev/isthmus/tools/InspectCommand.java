@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.GgufHeader;
@@ -126,10 +127,20 @@ final class InspectCommand implements Callable<Integer> {
                                 masks(checkpoint)),
                 tensors.stream().mapToLong(TensorInfo::bytes).sum());
         out.println("memory for the parameters: " + Arrays.stream(WeightType.values())
-                .map(type -> String.format(Locale.ROOT, "%s %,.1f MB", type.title(),
-                        type.bytes(ParameterCount.of(checkpoint)) / 1e6))
+                .map(type -> String.format(Locale.ROOT, "%s %,.1f MB", title(type),
+                        bytes(type, ParameterCount.of(checkpoint)) / 1e6))
                 .collect(Collectors.joining(", ")));
         unsupported.ifPresent(reason -> out.println("isthmus does not run this model: " + reason));
+    }
+
+    private static String title(WeightType type) {
+        return type.name().toLowerCase(Locale.ROOT);
+    }
+
+    /** What so many weights take with their shares of the scales. */
+    private static long bytes(WeightType type, long weights) {
+        double scaleBits = type.isQuantized() ? (double) Short.SIZE / type.blockInputs() : 0;
+        return Math.round(weights * (type.bits() + scaleBits) / Byte.SIZE);
     }
 
     private void printTable(List<TensorInfo> tensors, Map<String, TensorStatistics> statistics) {
@@ -194,7 +205,7 @@ final class InspectCommand implements Callable<Integer> {
         json.writeNumberField("mask_elements", masks(checkpoint));
         json.writeObjectFieldStart("memory_bytes");
         for (WeightType type : WeightType.values()) {
-            json.writeNumberField(type.title(), type.bytes(ParameterCount.of(checkpoint)));
+            json.writeNumberField(title(type), bytes(type, ParameterCount.of(checkpoint)));
         }
         json.writeEndObject();
         json.writeFieldName("config");
