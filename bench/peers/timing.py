@@ -33,10 +33,8 @@ def main(load):
     prompt, new = map(int, args.decode.split("+")) if args.decode else (args.prefill, 0)
     peer = load(args.model, args.threads)
     ids = np.tile(np.arange(100, 100 + prompt), (args.batch, 1))
-    speeds = []
-    warm = time.perf_counter() + WARM_UP_SECONDS
-    runs = 0
-    while len(speeds) < args.repeat:
+
+    def repetition():
         peer.begin(args.batch)
         begun = time.perf_counter()
         tokens = peer.read(ids)
@@ -44,10 +42,14 @@ def main(load):
             begun = time.perf_counter()
             for _ in range(new):
                 tokens = peer.read(tokens[:, None])
-        ended = time.perf_counter()
-        if runs >= args.warmup and (args.warmup == 0 or begun >= warm):
-            speeds.append(args.batch * (new or prompt) / (ended - begun))
+        return args.batch * (new or prompt) / (time.perf_counter() - begun), tokens
+
+    runs = 0
+    warm = time.perf_counter() + WARM_UP_SECONDS
+    while runs < args.warmup or args.warmup and time.perf_counter() < warm:
+        repetition()
         runs += 1
+    speeds, tokens = zip(*(repetition() for _ in range(args.repeat)))
     json.dump(
         [
             {
@@ -56,7 +58,7 @@ def main(load):
                 "batch": args.batch,
                 "threads": args.threads,
                 "tokens_per_second": {"median": statistics.median(speeds), "min": min(speeds), "max": max(speeds)},
-                "last_token": int(tokens[0]),
+                "last_token": int(tokens[-1][0]),
             }
         ],
         sys.stdout,

@@ -45,8 +45,8 @@ struct buffers {
 
 /* sums[i] (+)= x[i] . w for each of `rows` rows, w [depth, w_stride] elements of the cache's type: one group of rows
  * widens half precision as it goes, several share what is widened once. Of several, `depths`, in rising order and the
- * last equal to `depth`, says how many inputs count for each row, and `widths`, in rising order, how many sums; null for
- * all. `coming` is what will be needed next. */
+ * last equal to `depth`, says how many inputs count for each row, and `widths`, in rising order, how many sums; null
+ * for all. `coming` is what will be needed next. */
 struct operands {
     const f32 *x;
     int64_t x_stride;
@@ -58,12 +58,6 @@ struct operands {
     int add;
     const char *coming;
 };
-
-/* What is computed for `count` sums. */
-INLINE int64_t whole_vectors(int64_t count)
-{
-    return (count + 15) / 16 * 16;
-}
 
 INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, float *widened)
 {
@@ -87,7 +81,7 @@ INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, 
     tile.x = o->x + t * o->x_stride;                               \
     tile.sums = o->sums + t * o->sums_stride;                      \
     tile.depth = o->depths ? o->depths[t + rows - 1] : o->depth;   \
-    run_tile(&tile, ISTHMUS_TYPE_F32, rows, o->widths ? whole_vectors(o->widths[t + rows - 1]) : o->w_stride, 0);
+    run_tile(&tile, ISTHMUS_TYPE_F32, rows, o->widths ? rounded_up(o->widths[t + rows - 1], 16) : o->w_stride, 0);
     FOR_ROW_GROUPS(rows_count, CALL)
 #undef CALL
 }
@@ -151,8 +145,8 @@ INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_
             const int64_t offset = d * TILE * element_bytes(type);
             const struct operands scores = {
                 .x = r->q + first * 3 * C + d, .x_stride = 3 * C, .w = keys + offset, .w_stride = TILE,
-                .depth = D - d < CHAIN ? D - d : CHAIN, .widths = b->depths + first, .sums = b->scores, .sums_stride = TILE, .add = d > 0,
-                .coming = values + offset};
+                .depth = D - d < CHAIN ? D - d : CHAIN, .widths = b->depths + first, .sums = b->scores,
+                .sums_stride = TILE, .add = d > 0, .coming = values + offset};
             product(&scores, type, count, b->widened);
         }
         for (int64_t i = 0; i < count; i++)

@@ -79,10 +79,15 @@ struct kernels {
 DECLARE_KERNELS_OF(SUFFIX)
 #endif
 
+static inline int64_t rounded_up(int64_t n, int64_t multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
 /* D', the distance of two positions' values. */
 INLINE int64_t value_stride(int64_t D)
 {
-    return (D + 15) / 16 * 16;
+    return rounded_up(D, 16);
 }
 
 /* The keys [D, ISTHMUS_CACHE_BLOCK] of head h in the block of position p. */

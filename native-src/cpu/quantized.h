@@ -2,7 +2,7 @@
 #ifndef ISTHMUS_QUANTIZED_H
 #define ISTHMUS_QUANTIZED_H
 
-#include "isthmus.h"
+#include "kernels.h"
 
 enum {
     Q4_BLOCK_BYTES = ISTHMUS_Q4_BLOCK / 2 * ISTHMUS_PANEL + ISTHMUS_PANEL * 2,
@@ -13,11 +13,6 @@ struct row_block {
     float scale;
     int32_t start;
 } __attribute__((packed));
-
-static inline int64_t rounded_up(int64_t n, int64_t multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
 
 static inline int64_t block_inputs(int32_t type)
 {

@@ -27,8 +27,9 @@ import picocli.CommandLine.TypeConversionException;
 @Command(name = "bench", mixinStandardHelpOptions = true, sortOptions = false,
         versionProvider = IsthmusCommand.Version.class,
         description = "Says how many tokens per second a model reads and generates on this machine, as llama-bench does:"
-                + " random tokens, greedy choice, runs to warm up for a second and then the median of some. Beside it stands the"
-                + " most that this machine allows, by its memory and its arithmetic as measured before and after.",
+                + " random tokens, greedy choice, runs to warm up for a second and then the median of some. Beside it"
+                + " stands the most that this machine allows, by its memory and its arithmetic as measured before and"
+                + " after.",
         footerHeading = "%n",
         footer = "With --json: a list of workload, dtype, batch, threads, tokens_per_second (median, min, max) and"
                 + " limit (null without the C kernels, which measure it).")
