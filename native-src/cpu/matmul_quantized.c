@@ -11,20 +11,14 @@
 #include "tile.h"
 
 enum {
-    /* Their sums stay in the first-level cache beside a block of weights and of inputs. */
-    ROWS = 8 * TILE_ROWS,
+    /* Their sums and inputs stay in the first-level cache while a panel's weights pass. */
+    ROWS = 2 * TILE_ROWS,
 
     INT8_STEP = 4 * PANEL, /* bytes of four inputs */
     Q4_STEP = 4 * PANEL,   /* bytes of eight inputs */
 
     /* How far ahead weights are fetched: what memory delivers while it is asked. */
     Q4_AHEAD = 4 * Q4_BLOCK_BYTES,
-
-    /* From so many groups of rows on, which compute for longer than memory takes, they fetch the next block's weights.
-     * Fewer leave that to the processor: for 8 rows on Zen 4, prefetch instructions took up the buffers that its own
-     * prefetching would use, and 40 GB/s became 26. */
-    INT8_FETCHING_GROUPS = 3,
-    INT8_BLOCK_LINES = (ISTHMUS_INT8_BLOCK + 2) * PANEL / LINE_BYTES,
 
     /* Both the integers of a block and the floats of all blocks stay in registers. */
     Q4_ROWS = IS_AVX512 ? 3 : 2,
@@ -38,9 +32,9 @@ struct product {
     struct epilogue epilogue;
 };
 
-/* sums[i, n] (+)= one INT8 block: `steps` steps of four inputs; x and blocks are row i = 0's. */
+/* sums[i, n] += one INT8 block: `steps` steps of four inputs; x and blocks are row i = 0's. */
 INLINE void int8_tile(const struct product *p, const int8_t *x, const struct row_block *blocks, const uint8_t *w,
-                      int64_t steps, float *sums, int add, int rows, int width)
+                      int64_t steps, float *sums, int rows, int width)
 {
     const u16 *scales = (const u16 *)(const void *)(w + steps * INT8_STEP);
     for (int64_t column = 0; column < PANEL; column += width * LANES) {
@@ -70,7 +64,7 @@ INLINE void int8_tile(const struct product *p, const int8_t *x, const struct row
             UNROLL for (int j = 0; j < width; j++) {
                 float *to = sums + i * PANEL + column + j * LANES;
                 const vec scale = block->scale * scale_of[j];
-                v_store(to, v_fma(v_of_ints(sum[i][j]), scale, add ? v_load(to) : v_set(0)));
+                v_store(to, v_fma(v_of_ints(sum[i][j]), scale, v_load(to)));
             }
         }
     }
@@ -79,23 +73,19 @@ INLINE void int8_tile(const struct product *p, const int8_t *x, const struct row
 INLINE void int8_panel(const struct product *p, int64_t t0, int64_t rows_count, int64_t n, float *sums)
 {
     const uint8_t *w = p->w + n / PANEL * panel_bytes(ISTHMUS_TYPE_INT8, p->K);
-    const int64_t groups = (rows_count + TILE_ROWS - 1) / TILE_ROWS;
-    const int64_t lines = groups < INT8_FETCHING_GROUPS ? 0 : (INT8_BLOCK_LINES + groups - 1) / groups;
+    memset(sums, 0, (size_t)(rows_count * PANEL) * sizeof(float));
     int64_t block = 0;
     for (int64_t k0 = 0; k0 < p->K; k0 += ISTHMUS_INT8_BLOCK, block++) {
         const int64_t depth = p->K - k0 < ISTHMUS_INT8_BLOCK ? p->K - k0 : ISTHMUS_INT8_BLOCK;
-        const int64_t steps = (depth + 3) / 4, block_bytes = steps * INT8_STEP + PANEL * (int64_t)sizeof(u16);
-        const uint8_t *coming = w + block_bytes;
-#define TILE(t, rows)                                                                                     \
-    const char *q = p->q + (t0 + t) * p->row_bytes;                                                       \
-    const int8_t *x = (const int8_t *)q + k0;                                                             \
-    const struct row_block *blocks = row_blocks(q, p->K) + block;                                         \
-    for (int64_t i = 0; i < lines; i++, coming += LINE_BYTES)                                             \
-        __builtin_prefetch(coming, 0, 3);                                                                 \
-    int8_tile(p, x, blocks, w, steps, sums + t * PANEL, block > 0, rows, rows == 1 ? ALONE_WIDTH : TILE_WIDTH);
+        const int64_t steps = (depth + 3) / 4;
+#define TILE(t, rows)                                                     \
+    const char *q = p->q + (t0 + t) * p->row_bytes;                       \
+    const int8_t *x = (const int8_t *)q + k0;                             \
+    const struct row_block *blocks = row_blocks(q, p->K) + block;         \
+    int8_tile(p, x, blocks, w, steps, sums + t * PANEL, rows, rows == 1 ? ALONE_WIDTH : TILE_WIDTH);
         FOR_ROW_GROUPS(rows_count, TILE)
 #undef TILE
-        w += block_bytes;
+        w += steps * INT8_STEP + PANEL * (int64_t)sizeof(u16);
     }
 }
 
@@ -167,8 +157,8 @@ void KERNEL(matmul_quantized)(const void *q, const void *w, int32_t type, const 
 {
     float sums[ROWS * PANEL] __attribute__((aligned(LINE_BYTES)));
     const struct product product = {q, quantized_row_bytes(type, K), w, K, N, *epilogue};
-    for (int64_t t = t0; t < t1; t += ROWS)
-        for (int64_t n = n0; n < n1; n += PANEL) {
+    for (int64_t n = n0; n < n1; n += PANEL)
+        for (int64_t t = t0; t < t1; t += ROWS) {
             const int64_t rows = t1 - t < ROWS ? t1 - t : ROWS;
             if (type == ISTHMUS_TYPE_INT8)
                 int8_panel(&product, t, rows, n, sums);
