@@ -2,8 +2,7 @@
  * Keys lie [D, 64] in a block of the cache, 64 being positions: what a row writes is scattered. So rows that follow
  * each other in a block are taken together, GROUP at a time.
  */
-#include "kernels.h"
-#include "simd_narrow.h"
+#include "quantized.h"
 
 enum { GROUP = 16 };
 
@@ -51,6 +50,32 @@ static void append_keys(char *keys, const f32 *restrict key, int64_t row_stride,
     }
 }
 
+/* The key of one row as bytes with their offset, four channels of a position side by side. */
+static void append_rounded_key(const struct kv_cache *cache, char *keys, const f32 *key, int64_t slot)
+{
+    int8_t bytes[ISTHMUS_MOST_HEAD_CHANNELS];
+    const int64_t D = cache->D, fours = rounded_up(D, 4);
+    key_scales(cache, keys)[slot] = round_to_bytes(key, D, bytes, 0).scale;
+    memset(bytes + D, 0, (size_t)(fours - D));
+    for (int64_t d = 0; d < fours; d += 4) {
+        uint32_t four;
+        memcpy(&four, bytes + d, sizeof four);
+        four ^= 0x80808080u;
+        memcpy(keys + (d * ISTHMUS_CACHE_BLOCK + slot * 4), &four, sizeof four);
+    }
+}
+
+static void append_value(const struct kv_cache *cache, char *values, const f32 *value, int64_t slot)
+{
+    const int64_t D = cache->D, to = slot * value_stride(D);
+    if (cache->type == ISTHMUS_TYPE_F32)
+        memcpy(values + to * 4, value, (size_t)D * sizeof(float));
+    else if (cache->type == ISTHMUS_TYPE_F16)
+        round_row((u16 *)(void *)values + to, value, D);
+    else
+        value_scales(cache, values)[slot] = round_to_bytes(value, D, (int8_t *)values + to, 0).scale;
+}
+
 void KERNEL(append_kv)(const f32 *restrict qkv, const i32 *positions, const i32 *sequences,
                        const struct kv_cache *cache, int64_t t0, int64_t t1)
 {
@@ -62,14 +87,14 @@ void KERNEL(append_kv)(const f32 *restrict qkv, const i32 *positions, const i32 
             rows++;
         for (int64_t h = 0; h < cache->H; h++) {
             const f32 *key = qkv + t * 3 * C + C + h * D, *value = key + C;
-            append_keys(key_tile(cache, sequences[t], positions[t], h), key, 3 * C, rows, slot, D, cache->type);
+            char *keys = key_tile(cache, sequences[t], positions[t], h);
             char *values = value_tile(cache, sequences[t], positions[t], h);
+            if (cache->type != ISTHMUS_TYPE_INT8)
+                append_keys(keys, key, 3 * C, rows, slot, D, cache->type);
             for (int64_t i = 0; i < rows; i++) {
-                const int64_t to = (slot + i) * value_stride(D);
-                if (cache->type == ISTHMUS_TYPE_F32)
-                    memcpy(values + to * 4, value + i * 3 * C, (size_t)D * sizeof(float));
-                else
-                    round_row((u16 *)(void *)values + to, value + i * 3 * C, D);
+                if (cache->type == ISTHMUS_TYPE_INT8)
+                    append_rounded_key(cache, keys, key + i * 3 * C, slot + i);
+                append_value(cache, values, value + i * 3 * C, slot + i);
             }
         }
     }

@@ -6,9 +6,11 @@
  * that both products, queries by keys and probabilities by values, are those of a panel of weights (tile.h). Up to
  * ROWS rows of one sequence go through a tile together. Each row's numbers are computed in the same order as if it were
  * alone: where others see positions that it does not, its probability there is zero.
+ *
+ * Keys of bytes are multiplied with queries of bytes, exactly; values of bytes are widened, and their scales go into
+ * the probabilities.
  */
-#include <math.h>
-
+#include "quantized.h"
 #include "simd_double.h"
 #include "tile.h"
 
@@ -17,7 +19,8 @@ enum {
     ROWS = 16 * TILE_ROWS,
     CHAIN = 32, /* head channels that are added up one after another; then these sums are */
     ACCUMULATED = ROWS * 64, /* floats: ROWS rows of the usual 64 head channels, fewer of wider ones */
-    WIDENED_CHANNELS = 128,  /* of heads whose keys or values of half precision are widened for many rows at once */
+    WIDENED_CHANNELS = 128,  /* of heads whose keys or values are widened to float for many rows at once */
+    STEP = 4 * TILE,         /* bytes of four channels' keys */
 };
 
 /* What a row's softmax has come to: the largest score so far and, by lanes, the sum of exponentials relative to it. */
@@ -41,10 +44,12 @@ struct buffers {
     float widened[WIDENED_CHANNELS * TILE] __attribute__((aligned(64)));
     int64_t depths[ROWS];
     struct running running[ROWS];
+    int8_t queries[ACCUMULATED]; /* as bytes, value_stride(D) apart */
+    struct row_block query_blocks[ROWS];
 };
 
 /* sums[i] (+)= x[i] . w for each of `rows` rows, w [depth, w_stride] elements of the cache's type: one group of rows
- * widens half precision as it goes, several share what is widened once. Of several, `depths`, in rising order and the
+ * widens them to float as it goes, several share what is widened once. Of several, `depths`, in rising order and the
  * last equal to `depth`, says how many inputs count for each row, and `widths`, in rising order, how many sums; null
  * for all. `coming` is what will be needed next. */
 struct operands {
@@ -64,7 +69,7 @@ INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, 
     struct tile tile = {.x_stride = o->x_stride, .w = o->w, .w_stride = o->w_stride, .depth = o->depth,
                         .sums_stride = o->sums_stride, .add = o->add, .coming = o->coming};
     if (rows_count <= TILE_ROWS) {
-        const int lines = type == ISTHMUS_TYPE_F32 ? 4 : 2;
+        const int lines = (int)element_bytes(type);
 #define CALL(t, rows)      \
     tile.x = o->x;         \
     tile.sums = o->sums;   \
@@ -86,10 +91,70 @@ INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, 
 #undef CALL
 }
 
+/* Rounds a head's queries to bytes. */
+INLINE void round_queries(const struct queries *r, const struct kv_cache *cache, struct buffers *b)
+{
+    const int64_t D = cache->D, stride = value_stride(D);
+    for (int64_t i = 0; i < r->count; i++) {
+        int8_t *query = b->queries + i * stride;
+        b->query_blocks[i] = round_to_bytes(r->q + i * 3 * cache->H * D, D, query, 128);
+        memset(query + D, 0, (size_t)(stride - D));
+    }
+}
+
+/* The scores of `rows` rows for the positions of some columns: byte queries by byte keys and both scales. */
+INLINE void byte_scores(const int8_t *queries, int64_t stride, const struct row_block *blocks, const uint8_t *keys,
+                        const f32 *scales, int64_t D, int64_t column, float *scores, int rows, int width,
+                        const char *coming)
+{
+    vmask sum[TILE_ROWS][ALONE_WIDTH];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < width; j++)
+            sum[i][j] = blocks[i].start - (vmask){0};
+    for (int64_t d = 0; d < D; d += 4) {
+        vbytes key[ALONE_WIDTH];
+        UNROLL for (int j = 0; j < width; j++)
+            key[j] = b_load(keys + d * TILE + (column + j * LANES) * 4);
+        UNROLL for (int j = 0; j < STEP / LINE_BYTES; j++)
+            if (coming)
+                __builtin_prefetch(coming + d * TILE + j * LINE_BYTES, 0, 2);
+        UNROLL for (int i = 0; i < rows; i++) {
+            const vmask query = b_set4(queries + i * stride + d);
+            UNROLL for (int j = 0; j < width; j++)
+                sum[i][j] = b_dot(sum[i][j], key[j], query);
+        }
+    }
+    UNROLL for (int j = 0; j < width; j++) {
+        const vec scale = v_load(scales + column + j * LANES);
+        UNROLL for (int i = 0; i < rows; i++)
+            v_store(scores + i * TILE + column + j * LANES, v_of_ints(sum[i][j]) * (blocks[i].scale * scale));
+    }
+}
+
+/* As `product` for keys of bytes. */
+INLINE void score_bytes(struct buffers *b, const struct kv_cache *cache, const char *keys, int64_t first,
+                        int64_t count, const char *coming)
+{
+    const int64_t D = cache->D, stride = value_stride(D);
+    const f32 *scales = (const f32 *)(const void *)(keys + key_bytes(cache));
+    const int few = count <= TILE_ROWS;
+#define CALL(t, rows)                                                                                           \
+    const int8_t *queries = b->queries + (first + t) * stride;                                                  \
+    const struct row_block *blocks = b->query_blocks + first + t;                                               \
+    const int64_t seen = b->depths[first + t + rows - 1];                                                       \
+    const int width = rows == 1 ? ALONE_WIDTH : TILE_WIDTH;                                                     \
+    for (int64_t n = 0; n < seen; n += width * LANES)                                                           \
+        byte_scores(queries, stride, blocks, (const uint8_t *)keys, scales, D, n, b->scores + t * TILE, rows,   \
+                    width, few && n == 0 ? coming : 0);
+    FOR_ROW_GROUPS(count, CALL)
+#undef CALL
+}
+
 /* Turns a row's scores of one tile, of which `count` are of positions that it sees, into exponentials, zero for the
- * others, and scales what the row has accumulated so far down to their maximum. */
-INLINE void weigh(float *scores, int64_t count, float scale, struct running *running, float *accumulated,
-                  int64_t channels)
+ * others, and scales what the row has accumulated so far down to their maximum. Of values with scales, the
+ * exponentials are multiplied with these. */
+INLINE void weigh(float *scores, int64_t count, float scale, const f32 *value_scale, struct running *running,
+                  float *accumulated, int64_t channels)
 {
     vec largest = v_set(-INFINITY);
     vmask lane;
@@ -108,7 +173,7 @@ INLINE void weigh(float *scores, int64_t count, float scale, struct running *run
     vec sums = {0};
     for (int64_t i = 0; i < TILE; i += LANES) {
         const vec exponentials = v_exp(v_load(scores + i) - shift);
-        v_store(scores + i, exponentials);
+        v_store(scores + i, value_scale ? exponentials * v_load(value_scale + i) : exponentials);
         sums += exponentials;
     }
     if (running->maximum != shift) {
@@ -127,6 +192,8 @@ INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_
     for (int64_t i = 0; i < r->count; i++)
         b->running[i] = (struct running){-INFINITY, {0}};
     memset(b->accumulated, 0, (size_t)(r->count * channels) * sizeof(float));
+    if (type == ISTHMUS_TYPE_INT8)
+        round_queries(r, cache, b);
 
     const int64_t past = r->positions[r->count - 1] + 1;
     int64_t first = 0;
@@ -136,12 +203,16 @@ INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_
         const int64_t count = r->count - first;
         for (int64_t i = first; i < r->count; i++)
             b->depths[i] = r->positions[i] + 1 - p0 < TILE ? r->positions[i] + 1 - p0 : TILE;
-        const char *values = value_tile(cache, r->sequence, p0, r->head);
-        const char *next = p0 + TILE < past ? key_tile(cache, r->sequence, p0 + TILE, r->head) : values;
+        char *values = value_tile(cache, r->sequence, p0, r->head);
+        const int64_t p1 = p0 + TILE < past ? p0 + TILE : p0;
+        const char *next_keys = key_tile(cache, r->sequence, p1, r->head);
+        const char *next = type == ISTHMUS_TYPE_INT8 ? value_tile(cache, r->sequence, p1, r->head) : next_keys;
         float *accumulated = b->accumulated + first * channels;
 
         const char *keys = key_tile(cache, r->sequence, p0, r->head);
-        for (int64_t d = 0; d < D; d += CHAIN) {
+        if (type == ISTHMUS_TYPE_INT8)
+            score_bytes(b, cache, keys, first, count, next_keys);
+        for (int64_t d = 0; d < D && type != ISTHMUS_TYPE_INT8; d += CHAIN) {
             const int64_t offset = d * TILE * element_bytes(type);
             const struct operands scores = {
                 .x = r->q + first * 3 * C + d, .x_stride = 3 * C, .w = keys + offset, .w_stride = TILE,
@@ -149,8 +220,9 @@ INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_
                 .sums_stride = TILE, .add = d > 0, .coming = values + offset};
             product(&scores, type, count, b->widened);
         }
+        const f32 *scales = type == ISTHMUS_TYPE_INT8 ? value_scales(cache, values) : 0;
         for (int64_t i = 0; i < count; i++)
-            weigh(b->scores + i * TILE, b->depths[first + i], r->scale, &b->running[first + i],
+            weigh(b->scores + i * TILE, b->depths[first + i], r->scale, scales, &b->running[first + i],
                   accumulated + i * channels, channels);
         const struct operands sums = {
             .x = b->scores, .x_stride = TILE, .w = values, .w_stride = channels, .depth = b->depths[r->count - 1],
@@ -172,8 +244,10 @@ static void attend_as_stored(const struct queries *r, const struct kv_cache *cac
 {
     if (cache->type == ISTHMUS_TYPE_F32)
         attend(r, cache, ISTHMUS_TYPE_F32, buffers);
-    else
+    else if (cache->type == ISTHMUS_TYPE_F16)
         attend(r, cache, ISTHMUS_TYPE_F16, buffers);
+    else
+        attend(r, cache, ISTHMUS_TYPE_INT8, buffers);
 }
 
 static int has_nan(const f32 *x, int64_t count)
@@ -188,7 +262,7 @@ static int has_nan(const f32 *x, int64_t count)
 static int64_t most_rows(const struct kv_cache *cache)
 {
     const int64_t channels = value_stride(cache->D), fitting = ACCUMULATED / channels;
-    if (cache->type == ISTHMUS_TYPE_F16 && channels > WIDENED_CHANNELS)
+    if (cache->type != ISTHMUS_TYPE_F32 && channels > WIDENED_CHANNELS)
         return fitting < TILE_ROWS ? fitting : TILE_ROWS;
     return fitting < ROWS ? fitting : ROWS;
 }

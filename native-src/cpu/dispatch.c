@@ -230,8 +230,10 @@ static int cache_is_sound(const struct kv_cache *cache, const i32 *positions, co
                           int64_t t1, int past)
 {
     const int64_t room = PTRDIFF_MAX / 2; /* for the layers before this one, and for this one */
-    if ((cache->type != ISTHMUS_TYPE_F32 && cache->type != ISTHMUS_TYPE_F16) || cache->H <= 0 || cache->D <= 0 ||
-        cache->D > ISTHMUS_MOST_HEAD_CHANNELS || cache->layer_offset < 0 || cache->layer_offset > room ||
+    const int known = cache->type == ISTHMUS_TYPE_F32 || cache->type == ISTHMUS_TYPE_F16 ||
+                      cache->type == ISTHMUS_TYPE_INT8;
+    if (!known || cache->H <= 0 || cache->D <= 0 || cache->D > ISTHMUS_MOST_HEAD_CHANNELS ||
+        cache->layer_offset < 0 || cache->layer_offset > room ||
         !fits(cache->H, value_stride(cache->D), 4 * ISTHMUS_CACHE_BLOCK) || !is_range(t0, t1) ||
         !fits(t1, cache->H * cache->D, 3))
         return 0;

@@ -84,26 +84,56 @@ static inline int64_t rounded_up(int64_t n, int64_t multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
+INLINE int64_t element_bytes(int32_t type)
+{
+    return type == ISTHMUS_TYPE_F32 ? 4 : type == ISTHMUS_TYPE_INT8 ? 1 : 2;
+}
+
 /* D', the distance of two positions' values. */
 INLINE int64_t value_stride(int64_t D)
 {
     return rounded_up(D, 16);
 }
 
-/* The keys [D, ISTHMUS_CACHE_BLOCK] of head h in the block of position p. */
-INLINE char *key_tile(const struct kv_cache *cache, int64_t sequence, int64_t p, int64_t h)
+/* The bytes of a head's keys in a block without their scales, and of its values. */
+INLINE int64_t key_bytes(const struct kv_cache *cache)
 {
-    const int64_t element = cache->type == ISTHMUS_TYPE_F32 ? 4 : 2;
-    char *block = (char *)(uintptr_t)cache->blocks[cache->block_start[sequence] + p / ISTHMUS_CACHE_BLOCK];
-    return block + cache->layer_offset + h * cache->D * ISTHMUS_CACHE_BLOCK * element;
+    const int64_t D = cache->D;
+    return ISTHMUS_CACHE_BLOCK * (cache->type == ISTHMUS_TYPE_INT8 ? rounded_up(D, 4) : D * element_bytes(cache->type));
 }
 
-/* The values [ISTHMUS_CACHE_BLOCK, D'] of head h in the block of position p. */
+INLINE int64_t value_bytes(const struct kv_cache *cache)
+{
+    return ISTHMUS_CACHE_BLOCK * value_stride(cache->D) * element_bytes(cache->type);
+}
+
+INLINE int64_t scale_bytes(const struct kv_cache *cache)
+{
+    return cache->type == ISTHMUS_TYPE_INT8 ? ISTHMUS_CACHE_BLOCK * (int64_t)sizeof(float) : 0;
+}
+
+/* The keys of head h in the block of position p. */
+INLINE char *key_tile(const struct kv_cache *cache, int64_t sequence, int64_t p, int64_t h)
+{
+    char *block = (char *)(uintptr_t)cache->blocks[cache->block_start[sequence] + p / ISTHMUS_CACHE_BLOCK];
+    return block + cache->layer_offset + h * (key_bytes(cache) + scale_bytes(cache));
+}
+
+/* The values of head h in the block of position p. */
 INLINE char *value_tile(const struct kv_cache *cache, int64_t sequence, int64_t p, int64_t h)
 {
-    const int64_t element = cache->type == ISTHMUS_TYPE_F32 ? 4 : 2;
-    const int64_t keys = cache->H * cache->D * ISTHMUS_CACHE_BLOCK;
-    return key_tile(cache, sequence, p, 0) + (keys + h * ISTHMUS_CACHE_BLOCK * value_stride(cache->D)) * element;
+    return key_tile(cache, sequence, p, cache->H) + h * (value_bytes(cache) + scale_bytes(cache));
+}
+
+/* The scales [ISTHMUS_CACHE_BLOCK] behind INT8 keys, and behind values. */
+INLINE f32 *key_scales(const struct kv_cache *cache, char *keys)
+{
+    return (f32 *)(void *)(keys + key_bytes(cache));
+}
+
+INLINE f32 *value_scales(const struct kv_cache *cache, char *values)
+{
+    return (f32 *)(void *)(values + value_bytes(cache));
 }
 
 #endif

@@ -1,8 +1,11 @@
-/* The forms of quantised weights and activations that isthmus.h describes. */
+/* The forms of quantised weights and activations that isthmus.h describes, and how floats become bytes. */
 #ifndef ISTHMUS_QUANTIZED_H
 #define ISTHMUS_QUANTIZED_H
 
+#include <math.h>
+
 #include "kernels.h"
+#include "simd_narrow.h"
 
 enum {
     Q4_BLOCK_BYTES = ISTHMUS_Q4_BLOCK / 2 * ISTHMUS_PANEL + ISTHMUS_PANEL * 2,
@@ -52,6 +55,53 @@ static inline int64_t quantized_row_bytes(int32_t type, int64_t K)
 static inline const struct row_block *row_blocks(const char *q, int64_t K)
 {
     return (const struct row_block *)(const void *)(q + rounded_up(K, ISTHMUS_Q4_BLOCK));
+}
+
+/* The largest magnitude, or NaN where there is a NaN. */
+INLINE float largest_magnitude(const f32 *x, int64_t count)
+{
+    vmask largest = {0};
+    int64_t i = 0;
+    /* As integers, the bits of magnitudes are ordered as the numbers are, and NaN's are above all. */
+    for (; i < count; i += LANES) {
+        const vec v = count - i < LANES ? v_load_part(x + i, count - i) : v_load(x + i);
+        const vmask bits = (vmask)v & 0x7fffffff;
+        const vmask greater = bits > largest;
+        largest = (bits & greater) | (largest & ~greater);
+    }
+    const int32_t most = v_largest_int(largest);
+    float magnitude;
+    memcpy(&magnitude, &most, sizeof magnitude);
+    return magnitude;
+}
+
+/* Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low bits; what is not finite gives some
+ * byte or other, and a scale that makes every product with it NaN. */
+INLINE vmask rounded(vec x)
+{
+    const vec shifted = x + 0x1.8p23f;
+    return ((vmask)((vbits)shifted << 24)) >> 24;
+}
+
+/* bytes[i] = round(x[i] / scale), |byte| <= 127; sums of products with bytes that have the offset begin at start. */
+INLINE struct row_block round_to_bytes(const f32 *x, int64_t count, int8_t *bytes, int32_t offset)
+{
+    const float largest = largest_magnitude(x, count);
+    /* What is so small that its inverse would overflow counts as zero. */
+    const float inverse = largest > 0x1p-100f ? 127.0f / largest : 0.0f;
+    vmask sum = {0};
+    int64_t i = 0;
+    for (; i < count; i += LANES) {
+        const int64_t part = count - i < LANES ? count - i : LANES;
+        const vmask q = rounded((part < LANES ? v_load_part(x + i, part) : v_load(x + i)) * inverse);
+        sum += q;
+        if (part == LANES)
+            b_store_ints(bytes + i, q);
+        else
+            for (int64_t lane = 0; lane < part; lane++)
+                bytes[i + lane] = (int8_t)q[lane];
+    }
+    return (struct row_block){isfinite(largest) ? largest / 127.0f : NAN, -offset * v_sum_int(sum)};
 }
 
 #endif

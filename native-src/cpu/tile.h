@@ -38,11 +38,6 @@ enum {
         }                                                                                              \
     }
 
-INLINE int64_t element_bytes(int32_t type)
-{
-    return type == ISTHMUS_TYPE_F32 ? 4 : 2;
-}
-
 /* LANES elements from element i on, of a type that is known to the compiler. */
 INLINE vec load_as_float(const void *p, int32_t type, int64_t i)
 {
@@ -51,6 +46,8 @@ INLINE vec load_as_float(const void *p, int32_t type, int64_t i)
         return v_load_f16((const u16 *)p + i);
     case ISTHMUS_TYPE_BF16:
         return v_load_bf16((const u16 *)p + i);
+    case ISTHMUS_TYPE_INT8: /* as integers, without a scale */
+        return v_of_ints(b_load_ints((const int8_t *)p + i));
     default:
         return v_load((const f32 *)p + i);
     }

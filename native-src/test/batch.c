@@ -18,9 +18,12 @@ void batch_new(struct batch *b, int64_t T, int64_t H, int64_t D, int64_t past, i
     }
     cache_new(&b->cache, BATCH_SEQUENCES, past + T, type, BATCH_LAYER_OFFSET, H, D);
     for (int32_t s = 0; s < BATCH_SEQUENCES; s++)
-        for (int64_t p = 0; p < length[s]; p++)
-            for (int64_t c = 0; c < 2 * H * D; c++)
-                cache_set(&b->cache, c >= H * D, s, p, c % (H * D) / D, c % D, random_float());
+        for (int64_t i = 0; i < length[s] * 2 * H; i++) {
+            float x[ISTHMUS_MOST_HEAD_CHANNELS];
+            for (int64_t d = 0; d < D; d++)
+                x[d] = random_float();
+            cache_set_all(&b->cache, i % 2 != 0, s, i / (2 * H), i / 2 % H, x);
+        }
 }
 
 void batch_free(struct batch *b)
@@ -35,16 +38,30 @@ int32_t attend(const struct batch *b, int32_t level, struct tensor *out, int64_t
                              b->cache.block_start, b->type, BATCH_LAYER_OFFSET, b->H, b->D, b->scale, t0, t1, h0, h1);
 }
 
+/* A head's query, rounded to bytes where keys are. */
+static void query_of(const struct batch *b, int64_t t, int64_t h, double *query)
+{
+    const int64_t D = b->D;
+    float x[ISTHMUS_MOST_HEAD_CHANNELS] = {0};
+    int bytes[ISTHMUS_MOST_HEAD_CHANNELS];
+    for (int64_t d = 0; d < D; d++)
+        x[d] = get(&b->qkv, t * 3 * b->H * D + h * D + d);
+    const float scale = round_to_scale(x, D, bytes);
+    for (int64_t d = 0; d < D; d++)
+        query[d] = b->type == ISTHMUS_TYPE_INT8 ? (double)scale * bytes[d] : (double)x[d];
+}
+
 void attention_of(const struct batch *b, int64_t t, int64_t h, double *out)
 {
     const int64_t D = b->D, past = b->positions[t] + 1;
     const int32_t s = b->sequences[t];
     double *score = malloc((size_t)past * sizeof *score), maximum = -INFINITY, sum = 0;
+    double query[ISTHMUS_MOST_HEAD_CHANNELS];
+    query_of(b, t, h, query);
     for (int64_t p = 0; p < past; p++) {
         score[p] = 0;
         for (int64_t d = 0; d < D; d++)
-            score[p] += (double)b->scale * (double)get(&b->qkv, t * 3 * b->H * D + h * D + d) *
-                        cache_get(&b->cache, 0, s, p, h, d);
+            score[p] += (double)b->scale * query[d] * cache_get(&b->cache, 0, s, p, h, d);
         maximum = fmax(maximum, score[p]);
     }
     for (int64_t d = 0; d < D; d++)

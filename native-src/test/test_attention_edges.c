@@ -15,11 +15,13 @@ static void plain_batch(struct batch *b, int32_t type, int64_t T, int64_t past, 
         for (int64_t d = 0; d < D; d++)
             set(&b->qkv, t * 3 * D + d, d == 0 ? 1.0f : 0.0f);
     }
-    for (int64_t p = 0; p < past + T; p++)
-        for (int64_t d = 0; d < D; d++) {
-            cache_set(&b->cache, 0, 0, p, 0, d, d == 0 ? key : 0.0f);
-            cache_set(&b->cache, 1, 0, p, 0, d, (float)p);
-        }
+    for (int64_t p = 0; p < past + T; p++) {
+        float keys[D] = {key}, values[D];
+        for (int64_t d = 0; d < D; d++)
+            values[d] = (float)p;
+        cache_set_all(&b->cache, 0, 0, p, 0, keys);
+        cache_set_all(&b->cache, 1, 0, p, 0, values);
+    }
 }
 
 /* Whether all of rows [t0, t1) are `want`, or NaN where it is. */
@@ -48,7 +50,8 @@ static void sees_its_past_and_no_more(int32_t level, int32_t type, int64_t T, in
         attend(&b, level, &alone, t, t + 1, 0, 1);
     int right = 1;
     for (int64_t i = 0; i < T * D; i++) {
-        const int seen = i / D >= at && (!value || i % D == 3);
+        /* A value that is not finite leaves no scale for its neighbours in a byte. */
+        const int seen = i / D >= at && (!value || type == ISTHMUS_TYPE_INT8 || i % D == 3);
         right &= seen ? !isfinite(get(&out, i)) : close_to(get(&out, i), (double)(60 + i / D) / 2, 1e-4);
     }
     check(right && same_bits(&out, &alone), "%s at %s, T = %d: %s %g of row %d", TYPE_NAMES[type], level_name(level),
@@ -148,7 +151,7 @@ static void refuses(int32_t level)
     CALL(q, o, pos, seq, blocks, no_start, F32, 0, H, D, 1.0f, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, -1, 0, H, D, 1.0f, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, ISTHMUS_TYPE_BF16, 0, H, D, 1.0f, 0, T, 0, H);
-    CALL(q, o, pos, seq, blocks, start, ISTHMUS_TYPE_INT8, 0, H, D, 1.0f, 0, T, 0, H);
+    CALL(q, o, pos, seq, blocks, start, ISTHMUS_TYPE_Q4, 0, H, D, 1.0f, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, F32, -1, H, D, 1.0f, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, F32, INT64_MAX - 3, H, D, 1.0f, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, F32, 0, 0, D, 1.0f, 0, T, 0, 0);
@@ -171,10 +174,12 @@ static void refuses(int32_t level)
 
 void test_attention_edges(void)
 {
+    static const int32_t types[] = {ISTHMUS_TYPE_F32, ISTHMUS_TYPE_F16, ISTHMUS_TYPE_INT8};
     static const int64_t rows[] = {2, 3, 6, 7, 20, 100};
     static const int64_t places[] = {0, 63, 64, 100, 140};
     for (int l = 0; l < LEVELS_COUNT; l++) {
-        for (int32_t type = ISTHMUS_TYPE_F32; type <= ISTHMUS_TYPE_F16; type++) {
+        for (int m = 0; m < COUNT(types); m++) {
+            const int32_t type = types[m];
             for (int i = 0; i < COUNT(rows); i++) {
                 sees_its_past_and_no_more(LEVELS[l], type, rows[i], 0, NAN);
                 sees_its_past_and_no_more(LEVELS[l], type, rows[i], 0, INFINITY);
@@ -183,7 +188,8 @@ void test_attention_edges(void)
                 sees_its_past_and_no_more(LEVELS[l], type, rows[i], 1, -INFINITY);
             }
             for (int i = 0; i < COUNT(places); i++) {
-                ignores_scores_of_minus_infinity(LEVELS[l], type, places[i]);
+                if (type != ISTHMUS_TYPE_INT8) /* whose scale is not a number where a key is not finite */
+                    ignores_scores_of_minus_infinity(LEVELS[l], type, places[i]);
                 takes_huge_scores(LEVELS[l], type, places[i], 1);
                 takes_huge_scores(LEVELS[l], type, places[i], 5e33f);
                 takes_huge_scores(LEVELS[l], type, places[i], -5e33f);

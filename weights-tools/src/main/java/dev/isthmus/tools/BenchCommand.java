@@ -54,8 +54,8 @@ final class BenchCommand implements Callable<Integer> {
             description = "How to keep the weights, one after another. Default: as the files have them.")
     private List<WeightType> dtypes = List.of();
 
-    @Option(names = "--cache", paramLabel = "auto|f32|f16", defaultValue = "auto",
-            description = "How to keep keys and values. Default: auto, f16 where the weights are int8 or q4, else f32.")
+    @Option(names = "--cache", paramLabel = "auto|f32|f16|int8", defaultValue = "auto",
+            description = "How to keep keys and values. Default: auto, int8 where the weights are int8 or q4, else f32.")
     private CacheType cache;
 
     @Option(names = "--prefill", split = ",", paramLabel = "T",

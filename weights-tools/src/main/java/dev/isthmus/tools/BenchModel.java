@@ -60,6 +60,7 @@ final class BenchModel implements AutoCloseable {
             case AUTO -> weights.usualCacheType();
             case F32 -> DType.F32;
             case F16 -> DType.F16;
+            case INT8 -> DType.INT8;
         };
         forward = new Gpt2Forward(config, weights, kernels, cacheType);
         scratch = forward.newScratch();
@@ -111,7 +112,8 @@ final class BenchModel implements AutoCloseable {
 
     /** The bytes of one position's keys and values in all layers. */
     long cacheBytesPerPosition() {
-        return 2L * config.layers() * config.channels() * cacheType.bytes();
+        int scale = cacheType == DType.INT8 ? Float.BYTES : 0;
+        return 2L * config.layers() * config.heads() * (config.headChannels() * cacheType.bytes() + scale);
     }
 
     /** Memory of this size, of the same kind as the weights', with something in it. */

@@ -33,8 +33,8 @@ public final class ModelFlags {
             description = "How to keep the weights. Default: as the files have them.")
     private WeightType dtype;
 
-    @Option(names = "--cache", paramLabel = "auto|f32|f16", defaultValue = "auto",
-            description = "How to keep keys and values. Default: auto, f16 where the weights are int8 or q4, else f32.")
+    @Option(names = "--cache", paramLabel = "auto|f32|f16|int8", defaultValue = "auto",
+            description = "How to keep keys and values. Default: auto, int8 where the weights are int8 or q4, else f32.")
     private CacheType cache;
 
     /** The options for opening the model. */

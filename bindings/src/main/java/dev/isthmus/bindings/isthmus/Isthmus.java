@@ -26,10 +26,10 @@ public class Isthmus extends Isthmus$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibraries.lookup(NativeLibrary.ISTHMUS);
 
-    private static final int ISTHMUS_ABI_VERSION = (int)2L;
+    private static final int ISTHMUS_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_ABI_VERSION 2
+     * #define ISTHMUS_ABI_VERSION 3
      * }
      */
     public static int ISTHMUS_ABI_VERSION() {

@@ -5,10 +5,12 @@ package dev.isthmus.engine.api;
  * whatever is asked for.
  */
 public enum CacheType {
-    /** Float16 where the weights have eight bits or fewer, else float32. */
+    /** Bytes where the weights have eight bits or fewer, else float32. */
     AUTO,
     /** Float32. */
     F32,
     /** Float16: half the memory, and half the time where reading the cache takes it. */
-    F16
+    F16,
+    /** Bytes with a scale for each position's head: a little more than a quarter of float32's memory. */
+    INT8
 }

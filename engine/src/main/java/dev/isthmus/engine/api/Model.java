@@ -177,6 +177,7 @@ public final class Model implements AutoCloseable {
             case AUTO -> weights.usualCacheType();
             case F32 -> DType.F32;
             case F16 -> DType.F16;
+            case INT8 -> DType.INT8;
         };
         List<DType> possible = kernels.cacheTypes(weights.head().weight().type());
         return possible.contains(type) ? type : possible.getFirst();

@@ -6,15 +6,12 @@ import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
  * The keys and values of one sequence's past positions, in blocks of {@link #BLOCK_POSITIONS} positions that are
- * allocated when the sequence reaches them. A block holds, for each layer in turn, keys [H, D, B] and then values
- * [H, B, D'], D' being D rounded up to a multiple of 16: both products of attention then read what they need in order.
- * In a device's memory a block has the same size and the order that its kernels like.
+ * allocated when the sequence reaches them. Within a block both products of attention read what they need in order.
  *
  * <p>Caches of one {@link BlockPool} may have blocks in common; one that writes where another reads takes a copy first.
  *
@@ -25,14 +22,8 @@ public final class KvCache implements AutoCloseable {
     /** B, the positions of a block. */
     public static final int BLOCK_POSITIONS = 64;
 
-    /** Values are this many elements apart, or a multiple, so that kernels read whole vectors. */
-    private static final int VALUE_MULTIPLE = 16;
-
-    private final int layers;
-    private final int heads;
-    private final int headChannels;
+    private final BlockLayout layout;
     private final int context;
-    private final DType type;
     private final BlockPool pool;
     private final List<CacheBlock> blocks = new ArrayList<>();
     private int length;
@@ -44,15 +35,16 @@ public final class KvCache implements AutoCloseable {
      * @param heads H
      * @param headChannels D
      * @param context the most positions it may hold
-     * @param type the elements: F64, F32 or F16; also BF16 on a device
+     * @param type the elements: F64, F32, F16 or INT8; also BF16 on a device
      * @param pool what the blocks come from
      */
     public KvCache(int layers, int heads, int headChannels, int context, DType type, BlockPool pool) {
-        this.layers = layers;
-        this.heads = heads;
-        this.headChannels = headChannels;
+        this(new BlockLayout(layers, heads, headChannels, type), context, pool);
+    }
+
+    private KvCache(BlockLayout layout, int context, BlockPool pool) {
+        this.layout = layout;
         this.context = context;
-        this.type = type;
         this.pool = pool;
     }
 
@@ -63,7 +55,7 @@ public final class KvCache implements AutoCloseable {
 
     /** A cache of the same positions, which has their blocks in common with this one. */
     public KvCache fork() {
-        KvCache fork = new KvCache(layers, heads, headChannels, context, type, pool);
+        KvCache fork = new KvCache(layout, context, pool);
         List<CacheBlock> inUse = blocks.subList(0, Math.ceilDiv(length, BLOCK_POSITIONS));
         fork.blocks.addAll(inUse);
         inUse.forEach(CacheBlock::retain);
@@ -83,22 +75,22 @@ public final class KvCache implements AutoCloseable {
 
     /** The type of the elements. */
     public DType type() {
-        return type;
+        return layout.type();
     }
 
     /** The model's layers. */
     public int layers() {
-        return layers;
+        return layout.layers();
     }
 
     /** H. */
     public int heads() {
-        return heads;
+        return layout.heads();
     }
 
     /** D. */
     public int headChannels() {
-        return headChannels;
+        return layout.headChannels();
     }
 
     /**
@@ -112,10 +104,10 @@ public final class KvCache implements AutoCloseable {
         }
         for (int i = length / BLOCK_POSITIONS; i < Math.ceilDiv(length + count, BLOCK_POSITIONS); i++) {
             if (i == blocks.size()) {
-                blocks.add(pool.allocate(type, blockElements()));
+                blocks.add(pool.allocate(type(), layout.elements()));
             } else if (!pool.claim(blocks.get(i))) {
                 replace(i, i * BLOCK_POSITIONS < length ? pool.copy(blocks.get(i))
-                        : pool.allocate(type, blockElements()));
+                        : pool.allocate(type(), layout.elements()));
             }
         }
     }
@@ -200,7 +192,7 @@ public final class KvCache implements AutoCloseable {
 
     /** The bytes of a block. */
     public long blockBytes() {
-        return blockElements() * type.bytes();
+        return layout.elements() * type().bytes();
     }
 
     /**
@@ -212,14 +204,7 @@ public final class KvCache implements AutoCloseable {
         pool.memory().read(block(index), into);
         for (int slot = Math.clamp(length - (long) index * BLOCK_POSITIONS, 0, BLOCK_POSITIONS);
                 slot < BLOCK_POSITIONS; slot++) {
-            for (int layer = 0; layer < layers; layer++) {
-                for (int head = 0; head < heads; head++) {
-                    for (int d = 0; d < headChannels; d++) {
-                        set(into, keys(layer, head) + (long) d * BLOCK_POSITIONS + slot, 0);
-                        set(into, values(layer, head) + (long) slot * valueStride() + d, 0);
-                    }
-                }
-            }
+            layout.clear(into, block(index).place(), slot);
         }
     }
 
@@ -239,67 +224,41 @@ public final class KvCache implements AutoCloseable {
 
     /** Where layer {@code layer} begins in a block, in elements. */
     public long layerOffset(int layer) {
-        return layer * layerElements();
+        return layout.layerOffset(layer);
     }
 
-    /** Where the keys [D, B] of a layer's head begin in a block, in elements. */
+    /** Where the keys of a layer's head begin in a block, in elements; but for INT8, they are [D, B]. */
     public long keys(int layer, int head) {
-        return layerOffset(layer) + (long) head * headChannels * BLOCK_POSITIONS;
+        return layout.keys(layer, head);
     }
 
-    /** Where the values [B, D'] of a layer's head begin in a block, in elements. */
-    public long values(int layer, int head) {
-        return keys(layer, heads) + (long) head * BLOCK_POSITIONS * valueStride();
+    /** The keys of a layer's head in block {@code index}, [D, B]. */
+    public void readKeys(int index, int layer, int head, float[] into) {
+        layout.readKeys(block(index).data(), layer, head, into);
     }
 
-    /** D', the elements from one position's values to the next's. */
-    public int valueStride() {
-        return Math.ceilDiv(headChannels, VALUE_MULTIPLE) * VALUE_MULTIPLE;
-    }
-
-    private long blockElements() {
-        return layers * layerElements();
-    }
-
-    private long layerElements() {
-        return (long) heads * BLOCK_POSITIONS * (headChannels + valueStride());
+    /** The values of a layer's head in block {@code index}, [B, D]. */
+    public void readValues(int index, int layer, int head, float[] into) {
+        layout.readValues(block(index).data(), layer, head, into);
     }
 
     /** Channel {@code d} of the key of a cached position. */
     public double key(int layer, int head, int position, int d) {
-        return element(position, keys(layer, head) + (long) d * BLOCK_POSITIONS + position % BLOCK_POSITIONS);
+        return layout.key(data(position), layer, head, position % BLOCK_POSITIONS, d);
     }
 
     /** Channel {@code d} of the value of a cached position. */
     public double value(int layer, int head, int position, int d) {
-        return element(position, values(layer, head) + (long) (position % BLOCK_POSITIONS) * valueStride() + d);
+        return layout.value(data(position), layer, head, position % BLOCK_POSITIONS, d);
     }
 
-    private double element(int position, long index) {
-        MemorySegment data = block(position / BLOCK_POSITIONS).data();
-        return switch (type) {
-            case F64 -> data.getAtIndex(ValueLayout.JAVA_DOUBLE, index);
-            case F32 -> data.getAtIndex(ValueLayout.JAVA_FLOAT, index);
-            case F16 -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, index));
-            case BF16 -> throw new IllegalStateException("a cache of BF16");
-        };
+    /** Writes a position's key and value of one head, D channels each, as the cache's type rounds them. */
+    public void set(int layer, int head, int position, double[] key, double[] value) {
+        layout.set(data(position), layer, head, position % BLOCK_POSITIONS, key, value);
     }
 
-    /** Writes one channel of a position's key and value, as its type rounds it. */
-    public void set(int layer, int head, int position, int d, double key, double value) {
-        MemorySegment data = block(position / BLOCK_POSITIONS).data();
-        int slot = position % BLOCK_POSITIONS;
-        set(data, keys(layer, head) + (long) d * BLOCK_POSITIONS + slot, key);
-        set(data, values(layer, head) + (long) slot * valueStride() + d, value);
-    }
-
-    private void set(MemorySegment data, long index, double value) {
-        switch (type) {
-            case F64 -> data.setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
-            case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, index, (float) value);
-            case F16 -> data.setAtIndex(ValueLayout.JAVA_SHORT, index, Float.floatToFloat16((float) value));
-            case BF16 -> throw new IllegalStateException("a cache of BF16");
-        }
+    private MemorySegment data(int position) {
+        return block(position / BLOCK_POSITIONS).data();
     }
 
     /** The bytes of the blocks, those included that other caches hold too. */

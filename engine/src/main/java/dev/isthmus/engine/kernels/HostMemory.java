@@ -20,6 +20,7 @@ public final class HostMemory {
             case F32 -> data.get(JAVA_FLOAT_UNALIGNED, index * Float.BYTES);
             case F16 -> Float.float16ToFloat(data.get(JAVA_SHORT_UNALIGNED, index * Short.BYTES));
             case BF16 -> Float.intBitsToFloat(data.get(JAVA_SHORT_UNALIGNED, index * Short.BYTES) << 16);
+            case INT8 -> throw noScale();
         };
     }
 
@@ -31,7 +32,12 @@ public final class HostMemory {
             case F16 -> data.set(JAVA_SHORT_UNALIGNED, index * Short.BYTES, Float.floatToFloat16((float) value));
             case BF16 -> data.set(JAVA_SHORT_UNALIGNED, index * Short.BYTES,
                     (short) (Float.floatToRawIntBits(Rounding.bfloat16((float) value)) >>> 16));
+            case INT8 -> throw noScale();
         }
+    }
+
+    private static IllegalArgumentException noScale() {
+        return new IllegalArgumentException("a byte of a cache is no number without its scale");
     }
 
     /** Copies elements from {@code first} on into an array, as many as it holds. */

@@ -19,9 +19,9 @@ import java.util.List;
 public record Gpt2Weights(Matrix tokenEmbedding, Tensor positionEmbedding, List<Block> blocks, LayerNorm finalNorm,
         Linear head) {
 
-    /** What keys and values are kept in unless asked otherwise: F16 where the weights have scales, else F32. */
+    /** What keys and values are kept in unless asked otherwise: INT8 where the weights have scales, else F32. */
     public DType usualCacheType() {
-        return head.weight().type().isQuantized() ? DType.F16 : DType.F32;
+        return head.weight().type().isQuantized() ? DType.INT8 : DType.F32;
     }
 
     /**

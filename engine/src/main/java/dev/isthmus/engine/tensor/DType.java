@@ -9,7 +9,9 @@ public enum DType {
     /** IEEE 754 binary16. */
     F16(2),
     /** The upper half of a binary32. */
-    BF16(2);
+    BF16(2),
+    /** Bytes, whose scales lie beside them; only in a cache. */
+    INT8(1);
 
     private final int bytes;
 

@@ -69,14 +69,21 @@ class StorageTypesTest {
 
     @ParameterizedTest
     @EnumSource(WeightType.class)
-    void anAutomaticCacheIsFloat16WhereTheWeightsHaveEightBitsOrFewer(WeightType type) {
-        CacheType chosen = type.isQuantized() ? CacheType.F16 : CacheType.F32;
+    void aCacheOfBytesChangesLogitsLittle(WeightType type) {
+        double found = difference(logits(type, CacheType.F32), logits(type, CacheType.INT8));
+        assertTrue(found > 0 && found <= 0.05, "found " + found);
+    }
+
+    @ParameterizedTest
+    @EnumSource(WeightType.class)
+    void anAutomaticCacheIsOfBytesWhereTheWeightsHaveEightBitsOrFewer(WeightType type) {
+        CacheType chosen = type.isQuantized() ? CacheType.INT8 : CacheType.F32;
         assertArrayEquals(logits(type, chosen), logits(type, CacheType.AUTO));
     }
 
     @ParameterizedTest
-    @EnumSource(value = CacheType.class, names = {"F32", "F16"})
-    void sessionsRewindAndReadInChunksAlikeWithEitherCache(CacheType cache) {
+    @EnumSource(value = CacheType.class, names = {"F32", "F16", "INT8"})
+    void sessionsRewindAndReadInChunksAlikeWithAnyCache(CacheType cache) {
         try (Model model = open(WeightType.INT8, cache); Session session = model.newSession();
                 Session chunks = model.newSession()) {
             session.append(IDS);

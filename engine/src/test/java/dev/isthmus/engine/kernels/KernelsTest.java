@@ -1,15 +1,18 @@
 package dev.isthmus.engine.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -231,6 +234,40 @@ record KernelsTest(TestBackend backend) {
             tensors.assertClose(expectedAttention(batch, history, heads, headChannels), out,
                     5e-6 * Math.max(1, headChannels / 64.0));
             tensors.assertGuardsIntact();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1", "2,5", "3,64", "1,65", "2,96"})
+    void aCacheOfBytesIsAsNearAsItsScaleAllowsOrRefused(int heads, int headChannels) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 9)) {
+            int rows = 70;
+            int channels = heads * headChannels;
+            float[] qkv = tensors.values(rows * 3 * channels, 4);
+            KvCache cache = new KvCache(2, heads, headChannels, rows, DType.INT8, tensors.arena());
+            RowBatch batch = new RowBatch(tensors.arena());
+            batch.add(cache, new int[rows], 0, rows);
+            Tensor all = tensors.activation(qkv, rows, 3L * channels);
+            if (!kernels.cacheTypes().contains(DType.INT8)) {
+                assertThrows(IllegalArgumentException.class, () -> kernels.appendKeysAndValues(all, batch, 1));
+                return;
+            }
+            kernels.appendKeysAndValues(all, batch, 1);
+            for (int i = 0; i < rows * heads; i++) {
+                int t = i / heads;
+                int head = i % heads;
+                int from = (t * 3 + 1) * channels + head * headChannels;
+                requireNear(Arrays.copyOfRange(qkv, from, from + headChannels), d -> cache.key(1, head, t, d));
+                requireNear(Arrays.copyOfRange(qkv, from + channels, from + channels + headChannels),
+                        d -> cache.value(1, head, t, d));
+            }
+        }
+    }
+
+    private static void requireNear(float[] expected, IntToDoubleFunction found) {
+        double largest = IntStream.range(0, expected.length).mapToDouble(d -> Math.abs(expected[d])).max().orElseThrow();
+        for (int d = 0; d < expected.length; d++) {
+            assertEquals(expected[d], found.applyAsDouble(d), largest / 127 * 0.5001, "channel " + d);
         }
     }
 

@@ -23,7 +23,7 @@ import java.util.List;
 public final class CpuKernels implements Kernels {
 
     private static final DType TYPE = DType.F32;
-    private static final List<DType> CACHE_TYPES = List.of(DType.F32, DType.F16);
+    private static final List<DType> CACHE_TYPES = List.of(DType.F32, DType.F16, DType.INT8);
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
 

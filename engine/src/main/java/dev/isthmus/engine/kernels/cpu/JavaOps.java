@@ -1,7 +1,6 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
@@ -12,7 +11,6 @@ import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PlainMatrix;
 import dev.isthmus.engine.kernels.RowBatch;
-import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -224,10 +222,18 @@ final class JavaOps implements CpuOps {
             int channels = cache.heads() * d;
             float[] keys = row(qkv, (3L * t + 1) * channels, channels);
             float[] values = row(qkv, (3L * t + 2) * channels, channels);
-            for (int c = 0; c < channels; c++) {
-                cache.set(layer, c / d, batch.position(t), c % d, keys[c], values[c]);
+            for (int h = 0; h < cache.heads(); h++) {
+                cache.set(layer, h, batch.position(t), head(keys, h, d), head(values, h, d));
             }
         }
+    }
+
+    private static double[] head(float[] channels, int head, int d) {
+        double[] values = new double[d];
+        for (int i = 0; i < d; i++) {
+            values[i] = channels[head * d + i];
+        }
+        return values;
     }
 
     @Override
@@ -250,7 +256,7 @@ final class JavaOps implements CpuOps {
         float[] keys = new float[d * size];
         double[] sums = new double[size];
         for (int p = 0; p < positions; p += size) {
-            read(cache, p / size, cache.keys(layer, h), keys);
+            cache.readKeys(p / size, layer, h, keys);
             Arrays.fill(sums, 0);
             for (int c = 0; c < d; c++) {
                 for (int slot = 0; slot < size; slot++) {
@@ -263,32 +269,20 @@ final class JavaOps implements CpuOps {
         }
         softmax(scores, positions);
         double[] totals = new double[d];
-        float[] values = new float[size * cache.valueStride()];
+        float[] values = new float[size * d];
         for (int p = 0; p < positions; p++) {
             int slot = p % size;
             if (slot == 0) {
-                read(cache, p / size, cache.values(layer, h), values);
+                cache.readValues(p / size, layer, h, values);
             }
             for (int c = 0; c < d; c++) {
-                totals[c] += scores[p] * values[slot * cache.valueStride() + c];
+                totals[c] += scores[p] * values[slot * d + c];
             }
         }
         for (int c = 0; c < d; c++) {
             query[c] = (float) totals[c];
         }
         write(query, out, ((long) t * cache.heads() + h) * d);
-    }
-
-    /** Elements of one of the cache's blocks. */
-    private static void read(KvCache cache, int block, long from, float[] into) {
-        MemorySegment data = cache.block(block).data();
-        if (cache.type() == DType.F32) {
-            read(data, from, into);
-            return;
-        }
-        for (int i = 0; i < into.length; i++) {
-            into[i] = Float.float16ToFloat(data.getAtIndex(JAVA_SHORT, from + i));
-        }
     }
 
     private static void multiplyAdd(float x, float[] w, float[] sum) {

@@ -178,6 +178,7 @@ final class NativeOps implements CpuOps {
         return switch (type) {
             case F32 -> Isthmus.ISTHMUS_TYPE_F32();
             case F16 -> Isthmus.ISTHMUS_TYPE_F16();
+            case INT8 -> Isthmus.ISTHMUS_TYPE_INT8();
             case BF16, F64 -> throw new IllegalArgumentException("a cache of " + type);
         };
     }

@@ -28,7 +28,7 @@ final class Types {
             case F32 -> "f32";
             case F16 -> "f16";
             case BF16 -> "bf16";
-            case F64 -> throw new IllegalArgumentException("the device's kernels have no float64");
+            case F64, INT8 -> throw new IllegalArgumentException("the device's kernels have no " + type);
         };
     }
 
@@ -47,7 +47,7 @@ final class Types {
             case F32 -> CuBlas.CUDA_R_32F();
             case F16 -> CuBlas.CUDA_R_16F();
             case BF16 -> CuBlas.CUDA_R_16BF();
-            case F64 -> throw new IllegalArgumentException("the device's kernels have no float64");
+            case F64, INT8 -> throw new IllegalArgumentException("the device's kernels have no " + type);
         };
     }
 }

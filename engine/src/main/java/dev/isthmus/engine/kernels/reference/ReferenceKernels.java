@@ -7,6 +7,7 @@ import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.ActivationFunction;
+import dev.isthmus.engine.kernels.HostMemory;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
@@ -189,12 +190,14 @@ public final class ReferenceKernels implements Kernels {
         CHECKS.append(qkv, batch, layer);
         for (int t = 0; t < batch.rows(); t++) {
             KvCache cache = batch.cache(batch.sequence(t));
-            long channels = (long) cache.heads() * cache.headChannels();
+            int d = cache.headChannels();
+            long channels = (long) cache.heads() * d;
             for (int h = 0; h < cache.heads(); h++) {
-                for (int d = 0; d < cache.headChannels(); d++) {
-                    long key = (3L * t + 1) * channels + (long) h * cache.headChannels() + d;
-                    cache.set(layer, h, batch.position(t), d, get(qkv, key), get(qkv, key + channels));
-                }
+                double[] key = new double[d];
+                double[] value = new double[d];
+                HostMemory.read(qkv, (3L * t + 1) * channels + (long) h * d, key);
+                HostMemory.read(qkv, (3L * t + 2) * channels + (long) h * d, value);
+                cache.set(layer, h, batch.position(t), key, value);
             }
         }
     }
