@@ -27,7 +27,7 @@ void cache_set_all(struct cache *cache, int value, int32_t sequence, int64_t pos
 /* Sets one; with INT8, all are rounded anew to what is then the largest. */
 void cache_set(struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d, float x);
 
-/* bytes[i] = x[i] / scale, rounded; returns the scale: 127 of it are the largest magnitude, NaN if that is not finite. */
+/* bytes[i] = x[i] / scale, rounded; returns the scale: 127 are the largest magnitude, NaN if that is not finite. */
 float round_to_scale(const float *x, int64_t count, int *bytes);
 
 #endif
