@@ -186,7 +186,8 @@ INLINE void weigh(float *scores, int64_t count, float scale, const f32 *value_sc
     running->sum += d_halves(sums);
 }
 
-INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_t type, struct buffers *b)
+/* Whether a result is NaN. */
+INLINE int attend(const struct queries *r, const struct kv_cache *cache, int32_t type, struct buffers *b)
 {
     const int64_t D = cache->D, C = cache->H * D, channels = value_stride(D);
     for (int64_t i = 0; i < r->count; i++)
@@ -230,32 +231,37 @@ INLINE void attend(const struct queries *r, const struct kv_cache *cache, int32_
         product(&sums, type, count, b->widened);
     }
 
+    dmask is_nan = {0};
     for (int64_t i = 0; i < r->count; i++) {
         const dvec inverse = d_set(1.0 / d_sum(b->running[i].sum));
         int64_t d = 0;
-        for (; d + DLANES <= D; d += DLANES)
-            d_store(r->out + i * C + d, d_load(b->accumulated + i * channels + d) * inverse);
-        if (d < D)
-            d_store_part(r->out + i * C + d, d_load_part(b->accumulated + i * channels + d, D - d) * inverse, D - d);
+        for (; d + DLANES <= D; d += DLANES) {
+            const dvec result = d_load(b->accumulated + i * channels + d) * inverse;
+            is_nan |= result != result;
+            d_store(r->out + i * C + d, result);
+        }
+        if (d < D) {
+            const dvec result = d_load_part(b->accumulated + i * channels + d, D - d) * inverse;
+            is_nan |= result != result;
+            d_store_part(r->out + i * C + d, result, D - d);
+        }
     }
-}
-
-static void attend_as_stored(const struct queries *r, const struct kv_cache *cache, struct buffers *buffers)
-{
-    if (cache->type == ISTHMUS_TYPE_F32)
-        attend(r, cache, ISTHMUS_TYPE_F32, buffers);
-    else if (cache->type == ISTHMUS_TYPE_F16)
-        attend(r, cache, ISTHMUS_TYPE_F16, buffers);
-    else
-        attend(r, cache, ISTHMUS_TYPE_INT8, buffers);
-}
-
-static int has_nan(const f32 *x, int64_t count)
-{
     int found = 0;
-    for (int64_t i = 0; i < count; i++)
-        found |= x[i] != x[i];
+    for (int lane = 0; lane < DLANES; lane++)
+        found |= is_nan[lane] != 0;
     return found;
+}
+
+static int attend_as_stored(const struct queries *r, const struct kv_cache *cache, struct buffers *buffers)
+{
+    switch (cache->type) {
+    case ISTHMUS_TYPE_F32:
+        return attend(r, cache, ISTHMUS_TYPE_F32, buffers);
+    case ISTHMUS_TYPE_F16:
+        return attend(r, cache, ISTHMUS_TYPE_F16, buffers);
+    default:
+        return attend(r, cache, ISTHMUS_TYPE_INT8, buffers);
+    }
 }
 
 /* The most rows of a sequence that go through a tile together. */
@@ -278,12 +284,12 @@ void KERNEL(attention)(const f32 *restrict qkv, f32 *restrict out, const i32 *po
                 rows++;
             struct queries queries = {qkv + t * 3 * C + h * D, out + t * C + h * D, positions + t, sequences[t], h,
                                       rows, scale};
-            attend_as_stored(&queries, cache, &buffers);
             /* A probability of zero keeps a later position out, unless its value is not finite: zero times that is NaN.
              * Only a row alone is certain not to have met it. */
-            for (queries.count = 1; rows > 1 && queries.positions < positions + t + rows; queries.positions++) {
-                if (has_nan(queries.out, D))
-                    attend_as_stored(&queries, cache, &buffers);
+            if (!attend_as_stored(&queries, cache, &buffers) || rows == 1)
+                continue;
+            for (queries.count = 1; queries.positions < positions + t + rows; queries.positions++) {
+                attend_as_stored(&queries, cache, &buffers);
                 queries.q += 3 * C;
                 queries.out += C;
             }
