@@ -1,9 +1,11 @@
+import java.lang.management.CompilationMXBean;
+import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 
-/** What the timed Java programs share; see timing.py, which is the same for Python. */
+/** What the timed Java programs share; see timing.py, which is the same for Python, but for a compiler to wait for. */
 final class Timing {
 
     /** One repetition: reads a prompt of the given length, then decodes. */
@@ -17,9 +19,28 @@ final class Timing {
         Peer load(String model, int threads) throws Exception;
     }
 
-    private static final long WARM_UP_NANOSECONDS = 1_000_000_000;
+    private static final long WARM_UP_NANOSECONDS = 1_000_000_000L;
+    private static final long COMPILER_RESTS_NANOSECONDS = 500_000_000L;
+    private static final long LONGEST_WARM_UP_NANOSECONDS = 10_000_000_000L;
 
     private Timing() {}
+
+    /** At least so many runs, until some time has passed and the compiler has come to rest, as isthmus bench does. */
+    private static void warmUp(Peer peer, int prompt, int newTokens, int runs) throws Exception {
+        CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
+        long begun = System.nanoTime();
+        long compiled = begun;
+        long before = -1;
+        long now = begun;
+        for (int i = 0; i < runs || now - begun < WARM_UP_NANOSECONDS
+                || now - compiled < COMPILER_RESTS_NANOSECONDS && now - begun < LONGEST_WARM_UP_NANOSECONDS; i++) {
+            peer.run(prompt, newTokens);
+            now = System.nanoTime();
+            long total = compiler.getTotalCompilationTime();
+            compiled = total == before ? compiled : now;
+            before = total;
+        }
+    }
 
     static void main(String[] args, Loader loader) throws Exception {
         Map<String, String> flags = new HashMap<>();
@@ -33,9 +54,8 @@ final class Timing {
         int warmup = Integer.parseInt(flags.getOrDefault("--warmup", "3"));
         Peer peer = loader.load(args[0], Integer.parseInt(flags.get("--threads")));
         double[] speeds = new double[repeat];
-        long begun = System.nanoTime();
-        for (int i = 0; i < warmup || warmup > 0 && System.nanoTime() - begun < WARM_UP_NANOSECONDS; i++) {
-            peer.run(prompt, newTokens);
+        if (warmup > 0) {
+            warmUp(peer, prompt, newTokens, warmup);
         }
         for (int i = 0; i < repeat; i++) {
             speeds[i] = (decode == null ? prompt : newTokens) / peer.run(prompt, newTokens);

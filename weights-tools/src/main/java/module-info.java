@@ -4,6 +4,7 @@ module dev.isthmus.tools {
     requires dev.isthmus.bindings;
     requires com.fasterxml.jackson.core;
     requires info.picocli;
+    requires java.management;
     requires java.net.http;
     requires me.tongfei.progressbar;
 

@@ -7,6 +7,8 @@ import dev.isthmus.engine.kernels.cpu.CpuBackend;
 import dev.isthmus.engine.kernels.cpu.MachineLimits;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.CompilationMXBean;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,8 +29,8 @@ import picocli.CommandLine.TypeConversionException;
 @Command(name = "bench", mixinStandardHelpOptions = true, sortOptions = false,
         versionProvider = IsthmusCommand.Version.class,
         description = "Says how many tokens per second a model reads and generates on this machine, as llama-bench does:"
-                + " random tokens, greedy choice, runs to warm up for a second and then the median of some. Beside it"
-                + " stands the most that this machine allows, by its memory and its arithmetic as measured before and"
+                + " random tokens, greedy choice, runs to warm up for a second or more, then the median of some. Beside"
+                + " it stands the most that this machine allows, by its memory and its arithmetic as measured before and"
                 + " after.",
         footerHeading = "%n",
         footer = "With --json: a list of workload, dtype, batch, threads, tokens_per_second (median, min, max) and"
@@ -38,8 +40,9 @@ final class BenchCommand implements Callable<Integer> {
     private static final List<Integer> USUAL_PREFILLS = List.of(128, 512);
     private static final List<Lengths> USUAL_DECODES = List.of(new Lengths(64, 128), new Lengths(896, 64));
 
-    /** By then Java has compiled what a pass runs. */
-    private static final long WARM_UP_NANOSECONDS = 1_000_000_000;
+    private static final long WARM_UP_NANOSECONDS = 1_000_000_000L;
+    private static final long COMPILER_RESTS_NANOSECONDS = 500_000_000L;
+    private static final long LONGEST_WARM_UP_NANOSECONDS = 10_000_000_000L;
 
     private final Console console;
 
@@ -55,7 +58,7 @@ final class BenchCommand implements Callable<Integer> {
     private List<WeightType> dtypes = List.of();
 
     @Option(names = "--cache", paramLabel = "auto|f32|f16|int8", defaultValue = "auto",
-            description = "How to keep keys and values. Default: auto, int8 where the weights are int8 or q4, else f32.")
+            description = "How to keep keys and values. Default: auto, int8 for weights of int8 or q4, else f32.")
     private CacheType cache;
 
     @Option(names = "--prefill", split = ",", paramLabel = "T",
@@ -160,11 +163,21 @@ final class BenchCommand implements Callable<Integer> {
         }
     }
 
+    /** Until some time has passed and the compiler, which takes a core from what is measured, has come to rest. */
     private static void warmUp(BenchWorkload workload, BenchModel model) {
+        CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
         long begun = System.nanoTime();
+        long compiled = begun;
+        long before = -1;
+        long now;
         do {
             workload.run(model);
-        } while (System.nanoTime() - begun < WARM_UP_NANOSECONDS);
+            now = System.nanoTime();
+            long total = compiler == null ? before : compiler.getTotalCompilationTime();
+            compiled = total == before ? compiled : now;
+            before = total;
+        } while (now - begun < WARM_UP_NANOSECONDS
+                || now - compiled < COMPILER_RESTS_NANOSECONDS && now - begun < LONGEST_WARM_UP_NANOSECONDS);
     }
 
     private static OptionalDouble limit(Limit limit, BenchWorkload workload) {

@@ -34,7 +34,7 @@ public final class ModelFlags {
     private WeightType dtype;
 
     @Option(names = "--cache", paramLabel = "auto|f32|f16|int8", defaultValue = "auto",
-            description = "How to keep keys and values. Default: auto, int8 where the weights are int8 or q4, else f32.")
+            description = "How to keep keys and values. Default: auto, int8 for weights of int8 or q4, else f32.")
     private CacheType cache;
 
     /** The options for opening the model. */
