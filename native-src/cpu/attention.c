@@ -64,24 +64,39 @@ struct operands {
     const char *coming;
 };
 
+INLINE void product_of_type(const struct operands *o, int32_t type, int64_t rows_count)
+{
+    const struct tile tile = {.x = o->x, .x_stride = o->x_stride, .w = o->w, .w_stride = o->w_stride,
+                              .depth = o->depth, .sums = o->sums, .sums_stride = o->sums_stride, .add = o->add,
+                              .coming = o->coming};
+#define CALL(t, rows) run_tile(&tile, type, rows, o->w_stride, (int)element_bytes(type));
+    FOR_ROW_GROUPS(rows_count, CALL)
+#undef CALL
+}
+
+/* One group of rows. Not inlined: it is the larger part of this file's code, and few rows wait for memory. */
+__attribute__((noinline)) static void product_of_few(const struct operands *o, int32_t type, int64_t rows_count)
+{
+    if (type == ISTHMUS_TYPE_F32)
+        product_of_type(o, ISTHMUS_TYPE_F32, rows_count);
+    else if (type == ISTHMUS_TYPE_F16)
+        product_of_type(o, ISTHMUS_TYPE_F16, rows_count);
+    else
+        product_of_type(o, ISTHMUS_TYPE_INT8, rows_count);
+}
+
 INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, float *widened)
 {
-    struct tile tile = {.x_stride = o->x_stride, .w = o->w, .w_stride = o->w_stride, .depth = o->depth,
-                        .sums_stride = o->sums_stride, .add = o->add, .coming = o->coming};
     if (rows_count <= TILE_ROWS) {
-        const int lines = (int)element_bytes(type);
-#define CALL(t, rows)      \
-    tile.x = o->x;         \
-    tile.sums = o->sums;   \
-    run_tile(&tile, type, rows, o->w_stride, lines);
-        FOR_ROW_GROUPS(rows_count, CALL)
-#undef CALL
+        product_of_few(o, type, rows_count);
         return;
     }
-    if (type != ISTHMUS_TYPE_F32) {
-        widen(widened, o->w, type, o->depth, o->w_stride);
-        tile.w = widened;
-    }
+    if (type == ISTHMUS_TYPE_F16)
+        widen(widened, o->w, ISTHMUS_TYPE_F16, o->depth, o->w_stride);
+    else if (type == ISTHMUS_TYPE_INT8)
+        widen(widened, o->w, ISTHMUS_TYPE_INT8, o->depth, o->w_stride);
+    struct tile tile = {.x_stride = o->x_stride, .w = type == ISTHMUS_TYPE_F32 ? (const void *)o->w : widened,
+                        .w_stride = o->w_stride, .sums_stride = o->sums_stride, .add = o->add};
 #define CALL(t, rows)                                              \
     tile.x = o->x + t * o->x_stride;                               \
     tile.sums = o->sums + t * o->sums_stride;                      \
@@ -187,8 +202,9 @@ INLINE void weigh(float *scores, int64_t count, float scale, const f32 *value_sc
 }
 
 /* Whether a result is NaN. */
-INLINE int attend(const struct queries *r, const struct kv_cache *cache, int32_t type, struct buffers *b)
+static int attend(const struct queries *r, const struct kv_cache *cache, struct buffers *b)
 {
+    const int32_t type = cache->type;
     const int64_t D = cache->D, C = cache->H * D, channels = value_stride(D);
     for (int64_t i = 0; i < r->count; i++)
         b->running[i] = (struct running){-INFINITY, {0}};
@@ -252,18 +268,6 @@ INLINE int attend(const struct queries *r, const struct kv_cache *cache, int32_t
     return found;
 }
 
-static int attend_as_stored(const struct queries *r, const struct kv_cache *cache, struct buffers *buffers)
-{
-    switch (cache->type) {
-    case ISTHMUS_TYPE_F32:
-        return attend(r, cache, ISTHMUS_TYPE_F32, buffers);
-    case ISTHMUS_TYPE_F16:
-        return attend(r, cache, ISTHMUS_TYPE_F16, buffers);
-    default:
-        return attend(r, cache, ISTHMUS_TYPE_INT8, buffers);
-    }
-}
-
 /* The most rows of a sequence that go through a tile together. */
 static int64_t most_rows(const struct kv_cache *cache)
 {
@@ -286,10 +290,10 @@ void KERNEL(attention)(const f32 *restrict qkv, f32 *restrict out, const i32 *po
                                       rows, scale};
             /* A probability of zero keeps a later position out, unless its value is not finite: zero times that is NaN.
              * Only a row alone is certain not to have met it. */
-            if (!attend_as_stored(&queries, cache, &buffers) || rows == 1)
+            if (!attend(&queries, cache, &buffers) || rows == 1)
                 continue;
             for (queries.count = 1; queries.positions < positions + t + rows; queries.positions++) {
-                attend_as_stored(&queries, cache, &buffers);
+                attend(&queries, cache, &buffers);
                 queries.q += 3 * C;
                 queries.out += C;
             }

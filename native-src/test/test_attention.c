@@ -65,7 +65,7 @@ void test_attention(void)
         for (int m = 0; m < COUNT(types); m++) {
             const int32_t type = types[m];
             for (int i = 0, k = l; i < COUNT(head_sizes); i++)
-                for (int j = m % 2; j < COUNT(pasts); j += 2, k++)
+                for (int j = m; j < COUNT(pasts); j += COUNT(types), k++)
                     attends(LEVELS[l], type, rows[k % COUNT(rows)], head_sizes[i] > 100 ? 1 : heads[k % 3],
                             head_sizes[i], pasts[j], k % 2 ? 1 : 20);
             for (int64_t T = 95; T <= 97; T++)
