@@ -147,11 +147,11 @@ INLINE void byte_scores(const int8_t *queries, int64_t stride, const struct row_
 }
 
 /* As `product` for keys of bytes. */
-INLINE void score_bytes(struct buffers *b, const struct kv_cache *cache, const char *keys, int64_t first,
-                        int64_t count, const char *coming)
+INLINE void score_bytes(struct buffers *b, const struct kv_cache *cache, char *keys, int64_t first, int64_t count,
+                        const char *coming)
 {
     const int64_t D = cache->D, stride = value_stride(D);
-    const f32 *scales = (const f32 *)(const void *)(keys + key_bytes(cache));
+    const f32 *scales = key_scales(cache, keys);
     const int few = count <= TILE_ROWS;
 #define CALL(t, rows)                                                                                           \
     const int8_t *queries = b->queries + (first + t) * stride;                                                  \
@@ -226,7 +226,7 @@ static int attend(const struct queries *r, const struct kv_cache *cache, struct 
         const char *next = type == ISTHMUS_TYPE_INT8 ? value_tile(cache, r->sequence, p1, r->head) : next_keys;
         float *accumulated = b->accumulated + first * channels;
 
-        const char *keys = key_tile(cache, r->sequence, p0, r->head);
+        char *keys = key_tile(cache, r->sequence, p0, r->head);
         if (type == ISTHMUS_TYPE_INT8)
             score_bytes(b, cache, keys, first, count, next_keys);
         for (int64_t d = 0; d < D && type != ISTHMUS_TYPE_INT8; d += CHAIN) {

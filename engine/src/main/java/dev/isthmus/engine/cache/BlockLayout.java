@@ -121,21 +121,25 @@ record BlockLayout(int layers, int heads, int headChannels, DType type) {
     /** Writes a position's key and value of one head, D channels each, as the type rounds them. */
     void set(MemorySegment data, int layer, int head, int slot, double[] key, double[] value) {
         if (type == DType.INT8) {
-            data.set(ValueLayout.JAVA_FLOAT, keyScale(layer, head, slot), scale(key));
-            data.set(ValueLayout.JAVA_FLOAT, valueScale(layer, head, slot), scale(value));
+            setBytes(data, layer, head, slot, key, value);
+            return;
         }
+        for (int d = 0; d < headChannels; d++) {
+            set(data, keyIndex(layer, head, slot, d), key[d]);
+            set(data, valueIndex(layer, head, slot, d), value[d]);
+        }
+    }
+
+    private void setBytes(MemorySegment data, int layer, int head, int slot, double[] key, double[] value) {
+        data.set(ValueLayout.JAVA_FLOAT, keyScale(layer, head, slot), scale(key));
+        data.set(ValueLayout.JAVA_FLOAT, valueScale(layer, head, slot), scale(value));
         float keyInverse = inverse(key);
         float valueInverse = inverse(value);
         for (int d = 0; d < headChannels; d++) {
-            long keyIndex = keyIndex(layer, head, slot, d);
-            long valueIndex = valueIndex(layer, head, slot, d);
-            if (type == DType.INT8) {
-                data.set(JAVA_BYTE, keyIndex, (byte) (INT8_OFFSET + Math.rint((float) key[d] * keyInverse)));
-                data.set(JAVA_BYTE, valueIndex, (byte) Math.rint((float) value[d] * valueInverse));
-            } else {
-                set(data, keyIndex, key[d]);
-                set(data, valueIndex, value[d]);
-            }
+            data.set(JAVA_BYTE, keyIndex(layer, head, slot, d),
+                    (byte) (INT8_OFFSET + Math.rint((float) key[d] * keyInverse)));
+            data.set(JAVA_BYTE, valueIndex(layer, head, slot, d),
+                    (byte) Math.rint((float) value[d] * valueInverse));
         }
     }
 
