@@ -6,7 +6,7 @@ WARNINGS="-Wall -Wextra -Werror"
 # have is named level by level.
 CFLAGS_ALWAYS="-std=c11 $WARNINGS -ffp-contract=off -Iinclude"
 OPS="pack embedding layer_norm matmul matmul_quantized quantize softmax append_kv attention limits"
-UNLEVELLED="dispatch memory"
+UNLEVELLED="dispatch memory watch"
 
 # Sets CC to the compiler: the environment's, or the first of cc, gcc and clang that works. Fails where there is none.
 find_compiler() {

@@ -8,7 +8,7 @@
  *
  * Every kernel
  *   - takes the instruction-set level to run at as its first argument (isthmus_best_level() unless a test
- *     forces another), so that the library holds no mutable state and is safe from any thread;
+ *     forces another), so that kernels hold no mutable state and are safe from any thread;
  *   - computes the half-open range of rows, columns or heads that it is given, so that callers split the
  *     work among their own threads; an element's value does not depend on the range it is computed in;
  *   - allocates nothing, keeps no pointer, and returns a status.
@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ISTHMUS_ABI_VERSION 3
+#define ISTHMUS_ABI_VERSION 4
 
 /* Statuses. */
 #define ISTHMUS_OK 0
@@ -80,6 +80,27 @@ void *isthmus_map_memory(int64_t bytes);
 
 /* Gives memory of isthmus_map_memory back. */
 int32_t isthmus_unmap_memory(void *memory, int64_t bytes);
+
+/*
+ * Weights may lie in a mapped file. Reading a page there that the file has lost since, being cut short, or that its
+ * disk cannot deliver, raises SIGBUS, which ends a process. In a watched area the rest of the area becomes zeros
+ * instead, and isthmus_is_whole tells. The first watch takes over the process's SIGBUS; faults outside of watched areas
+ * go on to the handler that was there before.
+ */
+#define ISTHMUS_MOST_WATCHED 256
+
+/* Watches an area that begins with a page. A number for the next two, or a status: ISTHMUS_UNSUPPORTED where as many
+ * areas are watched as can be, or the system gives no SIGBUS. */
+int32_t isthmus_watch(void *memory, int64_t bytes);
+
+/* 1 if every page of a watched area that was read was there, else 0. */
+int32_t isthmus_is_whole(int32_t watch);
+
+/* Ends watching, before the area is unmapped. */
+int32_t isthmus_unwatch(int32_t watch);
+
+/* Reads a part of a mapped file from the disk if need be, and maps its pages, so that the first use need not. */
+int32_t isthmus_touch(const void *memory, int64_t bytes);
 
 /* The bytes of a packed matrix; ISTHMUS_INVALID where the type is unknown or a size is not positive or too large. */
 int64_t isthmus_matrix_bytes(int32_t type, int64_t K, int64_t N);

@@ -227,6 +227,7 @@ int main(int argc, char **argv)
 
     RUN(exp)
     RUN(memory)
+    RUN(watch)
     RUN(pack)
     RUN(pack_quantized)
     RUN(halves)

@@ -119,8 +119,9 @@ final class GpuModel implements AutoCloseable {
 
     private Tensor read(KvCache cache, int[] ids) {
         Tensor logits = null;
-        for (int from = 0; from < ids.length; from += Gpt2Forward.CHUNK_ROWS) {
-            int to = Math.min(from + Gpt2Forward.CHUNK_ROWS, ids.length);
+        int to;
+        for (int from = 0; from < ids.length; from = to) {
+            to = from + Gpt2Forward.chunk(ids.length - from);
             batch.clear();
             batch.add(cache, ids, from, to);
             int[] rows = to < ids.length ? new int[0] : batch.lastRows();

@@ -78,7 +78,7 @@ sealed interface BenchWorkload {
         @Override
         public Cost cost(BenchModel model) {
             double pairs = positions * (positions + 1.0) / 2; // of a query and a key: each position with those up to it
-            double passes = Math.ceilDiv(positions, Gpt2Forward.CHUNK_ROWS);
+            double passes = Gpt2Forward.chunks(positions);
             return new Cost(passes * model.layerBytes() + model.headBytes(),
                     (double) positions * model.layerWeights() + model.headWeights(),
                     pairs * 2 * model.config().layers() * model.config().channels());
@@ -147,8 +147,9 @@ sealed interface BenchWorkload {
     /** Reads a prompt; the logits of its last position. */
     private static Tensor read(BenchModel model, RowBatch batch, KvCache cache, int[] ids) {
         Tensor logits = null;
-        for (int from = 0; from < ids.length; from += Gpt2Forward.CHUNK_ROWS) {
-            int to = Math.min(from + Gpt2Forward.CHUNK_ROWS, ids.length);
+        int to;
+        for (int from = 0; from < ids.length; from = to) {
+            to = from + Gpt2Forward.chunk(ids.length - from);
             batch.clear();
             batch.add(cache, ids, from, to);
             logits = model.forward(batch, to < ids.length ? new int[0] : batch.lastRows());

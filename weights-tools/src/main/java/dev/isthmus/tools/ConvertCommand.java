@@ -29,7 +29,8 @@ import picocli.CommandLine.Spec;
                 + " file for llama.cpp. Says by how much each tensor's numbers have changed.",
         footerHeading = "%n",
         footer = {"A model from a converted directory computes the same bits as one from IN with the same --dtype. int8"
-                + " and q4 are in the engine's own form, which needs no work at load and which only isthmus reads."
+                + " and q4, and with --packed the other types, are in the engine's own form, which only isthmus reads:"
+                + " such files are used where they lie, so that a model opens at once and processes share its memory."
                 + " Weights other than matrices are written as f32. Nothing is overwritten; OUT appears when it is"
                 + " complete.",
             "With --json: path, dtype, files, tensors (name, dtype, shape, bytes, max_error, rms_error) and unused (what"
@@ -69,6 +70,9 @@ final class ConvertCommand implements Callable<Integer> {
             description = "What to write. Default: gguf if OUT ends in .gguf, else safetensors.")
     private Format format;
 
+    @Option(names = "--packed", description = "Write f32, f16 and bf16 in the engine's own form too.")
+    private boolean packed;
+
     @Option(names = "--shard-size", paramLabel = "SIZE",
             description = "The most bytes of tensors in a safetensors file, such as 500MB or 2GiB. Default: one file.")
     private String shardSize;
@@ -87,10 +91,13 @@ final class ConvertCommand implements Callable<Integer> {
         if (gguf && shardBytes.isPresent()) {
             throw new ParameterException(spec.commandLine(), "--shard-size divides safetensors files, not GGUF files");
         }
+        if (gguf && packed) {
+            throw new ParameterException(spec.commandLine(), "--packed is a form of safetensors files, not of GGUF files");
+        }
         Path found = ModelLoader.locator(console).locate(in);
         Conversion.Result result;
         try (Progress progress = Progress.ofBytes(console, "converting")) {
-            Conversion conversion = new Conversion(found, out, dtype, progress::update);
+            Conversion conversion = new Conversion(found, out, dtype, packed, progress::update);
             result = gguf ? conversion.toGguf() : conversion.toDirectory(shardBytes);
         }
         if (output.json) {

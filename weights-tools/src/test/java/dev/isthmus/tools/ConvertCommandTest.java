@@ -11,6 +11,7 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -78,6 +79,16 @@ class ConvertCommandTest {
         Path out = converted("out", type.name().toLowerCase(java.util.Locale.ROOT));
         assertArrayEquals(logits(model, ModelOptions.DEFAULT.withWeights(type)), logits(out, ModelOptions.DEFAULT));
         assertEquals(Gpt2Config.read(model), Gpt2Config.read(out));
+    }
+
+    @ParameterizedTest
+    @EnumSource(WeightType.class)
+    void aPackedModelComputesTheSameBits(WeightType type) {
+        Path out = converted("out", type.name().toLowerCase(java.util.Locale.ROOT), "--packed", "--shard-size", "1MB");
+        assertArrayEquals(logits(model, ModelOptions.DEFAULT.withWeights(type)), logits(out, ModelOptions.DEFAULT));
+        try (Checkpoint packed = Checkpoint.open(out)) {
+            assertEquals(StoredType.U8, packed.tensor("wte.weight").orElseThrow().type());
+        }
     }
 
     @Test
@@ -154,6 +165,7 @@ class ConvertCommandTest {
         refuses("there is no such directory", folder.resolve("no/out"), "--dtype", "f16");
         refuses("GGUF files are written in f32, f16 or q8_0", folder.resolve("x.gguf"), "--dtype", "int8");
         refuses("a type of GGUF files only", folder.resolve("x"), "--dtype", "q8_0");
+        refuses("a type of GGUF files only", folder.resolve("x"), "--dtype", "q8_0", "--packed");
         Path whole = model;
         model = whole.resolve("model.safetensors");
         refuses("name its directory", folder.resolve("x"), "--dtype", "f16");
@@ -168,6 +180,6 @@ class ConvertCommandTest {
     @Test
     void packedWeightsAreNotConvertedAgain() throws IOException {
         model = converted("packed", "int8");
-        refuses("int8 already", folder.resolve("x"), "--dtype", "f32");
+        refuses("as int8 already", folder.resolve("x"), "--dtype", "f32");
     }
 }

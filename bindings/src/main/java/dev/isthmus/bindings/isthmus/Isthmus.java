@@ -26,10 +26,10 @@ public class Isthmus extends Isthmus$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibraries.lookup(NativeLibrary.ISTHMUS);
 
-    private static final int ISTHMUS_ABI_VERSION = (int)3L;
+    private static final int ISTHMUS_ABI_VERSION = (int)4L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_ABI_VERSION 3
+     * #define ISTHMUS_ABI_VERSION 4
      * }
      */
     public static int ISTHMUS_ABI_VERSION() {
@@ -214,6 +214,15 @@ public class Isthmus extends Isthmus$shared {
      */
     public static int ISTHMUS_Q4_BLOCK() {
         return ISTHMUS_Q4_BLOCK;
+    }
+    private static final int ISTHMUS_MOST_WATCHED = (int)256L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_MOST_WATCHED 256
+     * }
+     */
+    public static int ISTHMUS_MOST_WATCHED() {
+        return ISTHMUS_MOST_WATCHED;
     }
     private static final int ISTHMUS_STORE = (int)0L;
     /**
@@ -549,6 +558,248 @@ public class Isthmus extends Isthmus$shared {
         try {
             if (TRACE_DOWNCALLS) {
                 traceDowncall("isthmus_unmap_memory", memory, bytes);
+            }
+            return (int)mh$.invokeExact(memory, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_watch {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_watch");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_watch(void *memory, int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor isthmus_watch$descriptor() {
+        return isthmus_watch.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_watch(void *memory, int64_t bytes)
+     * }
+     */
+    public static MethodHandle isthmus_watch$handle() {
+        return isthmus_watch.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_watch(void *memory, int64_t bytes)
+     * }
+     */
+    public static MemorySegment isthmus_watch$address() {
+        return isthmus_watch.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_watch(void *memory, int64_t bytes)
+     * }
+     */
+    public static int isthmus_watch(MemorySegment memory, long bytes) {
+        var mh$ = isthmus_watch.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_watch", memory, bytes);
+            }
+            return (int)mh$.invokeExact(memory, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_is_whole {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_is_whole");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_is_whole(int32_t watch)
+     * }
+     */
+    public static FunctionDescriptor isthmus_is_whole$descriptor() {
+        return isthmus_is_whole.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_is_whole(int32_t watch)
+     * }
+     */
+    public static MethodHandle isthmus_is_whole$handle() {
+        return isthmus_is_whole.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_is_whole(int32_t watch)
+     * }
+     */
+    public static MemorySegment isthmus_is_whole$address() {
+        return isthmus_is_whole.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_is_whole(int32_t watch)
+     * }
+     */
+    public static int isthmus_is_whole(int watch) {
+        var mh$ = isthmus_is_whole.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_is_whole", watch);
+            }
+            return (int)mh$.invokeExact(watch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_unwatch {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_unwatch");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_unwatch(int32_t watch)
+     * }
+     */
+    public static FunctionDescriptor isthmus_unwatch$descriptor() {
+        return isthmus_unwatch.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_unwatch(int32_t watch)
+     * }
+     */
+    public static MethodHandle isthmus_unwatch$handle() {
+        return isthmus_unwatch.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_unwatch(int32_t watch)
+     * }
+     */
+    public static MemorySegment isthmus_unwatch$address() {
+        return isthmus_unwatch.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_unwatch(int32_t watch)
+     * }
+     */
+    public static int isthmus_unwatch(int watch) {
+        var mh$ = isthmus_unwatch.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_unwatch", watch);
+            }
+            return (int)mh$.invokeExact(watch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class isthmus_touch {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Isthmus.C_INT,
+            Isthmus.C_POINTER,
+            Isthmus.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_touch");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t isthmus_touch(const void *memory, int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor isthmus_touch$descriptor() {
+        return isthmus_touch.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t isthmus_touch(const void *memory, int64_t bytes)
+     * }
+     */
+    public static MethodHandle isthmus_touch$handle() {
+        return isthmus_touch.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t isthmus_touch(const void *memory, int64_t bytes)
+     * }
+     */
+    public static MemorySegment isthmus_touch$address() {
+        return isthmus_touch.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t isthmus_touch(const void *memory, int64_t bytes)
+     * }
+     */
+    public static int isthmus_touch(MemorySegment memory, long bytes) {
+        var mh$ = isthmus_touch.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("isthmus_touch", memory, bytes);
             }
             return (int)mh$.invokeExact(memory, bytes);
         } catch (Error | RuntimeException ex) {

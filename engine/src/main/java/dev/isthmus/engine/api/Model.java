@@ -41,8 +41,8 @@ import jdk.jfr.FlightRecorder;
  */
 public final class Model implements AutoCloseable {
 
-    private static final ThreadFactory LOADING_THREAD =
-            Thread.ofPlatform().name("isthmus-load-tokenizer").daemon().factory();
+    private static final ThreadFactory LOADING_THREADS =
+            Thread.ofPlatform().name("isthmus-load-beside-weights-", 1).daemon().factory();
 
     private static final String OUT_OF_MEMORY = "a call of the model or of one of its sessions takes more memory than"
             + " the process gets; close sessions, or raise the process's limit or Java's -Xmx";
@@ -92,8 +92,13 @@ public final class Model implements AutoCloseable {
     /**
      * Opens a GGUF file of architecture gpt2 (F32, F16, BF16 or Q8_0), or a Hugging Face style directory: config.json,
      * model.safetensors (or shards with model.safetensors.index.json) and, if it has them, tokenizer.json or vocab.json
-     * with merges.txt. The weights are copied into memory, so the files may change or vanish afterwards. The path may be
-     * of any file system.
+     * with merges.txt. The path may be of any file system.
+     *
+     * <p>The weights are copied into memory, so the files may change or vanish afterwards. Only matrices that
+     * {@code isthmus convert} has packed are used where they lie, in a file mapped into memory: deleting that file or
+     * moving another in its place does no harm, but what is written into it changes the model, and once it is cut short,
+     * every pass throws a {@link dev.isthmus.engine.errors.CheckpointException}. For this the first such model takes
+     * over the process's SIGBUS; faults elsewhere go on to the handler before, the Java virtual machine's.
      *
      * @param path the directory or file
      * @param options how to open it
@@ -140,8 +145,8 @@ public final class Model implements AutoCloseable {
     private static Model load(Path path, ModelOptions options, Gpt2Config config, int threads, Kernels kernels,
             ProgressListener progress) {
         Arena arena = Arena.ofShared();
-        // Its thread has ended when this block is left.
-        try (ExecutorService beside = Executors.newSingleThreadExecutor(LOADING_THREAD);
+        // Its threads, one for each of what they do, have ended when this block is left.
+        try (ExecutorService beside = Executors.newFixedThreadPool(2, LOADING_THREADS);
                 Checkpoint checkpoint = Checkpoint.open(path)) {
             kernels.requireHeads(config.headChannels());
             CompletableFuture<Optional<Tokenizer>> tokenizer =

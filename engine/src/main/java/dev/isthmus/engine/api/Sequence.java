@@ -205,9 +205,9 @@ final class Sequence implements AutoCloseable {
         }
         try (PassPool.Pass pass = model.passes().borrow()) {
             for (int start = cache.length(); start < to; start = cache.length()) {
-                int rows = visitor != null && start + Gpt2Forward.CHUNK_ROWS > firstLogits ? LOGITS_CHUNK_ROWS
-                        : Gpt2Forward.CHUNK_ROWS;
-                int end = Math.min(start + rows, to);
+                int chunk = Gpt2Forward.chunk(to - start);
+                int end = start + (visitor != null && start + chunk > firstLogits ? Math.min(chunk, LOGITS_CHUNK_ROWS)
+                        : chunk);
                 RowBatch batch = pass.batch();
                 batch.clear();
                 batch.add(cache, tokens, start, end);

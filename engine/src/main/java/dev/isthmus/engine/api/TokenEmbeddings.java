@@ -51,7 +51,7 @@ public final class TokenEmbeddings {
         check(id);
         return model.whileOpen(() -> {
             float[] vector = new float[wte.inputs()];
-            model.kernels().readWeights(wte, id, vector);
+            read(id, vector);
             return vector;
         });
     }
@@ -133,7 +133,7 @@ public final class TokenEmbeddings {
         for (int first = 0; first < vocabulary; first += PackedMatrix.PANEL) {
             int end = Math.min(first + PackedMatrix.PANEL, vocabulary);
             float[] vectors = new float[(end - first) * target.length];
-            model.kernels().readWeights(wte, first, vectors);
+            read(first, vectors);
             for (int i = 0; i < vectors.length; i++) {
                 int id = first + i / target.length;
                 products[id] += target[i % target.length] * vectors[i];
@@ -144,6 +144,11 @@ public final class TokenEmbeddings {
             products[id] = squares[id] > 0 ? products[id] / (length * Math.sqrt(squares[id])) : 0;
         }
         return products;
+    }
+
+    private void read(int first, float[] vectors) {
+        model.kernels().readWeights(wte, first, vectors);
+        model.forward().weights().requireWhole();
     }
 
     private String text(int id) {

@@ -11,6 +11,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
 
 /**
  * The operations that the transformer is made of. Each backend implements them on its own activations and weight
@@ -63,6 +65,23 @@ public interface Kernels extends AutoCloseable {
     /** As {@link #allocateWeights}, to be handed out piece by piece. */
     default SegmentAllocator weightsAllocator(Arena arena, long bytes) {
         return SegmentAllocator.slicingAllocator(allocateWeights(arena, bytes));
+    }
+
+    /**
+     * Watches over weights that lie in a mapped file, where these kernels can read them there.
+     *
+     * @param mapping the file
+     * @param arena what the mapping is freed with; it ends the watch
+     * @return tells whether every page that was read was there: a file that is cut short loses pages, which read as
+     *     zeros then. Empty where these kernels read no files
+     */
+    default Optional<BooleanSupplier> watch(MemorySegment mapping, Arena arena) {
+        return Optional.empty();
+    }
+
+    /** Makes a part of a watched mapping ready to be read. Several threads may do so. */
+    default void touch(MemorySegment part) {
+        throw new UnsupportedOperationException("these kernels read no files");
     }
 
     /** Whether {@link #matrix} makes {@link PackedMatrix} or {@link PlainMatrix}. */

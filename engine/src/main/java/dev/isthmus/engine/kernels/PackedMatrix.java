@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * A weight matrix in panels of {@link #PANEL} outputs, the form of libisthmus, which {@code isthmus.h} describes. Files
- * with weights of type INT8 and Q4 hold them in this form.
+ * with weights of type INT8 and Q4 hold them in this form, others may.
  *
  * @param type how the weights are kept
  * @param inputs K

@@ -61,9 +61,9 @@ public final class Gpt2Conversion {
         }
         for (TensorInfo tensor : tensors.found().values()) {
             tensors.packedType(tensor).ifPresent(type -> {
-                throw new CheckpointException(Reason.WRONG_TYPE, tensor.file(), "its matrices are "
-                        + type.name().toLowerCase(Locale.ROOT) + " already, and what they lost cannot be brought"
-                        + " back; convert the model that it was made from");
+                throw new CheckpointException(Reason.WRONG_TYPE, tensor.file(), "its matrices are"
+                        + " packed as " + type.name().toLowerCase(Locale.ROOT) + " already; convert the model that it"
+                        + " was made from");
             });
         }
         boolean dropHead = config.tiedHead() && tensors.headIsEmbedding();
@@ -85,7 +85,6 @@ public final class Gpt2Conversion {
      * The weights with matrices packed: U8 [panels, bytes of a panel] in the form of {@link PackedMatrix}, for a file
      * whose metadata are {@link #packedMetadata}.
      *
-     * @param type INT8 or Q4
      * @param kernels what packs
      * @param threads how many threads may pack at a time
      * @throws BackendException if these kernels do not pack matrices

@@ -21,7 +21,7 @@ import java.lang.foreign.Arena;
 public final class Gpt2Forward {
 
     /** Prompts are best read in chunks of so many rows: enough for full speed, and a bound on the scratch memory. */
-    public static final int CHUNK_ROWS = 512;
+    private static final int CHUNK_ROWS = 512;
 
     private final Gpt2Config config;
     private final Gpt2Weights weights;
@@ -38,6 +38,16 @@ public final class Gpt2Forward {
         this.weights = weights;
         this.kernels = kernels;
         this.cacheType = cacheType;
+    }
+
+    /** How many passes it takes to read {@code rows} rows of a prompt. */
+    public static int chunks(int rows) {
+        return Math.ceilDiv(rows, CHUNK_ROWS);
+    }
+
+    /** How many of the next {@code rows} rows of a prompt to read in one pass: chunks as equal as can be. */
+    public static int chunk(int rows) {
+        return Math.ceilDiv(rows, Math.max(1, chunks(rows)));
     }
 
     /** The weights. */
@@ -75,6 +85,7 @@ public final class Gpt2Forward {
      * @return the logits [outputRows, V], valid until the next pass with the same scratch
      * @throws InvalidInputException if a token is not in the vocabulary
      * @throws CancelledException if the probe says so
+     * @throws dev.isthmus.engine.errors.CheckpointException if weights lie in a file that has lost some of them
      */
     public Tensor forward(RowBatch batch, int[] outputRows, Scratch scratch, LayerProbe probe) {
         for (int t = 0; t < batch.rows(); t++) {
@@ -82,6 +93,7 @@ public final class Gpt2Forward {
         }
         Scratch.Views s = scratch.views(batch.rows(), outputRows.length);
         scratch.passes().run(batch, outputRows, probe.watches(), () -> compute(batch, outputRows, s, probe));
+        weights.requireWhole();
         batch.commit();
         return s.logits();
     }

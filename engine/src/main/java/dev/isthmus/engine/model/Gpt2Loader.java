@@ -18,10 +18,12 @@ import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -50,6 +52,7 @@ public final class Gpt2Loader {
     private final Map<String, Tensor> vectors = new HashMap<>();
     private final Map<String, Matrix> matrices = new HashMap<>();
     private final List<WeightPieces.Piece> pieces = new ArrayList<>();
+    private final Map<Path, Optional<MappedFile>> files = new LinkedHashMap<>();
 
     private Gpt2Loader(Checkpoint checkpoint, Gpt2Config config, Kernels kernels, Optional<WeightType> asked) {
         this.checkpoint = checkpoint;
@@ -69,7 +72,8 @@ public final class Gpt2Loader {
      * @param arena what owns the memory; it must be usable by any thread (shared). After a failure the caller closes it
      * @param threads how many threads may read at a time, the caller's included; at least 1
      * @param progress told (bytes read, bytes in all), from any of these threads, one call at a time
-     * @return the weights, each tensor aligned to {@link Tensor#ALIGNMENT} bytes
+     * @return the weights, each tensor aligned to {@link Tensor#ALIGNMENT} bytes; matrices that are stored as they are
+     *     kept lie in the file itself, where the kernels read files
      * @throws CheckpointException if a tensor is missing, has another shape or type than expected, or cannot be read
      */
     public static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, Kernels kernels, Optional<WeightType> type,
@@ -106,17 +110,21 @@ public final class Gpt2Loader {
         if (kernels.place() == Place.DEVICE) {
             takeOneType(names);
         }
-        SegmentAllocator memory = allocate(arena, names);
+        Map<String, MemorySegment> inPlace = new HashMap<>();
+        names.forEach(name -> inPlace(name, arena).ifPresent(matrix -> inPlace.put(name, matrix)));
+        SegmentAllocator memory = allocate(arena, names.stream().filter(name -> !inPlace.containsKey(name)).toList());
         // In the order of the file, which is the order that a disk is fast in.
         names.stream().sorted(Comparator.comparingLong(name -> tensors.get(name).begin()))
-                .forEach(name -> prepare(name, memory));
+                .forEach(name -> prepare(name, inPlace.get(name), memory));
         new WeightPieces(checkpoint, kernels, pieces, progress).read(threads);
         if (!embedding) {
             matrices.put(Gpt2Tensors.EMBEDDING, matrices.get(Gpt2Tensors.HEAD));
         } else if (!ownHead) {
             matrices.put(Gpt2Tensors.HEAD, matrices.get(Gpt2Tensors.EMBEDDING));
         }
-        return assemble();
+        Gpt2Weights weights = assemble();
+        weights.requireWhole();
+        return weights;
     }
 
     /** What lies between products on a device has one type, so all matrices have: F32 where files mix several. */
@@ -127,7 +135,7 @@ public final class Gpt2Loader {
     }
 
     /** One area for all, so that large pages are not left half empty. */
-    private SegmentAllocator allocate(Arena arena, Set<String> names) {
+    private SegmentAllocator allocate(Arena arena, List<String> names) {
         long bytes = names.stream().mapToLong(name -> Math.ceilDiv(bytes(name), Tensor.ALIGNMENT) * Tensor.ALIGNMENT)
                 .sum();
         return kernels.weightsAllocator(arena, bytes);
@@ -139,8 +147,30 @@ public final class Gpt2Loader {
                 : info.shape().elements() * Float.BYTES;
     }
 
-    private void prepare(String name, SegmentAllocator memory) {
+    /** A packed matrix where it lies in its file, if it can be used there. */
+    private Optional<MemorySegment> inPlace(String name, Arena arena) {
         TensorInfo info = tensors.get(name);
+        if (!Gpt2Tensors.isMatrix(name) || !kernels.packsMatrices() || info.begin() % Tensor.ALIGNMENT != 0
+                || tensors.packedType(info).filter(type -> type == type(info)).isEmpty()) {
+            return Optional.empty();
+        }
+        return files.computeIfAbsent(info.file(), file -> map(file, arena))
+                .map(file -> file.bytes().asSlice(info.begin(), info.bytes()));
+    }
+
+    private Optional<MappedFile> map(Path file, Arena arena) {
+        return checkpoint.map(file, arena).flatMap(mapping -> kernels.watch(mapping, arena)
+                .map(whole -> new MappedFile(file, mapping, whole)));
+    }
+
+    private void prepare(String name, MemorySegment inPlace, SegmentAllocator memory) {
+        TensorInfo info = tensors.get(name);
+        if (inPlace != null) {
+            matrices.put(name, kernels.matrix(type(info), Layout.IN_OUT, tensors.inputs(name), tensors.outputs(name),
+                    inPlace));
+            pieces.addAll(WeightPieces.inPlace(inPlace));
+            return;
+        }
         MemorySegment area = memory.allocate(bytes(name), Tensor.ALIGNMENT);
         if (!Gpt2Tensors.isMatrix(name)) {
             Tensor vector = new Tensor(area, DType.F32, info.shape(), kernels.place());
@@ -180,7 +210,8 @@ public final class Gpt2Loader {
                     linear(block + "mlp.c_proj")));
         }
         return new Gpt2Weights(matrices.get(Gpt2Tensors.EMBEDDING), vectors.get("wpe.weight"), List.copyOf(blocks),
-                norm("ln_f"), new Linear(matrices.get(Gpt2Tensors.HEAD), null));
+                norm("ln_f"), new Linear(matrices.get(Gpt2Tensors.HEAD), null),
+                files.values().stream().flatMap(Optional::stream).toList());
     }
 
     private LayerNorm norm(String name) {

@@ -21,8 +21,8 @@ import java.util.Optional;
 
 /**
  * Which tensors of a checkpoint are a GPT-2 model's weights, found by name and checked against the configuration. A
- * file whose {@code __metadata__} says {@code isthmus.weights: int8} or {@code q4} holds its matrices packed: bytes
- * [panels, bytes of a panel] in the form of {@link PackedMatrix}.
+ * file whose {@code __metadata__} has {@code isthmus.weights}, a {@link WeightType}'s name in lower case, holds its
+ * matrices packed: bytes [panels, bytes of a panel] in the form of {@link PackedMatrix}.
  */
 final class Gpt2Tensors {
 
@@ -81,12 +81,12 @@ final class Gpt2Tensors {
             return Optional.empty();
         }
         for (WeightType type : WeightType.values()) {
-            if (type.isQuantized() && type.name().toLowerCase(Locale.ROOT).equals(named)) {
+            if (type.name().toLowerCase(Locale.ROOT).equals(named)) {
                 return Optional.of(type);
             }
         }
         throw new CheckpointException(Reason.WRONG_TYPE, tensor.file(), "__metadata__: expected " + PACKED_KEY
-                + " to be int8 or q4, found '" + named + "'; convert the model again");
+                + " to be f32, f16, bf16, int8 or q4, found '" + named + "'; convert the model again");
     }
 
     /** Whether a weight is a matrix, of a linear layer or of tokens; all other weights stay F32 in memory. */

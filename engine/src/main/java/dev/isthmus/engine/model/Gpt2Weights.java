@@ -15,9 +15,19 @@ import java.util.List;
  * @param blocks the transformer blocks, first to last
  * @param finalNorm ln_f
  * @param head the output matrix, C → V, without bias; the token embedding's own matrix where they are tied
+ * @param files the files in which some of the matrices lie; empty where all are copies
  */
 public record Gpt2Weights(Matrix tokenEmbedding, Tensor positionEmbedding, List<Block> blocks, LayerNorm finalNorm,
-        Linear head) {
+        Linear head, List<MappedFile> files) {
+
+    /**
+     * Checks that what was computed from the weights was computed from them.
+     *
+     * @throws dev.isthmus.engine.errors.CheckpointException if one of their files has lost a part of them
+     */
+    public void requireWhole() {
+        files.forEach(MappedFile::requireWhole);
+    }
 
     /** What keys and values are kept in unless asked otherwise: INT8 where the weights have scales, else F32. */
     public DType usualCacheType() {

@@ -17,14 +17,18 @@ public final class Scratch implements AutoCloseable {
     private final WeightType type;
     private final Kernels kernels;
     private Passes passes = Passes.DIRECT;
-    private Arena arena = Arena.ofShared();
+
+    private Arena ofRows = Arena.ofShared();
     private int capacity;
-    private int outputCapacity;
     private Tensor x;
     private Tensor h;
-    private Tensor qkv;
     private Tensor attention;
-    private Tensor inner;
+    /** Queries, keys and values, and after attention the feed-forward layer's inner activations. */
+    private Tensor wide;
+
+    private Arena ofOutputs = Arena.ofShared();
+    /** Less than the none of a first pass. */
+    private int outputCapacity = -1;
     private Tensor selected;
     private Tensor normed;
     private Tensor logits;
@@ -40,17 +44,25 @@ public final class Scratch implements AutoCloseable {
         this.kernels = kernels;
     }
 
-    /** The views of a pass. */
+    /** The views of a pass; {@code inner} lies where {@code qkv} does. */
     record Views(Tensor x, Tensor h, Tensor qkv, Tensor attention, Tensor inner, Tensor selected, Tensor normed,
             Tensor logits) {}
 
     /** Views of {@code rows} rows, of which {@code outputs} get logits; contents are whatever was there. */
     Views views(int rows, int outputs) {
         if (rows > capacity || outputs > outputCapacity) {
-            allocate(Math.max(rows, capacity), Math.max(outputs, outputCapacity));
+            passes.close();
+            passes = Passes.DIRECT;
+            if (rows > capacity) {
+                allocateRows(rows);
+            }
+            if (outputs > outputCapacity) {
+                allocateOutputs(outputs);
+            }
+            passes = kernels.newPasses();
         }
-        return new Views(x.rows(rows), h.rows(rows), qkv.rows(rows), attention.rows(rows), inner.rows(rows),
-                selected.rows(outputs), normed.rows(outputs), logits.rows(outputs));
+        return new Views(x.rows(rows), h.rows(rows), wide.view(rows, 3L * config.channels()), attention.rows(rows),
+                wide.view(rows, config.inner()), selected.rows(outputs), normed.rows(outputs), logits.rows(outputs));
     }
 
     /** What runs the passes that compute in these views. */
@@ -58,26 +70,26 @@ public final class Scratch implements AutoCloseable {
         return passes;
     }
 
-    private void allocate(int rows, int outputs) {
-        Arena larger = Arena.ofShared();
-        try {
-            int c = config.channels();
-            x = kernels.allocate(larger, rows, c);
-            h = kernels.allocateInputs(type, larger, rows, c);
-            qkv = kernels.allocateInputs(type, larger, rows, 3L * c);
-            attention = kernels.allocateInputs(type, larger, rows, c);
-            inner = kernels.allocateInputs(type, larger, rows, config.inner());
-            selected = kernels.allocate(larger, outputs, c);
-            normed = kernels.allocateInputs(type, larger, outputs, c);
-            logits = kernels.allocate(larger, outputs, config.vocabulary());
-        } catch (Throwable failed) {
-            larger.close();
-            throw failed;
-        }
-        close();
-        passes = kernels.newPasses();
-        arena = larger;
+    /** What was there goes first, so that both are never held at a time. */
+    private void allocateRows(int rows) {
+        capacity = 0;
+        ofRows.close();
+        ofRows = Arena.ofShared();
+        int c = config.channels();
+        x = kernels.allocate(ofRows, rows, c);
+        h = kernels.allocateInputs(type, ofRows, rows, c);
+        attention = kernels.allocateInputs(type, ofRows, rows, c);
+        wide = kernels.allocateInputs(type, ofRows, rows, Math.max(3L * c, config.inner()));
         capacity = rows;
+    }
+
+    private void allocateOutputs(int outputs) {
+        outputCapacity = -1;
+        ofOutputs.close();
+        ofOutputs = Arena.ofShared();
+        selected = kernels.allocate(ofOutputs, outputs, config.channels());
+        normed = kernels.allocateInputs(type, ofOutputs, outputs, config.channels());
+        logits = kernels.allocate(ofOutputs, outputs, config.vocabulary());
         outputCapacity = outputs;
     }
 
@@ -85,6 +97,7 @@ public final class Scratch implements AutoCloseable {
     @Override
     public void close() {
         passes.close();
-        arena.close();
+        ofRows.close();
+        ofOutputs.close();
     }
 }

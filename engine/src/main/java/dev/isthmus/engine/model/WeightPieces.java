@@ -28,6 +28,9 @@ final class WeightPieces {
 
     private static final int PIECE_BYTES = 1 << 19;
 
+    /** What is mapped at a time, which a disk delivers in the time between two reports of progress. */
+    private static final long IN_PLACE_BYTES = 1 << 24;
+
     private final Checkpoint checkpoint;
     private final Kernels kernels;
     private final List<Piece> pieces;
@@ -115,6 +118,15 @@ final class WeightPieces {
         }
     }
 
+    /** A part of a matrix that is used where it lies in a mapped file. */
+    record InPlace(MemorySegment part) implements Piece {
+
+        @Override
+        public long storedBytes() {
+            return part.byteSize();
+        }
+    }
+
     /** The pieces of a matrix that is stored plain. */
     static List<Piece> of(TensorInfo info, Layout layout, Matrix matrix) {
         List<Piece> pieces = new ArrayList<>();
@@ -143,6 +155,15 @@ final class WeightPieces {
         List<Piece> pieces = new ArrayList<>();
         for (int n = 0; n < matrix.outputs(); n += PackedMatrix.PANEL) {
             pieces.add(new Panels(info, stored, matrix, n, Math.min(n + PackedMatrix.PANEL, matrix.outputs())));
+        }
+        return pieces;
+    }
+
+    /** The pieces of a matrix that is used where it lies in a mapped file. */
+    static List<Piece> inPlace(MemorySegment matrix) {
+        List<Piece> pieces = new ArrayList<>();
+        for (long at = 0; at < matrix.byteSize(); at += IN_PLACE_BYTES) {
+            pieces.add(new InPlace(matrix.asSlice(at, Math.min(IN_PLACE_BYTES, matrix.byteSize() - at))));
         }
         return pieces;
     }
@@ -176,6 +197,7 @@ final class WeightPieces {
                 kernels.pack(part.matrix(), part.layout(), weights, part.k0(), part.k1(), part.n0(), part.n1());
             }
             case Panels panels -> readPanels(panels, buffer);
+            case InPlace mapped -> kernels.touch(mapped.part());
         }
     }
 

@@ -50,9 +50,14 @@ public record Tensor(MemorySegment data, DType dtype, Shape shape, Place place) 
     /** The first {@code rows} rows of this tensor's outermost dimension, on the same memory. */
     public Tensor rows(long rows) {
         long[] dims = shape.dims();
-        Objects.checkIndex(rows, dims[0] + 1);
         dims[0] = rows;
+        return view(dims);
+    }
+
+    /** This tensor's first elements as a tensor of another shape, on the same memory. */
+    public Tensor view(long... dims) {
         Shape part = new Shape(dims);
+        Objects.checkIndex(part.elements(), shape.elements() + 1);
         return new Tensor(place == Place.HOST ? data.asSlice(0, part.elements() * dtype.bytes()) : data, dtype, part,
                 place);
     }

@@ -3,6 +3,7 @@ package dev.isthmus.engine.weights;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.ClosedException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -207,6 +208,20 @@ public final class Checkpoint implements AutoCloseable {
         requireRoom(into, 1);
         checkRange(first, into.byteSize(), tensor.bytes());
         file(tensor.file()).read(tensor.begin() + first, into);
+    }
+
+    /**
+     * Maps one of {@link #files} into memory, read-only and from its first byte on, so that {@link TensorInfo#begin}
+     * counts there too. What is written into the file later shows in the mapping. Once the file is cut short, reading
+     * behind its end is an {@code InternalError} in Java and the end of the process in native code, unless the mapping
+     * is watched.
+     *
+     * @param file the file
+     * @param arena what frees the mapping, which outlives this checkpoint
+     * @return empty where its file system maps no files
+     */
+    public Optional<MemorySegment> map(Path file, Arena arena) {
+        return file(file).map(arena);
     }
 
     private static void requireRoom(MemorySegment into, int elementBytes) {

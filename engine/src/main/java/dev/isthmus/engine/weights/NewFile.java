@@ -16,7 +16,8 @@ import java.util.UUID;
 /** Writes a file that appears under its name when it is complete. */
 public final class NewFile implements TensorSource.Sink {
 
-    private static final int CHUNK_BYTES = 1 << 20;
+    /** A large page: Linux keeps in one what is written at once, and can map it as one. */
+    private static final int CHUNK_BYTES = 1 << 21;
 
     private final WritableByteChannel out;
     private final ByteBuffer buffer = ByteBuffer.allocateDirect(CHUNK_BYTES);
@@ -102,15 +103,16 @@ public final class NewFile implements TensorSource.Sink {
     /** Appends bytes. */
     @Override
     public void write(MemorySegment bytes) throws IOException {
-        for (long done = 0; done < bytes.byteSize(); done += CHUNK_BYTES) {
-            int count = (int) Math.min(CHUNK_BYTES, bytes.byteSize() - done);
+        for (long done = 0; done < bytes.byteSize();) {
+            int count = (int) Math.min(CHUNK_BYTES - position % CHUNK_BYTES, bytes.byteSize() - done);
             buffer.clear().limit(count);
             MemorySegment.ofBuffer(buffer).copyFrom(bytes.asSlice(done, count));
             while (buffer.hasRemaining()) {
                 out.write(buffer);
             }
+            done += count;
+            position += count;
         }
-        position += bytes.byteSize();
     }
 
     void write(byte[] bytes) throws IOException {

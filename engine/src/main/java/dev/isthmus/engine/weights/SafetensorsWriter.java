@@ -21,7 +21,8 @@ import java.util.Set;
 
 /**
  * Writes safetensors files. The tensors are ordered as the Rust library orders them, by falling alignment and then
- * by name, and the header is padded with spaces to a multiple of 8 bytes, so that every tensor is aligned.
+ * by name, and the header is padded with spaces to a multiple of 8 bytes, so that every tensor is aligned to its
+ * elements.
  */
 public final class SafetensorsWriter {
 
@@ -78,9 +79,20 @@ public final class SafetensorsWriter {
      * @throws CheckpointException if the file cannot be written; none is left behind then
      */
     public static void write(Path file, Map<String, String> metadata, List<? extends TensorSource> tensors) {
+        write(file, metadata, tensors, Long.BYTES);
+    }
+
+    /**
+     * As {@link #write(Path, Map, List)}, with tensors that begin at a multiple of so many bytes, where those before them
+     * are multiples too: for what is used where it lies in the file.
+     *
+     * @param alignment a multiple of 8
+     */
+    public static void write(Path file, Map<String, String> metadata, List<? extends TensorSource> tensors,
+            long alignment) {
         TensorSource[] sorted = tensors.toArray(TensorSource[]::new);
         Arrays.sort(sorted, ORDER);
-        byte[] header = header(metadata, sorted);
+        byte[] header = header(metadata, sorted, alignment);
         NewFile.write(file, out -> {
             out.write(ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN).putLong(header.length).array());
             out.write(header);
@@ -90,7 +102,7 @@ public final class SafetensorsWriter {
         });
     }
 
-    private static byte[] header(Map<String, String> metadata, TensorSource[] tensors) {
+    private static byte[] header(Map<String, String> metadata, TensorSource[] tensors, long alignment) {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         Set<String> names = new HashSet<>();
         try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
@@ -124,7 +136,7 @@ public final class SafetensorsWriter {
         } catch (IOException e) {
             throw new UncheckedIOException("writing to memory", e);
         }
-        while (bytes.size() % 8 != 0) {
+        while ((Long.BYTES + bytes.size()) % alignment != 0) {
             bytes.write(' ');
         }
         if (bytes.size() > SafetensorsHeader.MAX_HEADER_BYTES) {

@@ -5,6 +5,7 @@ import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.ClosedException;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
@@ -16,6 +17,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * One open safetensors or GGUF file on any file system. Several threads may read at the same time; on the default file
@@ -157,6 +159,22 @@ final class TensorFile implements AutoCloseable {
         synchronized (channel) {
             channel.position(position);
             return channel.read(buffer);
+        }
+    }
+
+    /**
+     * Maps the file up to the end of its last tensor.
+     *
+     * @param arena what frees the mapping; the file may be closed before
+     * @return empty where this file system maps no files, or the file is shorter now
+     */
+    Optional<MemorySegment> map(Arena arena) {
+        long end = tensors().stream().mapToLong(tensor -> tensor.begin() + tensor.bytes()).max().orElse(0);
+        try {
+            return channel instanceof FileChannel file
+                    ? Optional.of(file.map(FileChannel.MapMode.READ_ONLY, 0, end, arena)) : Optional.empty();
+        } catch (IOException | UnsupportedOperationException e) {
+            return Optional.empty();
         }
     }
 

@@ -277,12 +277,12 @@ class PackedFileTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"q5", "f32", "INT8", ""})
+    @ValueSource(strings = {"q5", "q8_0", "INT8", ""})
     void anUnknownSchemeIsRefusedByName(String scheme) {
         CheckpointException refused = refusal(Map.of("isthmus.weights", scheme), entry -> entry);
         assertEquals(Reason.WRONG_TYPE, refused.reason());
         assertTrue(refused.getMessage().contains("'" + scheme + "'"), refused.getMessage());
-        assertTrue(refused.getMessage().contains("int8 or q4"), refused.getMessage());
+        assertTrue(refused.getMessage().contains("f32, f16, bf16, int8 or q4"), refused.getMessage());
     }
 
     @Test
@@ -325,7 +325,8 @@ class PackedFileTest {
         Arena arena = Arena.ofShared();
         try (Kernels kernels = backend.open(1); Checkpoint checkpoint = writePacked()) {
             Kernels counting = watched(kernels, areas);
-            Gpt2Weights weights = load(checkpoint, counting, Optional.empty(), arena);
+            // As another type than the file's, so that none is used where it lies there.
+            Gpt2Weights weights = load(checkpoint, counting, Optional.of(WeightType.F16), arena);
             assertEquals(1, areas.size());
             for (Matrix matrix : matrices(weights).values()) {
                 MemorySegment data = matrix instanceof PackedMatrix packed ? packed.data()

@@ -30,6 +30,7 @@ public final class Conversion {
     private final Path in;
     private final Path out;
     private final TargetType type;
+    private final boolean packed;
     private final BiConsumer<Long, Long> progress;
     private long total;
     private long done;
@@ -48,12 +49,15 @@ public final class Conversion {
      *
      * @param in a model directory or a GGUF file
      * @param out what to write; nothing may be there
+     * @param packed whether a directory is to hold the matrices in the engine's own form even where the type does not
+     *     ask for it
      * @param progress told (bytes written, bytes in all)
      */
-    public Conversion(Path in, Path out, TargetType type, BiConsumer<Long, Long> progress) {
+    public Conversion(Path in, Path out, TargetType type, boolean packed, BiConsumer<Long, Long> progress) {
         this.in = in;
         this.out = out;
         this.type = type;
+        this.packed = packed || type.stored().isEmpty();
         this.progress = progress;
     }
 
@@ -74,10 +78,11 @@ public final class Conversion {
                 NewPath target = NewPath.directory(out)) {
             Gpt2Config config = Gpt2Config.read(in);
             Gpt2Conversion weights = new Gpt2Conversion(checkpoint, config);
-            List<ConvertedTensor> tensors = type.stored().map(weights::plain).orElseGet(() ->
-                    weights.packed(type.packed().get(), kernels, Runtime.getRuntime().availableProcessors()));
-            Map<String, String> metadata = type.packed().map(Gpt2Conversion::packedMetadata)
-                    .orElse(Map.of("format", "pt"));
+            List<ConvertedTensor> tensors = packed
+                    ? weights.packed(type.packed().orElseThrow(), kernels, Runtime.getRuntime().availableProcessors())
+                    : weights.plain(type.stored().orElseThrow());
+            Map<String, String> metadata = packed ? Gpt2Conversion.packedMetadata(type.packed().orElseThrow())
+                    : Map.of("format", "pt");
             HuggingFaceDirectory directory = new HuggingFaceDirectory(target.path());
             directory.writeTexts(in, config, type);
             directory.writeWeights(watched(tensors), metadata, shardBytes);

@@ -2,6 +2,7 @@ package dev.isthmus.tools.convert;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.SafetensorsWriter;
@@ -55,13 +56,13 @@ final class HuggingFaceDirectory {
             throws IOException {
         List<List<TensorSource>> shards = shards(tensors, shardBytes.orElse(Long.MAX_VALUE));
         if (shards.size() == 1) {
-            SafetensorsWriter.write(directory.resolve(Checkpoint.SINGLE_FILE), metadata, tensors);
+            write(Checkpoint.SINGLE_FILE, metadata, tensors);
             return;
         }
         Map<String, String> places = new TreeMap<>();
         for (int i = 0; i < shards.size(); i++) {
             String name = String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
-            SafetensorsWriter.write(directory.resolve(name), metadata, shards.get(i));
+            write(name, metadata, shards.get(i));
             shards.get(i).forEach(tensor -> places.put(tensor.name(), name));
         }
         try (JsonGenerator json = Json.FACTORY.createGenerator(
@@ -79,6 +80,10 @@ final class HuggingFaceDirectory {
             json.writeEndObject();
             json.writeEndObject();
         }
+    }
+
+    private void write(String name, Map<String, String> metadata, List<TensorSource> tensors) {
+        SafetensorsWriter.write(directory.resolve(name), metadata, tensors, Tensor.ALIGNMENT);
     }
 
     private static List<List<TensorSource>> shards(List<TensorSource> tensors, long most) {

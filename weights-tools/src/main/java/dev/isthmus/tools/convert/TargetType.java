@@ -8,11 +8,11 @@ import java.util.Optional;
 /** The types that a model's matrices can be converted to. */
 public enum TargetType {
     /** IEEE 754 binary32. */
-    F32(StoredType.F32, null, 0),
+    F32(StoredType.F32, WeightType.F32, 0),
     /** IEEE 754 binary16. */
-    F16(StoredType.F16, null, 1),
+    F16(StoredType.F16, WeightType.F16, 1),
     /** The upper half of a binary32. */
-    BF16(StoredType.BF16, null, null),
+    BF16(StoredType.BF16, WeightType.BF16, null),
     /** The engine's packed bytes. */
     INT8(null, WeightType.INT8, null),
     /** The engine's packed half bytes. */
@@ -30,12 +30,12 @@ public enum TargetType {
         this.ggufFileType = ggufFileType;
     }
 
-    /** The element type in the file; empty for a packed type. */
+    /** The element type of a plain matrix; empty for what is only packed. */
     Optional<StoredType> stored() {
         return Optional.ofNullable(stored);
     }
 
-    /** The type that the engine packs. */
+    /** The type of a packed matrix; empty for what is never packed. */
     Optional<WeightType> packed() {
         return Optional.ofNullable(packed);
     }

@@ -15,6 +15,8 @@ import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
 
 /**
  * Float32 activations on the CPU, each operation split among a {@link WorkerTeam}. The parts depend on the shapes
@@ -60,6 +62,16 @@ public final class CpuKernels implements Kernels {
     @Override
     public MemorySegment allocateWeights(Arena arena, long bytes) {
         return ops.allocateWeights(arena, bytes);
+    }
+
+    @Override
+    public Optional<BooleanSupplier> watch(MemorySegment mapping, Arena arena) {
+        return ops.watch(mapping, arena);
+    }
+
+    @Override
+    public void touch(MemorySegment part) {
+        ops.touch(part);
     }
 
     @Override

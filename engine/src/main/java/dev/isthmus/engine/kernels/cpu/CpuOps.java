@@ -9,6 +9,8 @@ import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
 
 /**
  * The float32 operations on parts of tensors that {@link CpuKernels} shares out among its threads: rows [t0, t1),
@@ -24,6 +26,16 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
     boolean isBatchInvariant();
 
     MemorySegment allocateWeights(Arena arena, long bytes);
+
+    /** As {@link dev.isthmus.engine.kernels.Kernels#watch}. */
+    default Optional<BooleanSupplier> watch(MemorySegment mapping, Arena arena) {
+        return Optional.empty();
+    }
+
+    /** As {@link dev.isthmus.engine.kernels.Kernels#touch}. */
+    default void touch(MemorySegment part) {
+        throw new UnsupportedOperationException("plain Java reads no files");
+    }
 
     long matrixBytes(WeightType type, int inputs, int outputs);
 

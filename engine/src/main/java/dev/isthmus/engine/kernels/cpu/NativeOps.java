@@ -15,6 +15,8 @@ import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
 
 /** The operations in C: libisthmus at one of its instruction-set levels. */
 final class NativeOps implements CpuOps {
@@ -61,6 +63,16 @@ final class NativeOps implements CpuOps {
     @Override
     public MemorySegment allocateWeights(Arena arena, long bytes) {
         return MappedMemory.allocate(arena, bytes).orElseGet(() -> arena.allocate(bytes, Tensor.ALIGNMENT));
+    }
+
+    @Override
+    public Optional<BooleanSupplier> watch(MemorySegment mapping, Arena arena) {
+        return MappedMemory.watch(mapping, arena);
+    }
+
+    @Override
+    public void touch(MemorySegment part) {
+        check("touch weights", Isthmus.isthmus_touch(part, part.byteSize()));
     }
 
     @Override
