@@ -66,18 +66,24 @@ def shared_flags(dtype, workload, threads, repeat):
 
 
 class Isthmus(Peer):
+    """From the checkpoint; whole processes also from the checkpoint packed, as llama.cpp's are from GGUF files."""
+
     name = "Isthmus"
-    variants = {dtype: [""] for dtype in ("f32", "int8", "q4")}
+    variants = {"f32": ["", "packed"], "int8": [""], "q4": [""]}
     launcher = ROOT / "isthmus"
 
     def setup(self, work):
-        self.model = work.checkpoint()
+        checkpoint = work.checkpoint()
         work.run(self.launcher, "info")  # builds what is not built
+        pack = [self.launcher, "convert", "--dtype", "f32", "--packed", checkpoint]
+        self.models = {"": checkpoint, "packed": work.make("packed", lambda out: work.run(*pack, out))}
         version = subprocess.check_output([self.launcher, "--version"], text=True)
         return version.split()[-1]
 
     def command(self, variant, dtype, workload, threads, repeat):
-        common = ["--model", self.model, "--dtype", dtype, "--threads", str(threads), "--json"]
+        if variant and not workload.whole_process:
+            return None
+        common = ["--model", self.models[variant], "--dtype", dtype, "--threads", str(threads), "--json"]
         if workload.whole_process:
             ids = ",".join(str(100 + i) for i in range(workload.prompt))
             generate = ["--ids", ids, "--max-tokens", str(workload.new or 1), "--temperature", "0"]

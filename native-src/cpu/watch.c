@@ -1,7 +1,7 @@
 /*
- * Weights in a mapped file. A page that the file has lost, or that its disk cannot deliver, raises SIGBUS in whoever reads
- * it; here the rest of such an area is replaced by zeros and the area marked, as systemd's sigbus.c does for journals.
- * A signal's handler belongs to the whole process, so this is the one file of the library that keeps state.
+ * Weights in a mapped file. A page that the file has lost, or that its disk cannot deliver, raises SIGBUS in whoever
+ * reads it; here the rest of such an area is replaced by zeros and the area marked, as systemd's sigbus.c does for
+ * journals. A signal's handler belongs to the whole process, so this is the one file of the library that keeps state.
  */
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
@@ -16,8 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* While `begin` is 0 the entry is free. `end` changes only then, so that the handler, which cannot lock, sees by `begin`
- * before and after whether it has read a pair. */
+/* While `begin` is 0 the entry is free. `end` changes only then, so that the handler, which cannot lock, sees by
+ * `begin` before and after whether it has read a pair. */
 static struct {
     atomic_uintptr_t begin, end;
     atomic_int lost;

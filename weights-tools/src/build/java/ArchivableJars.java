@@ -17,7 +17,8 @@ import java.util.zip.ZipOutputStream;
 
 /**
  * Brings classes compiled for Java 5, as picocli's are, to this Java's version, with the stack maps that it asks for.
- * HotSpot keeps no older classes in an AOT cache: loading and verifying picocli's was a fifth of a short command's time.
+ * HotSpot keeps no classes so old in an AOT cache: loading and verifying picocli's was a fifth of a short command's
+ * time.
  *
  * <p>{@code java ArchivableJars.java DIRECTORY} rewrites the jars in a directory that have such classes.
  */
@@ -32,8 +33,8 @@ final class ArchivableJars {
     };
 
     /** Without a change to their bodies, methods are copied as they are, without stack maps. */
-    private static final ClassTransform UPDATE =
-            TO_THIS_VERSION.andThen(ClassTransform.transformingMethodBodies((builder, element) -> builder.with(element)));
+    private static final ClassTransform UPDATE = TO_THIS_VERSION.andThen(
+            ClassTransform.transformingMethodBodies((builder, element) -> builder.with(element)));
 
     private ArchivableJars() {}
 

@@ -6,11 +6,7 @@ import dev.isthmus.engine.tensor.Shape;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.CharBuffer;
 import java.nio.channels.SeekableByteChannel;
-import java.nio.charset.CharsetDecoder;
-import java.nio.charset.CoderResult;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -102,15 +98,9 @@ public record SafetensorsHeader(List<TensorInfo> tensors, Map<String, String> me
     }
 
     private static void checkUtf8(byte[] text, Path file) {
-        CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
-        ByteBuffer in = ByteBuffer.wrap(text);
-        CharBuffer out = CharBuffer.allocate(1 << 13);
-        CoderResult result;
-        do {
-            result = decoder.decode(in, out.clear(), true);
-        } while (result.isOverflow());
-        if (result.isError()) {
-            throw refuse(Reason.INVALID_HEADER, file, "the header is not UTF-8 at its byte " + in.position());
+        int fault = Utf8.firstFault(text);
+        if (fault >= 0) {
+            throw refuse(Reason.INVALID_HEADER, file, "the header is not UTF-8 at its byte " + fault);
         }
     }
 

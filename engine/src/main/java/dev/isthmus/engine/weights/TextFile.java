@@ -3,9 +3,6 @@ package dev.isthmus.engine.weights;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -34,11 +31,12 @@ public final class TextFile {
                         + " bytes of text, found " + size);
             }
             byte[] text = Files.readAllBytes(file);
-            StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(text));
+            int fault = Utf8.firstFault(text);
+            if (fault >= 0) {
+                throw new CheckpointException(Reason.MALFORMED, file, "expected UTF-8 text, found another byte at "
+                        + fault + "; download the file again");
+            }
             return text;
-        } catch (CharacterCodingException e) {
-            throw new CheckpointException(Reason.MALFORMED, file, "expected UTF-8 text, found other bytes; download"
-                    + " the file again", e);
         } catch (NoSuchFileException e) {
             throw TensorFile.missing(file, e);
         } catch (IOException | SecurityException e) {
