@@ -10,8 +10,11 @@ import java.util.Optional;
 /** Finds the tokenizer files of a model directory and puts a tokenizer together from them. */
 final class TokenizerFiles {
 
-    /** How many bytes of JSON a vocabulary has for each token, in GPT-2's. */
-    private static final int JSON_BYTES_PER_TOKEN = 20;
+    /** How many bytes GPT-2's {@code vocab.json} has for each token. */
+    private static final int VOCABULARY_BYTES_PER_TOKEN = 20;
+
+    /** How many its {@code tokenizer.json} has, merges included: 27 on one line, 70 as transformers writes it. */
+    private static final int TOKENIZER_BYTES_PER_TOKEN = 48;
 
     private TokenizerFiles() {}
 
@@ -23,7 +26,7 @@ final class TokenizerFiles {
         AddedTokenCollector added;
         BytePairModel model;
         if (tokenizerJson != null) {
-            vocabulary = new Vocabulary(tokenizerJson.length / JSON_BYTES_PER_TOKEN);
+            vocabulary = new Vocabulary(tokenizerJson.length / TOKENIZER_BYTES_PER_TOKEN);
             added = new AddedTokenCollector(vocabulary);
             model = new TokenizerJsonReader(tokenizerFile, vocabulary, added).read(tokenizerJson);
         } else {
@@ -36,7 +39,7 @@ final class TokenizerFiles {
             }
             requireBoth(vocabularyFile, vocabularyJson, mergesFile);
             requireBoth(mergesFile, merges, vocabularyFile);
-            vocabulary = new Vocabulary(vocabularyJson.length / JSON_BYTES_PER_TOKEN);
+            vocabulary = new Vocabulary(vocabularyJson.length / VOCABULARY_BYTES_PER_TOKEN);
             added = new AddedTokenCollector(vocabulary);
             try (JsonFile json = new JsonFile(vocabularyFile, vocabularyJson)) {
                 json.nextObject("the vocabulary");

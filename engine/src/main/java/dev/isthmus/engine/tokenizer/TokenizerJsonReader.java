@@ -16,6 +16,9 @@ import java.util.Set;
  */
 final class TokenizerJsonReader {
 
+    /** Of the text around them, and of the vocabulary: 3 on one line, 8 as transformers writes it. */
+    private static final int BYTES_PER_BYTE_OF_MERGES = 5;
+
     private final Path file;
     private final Vocabulary vocabulary;
     private final AddedTokenCollector added;
@@ -33,7 +36,7 @@ final class TokenizerJsonReader {
 
     /** Reads the file into the vocabulary and the added tokens; returns the tables for encoding. */
     BytePairModel read(byte[] content) {
-        merges = MergeList.empty(file, content.length / 2);
+        merges = MergeList.empty(file, content.length / BYTES_PER_BYTE_OF_MERGES);
         try (JsonFile json = new JsonFile(file, content)) {
             json.nextObject("the tokenizer");
             for (String name = json.nextName(); name != null; name = json.nextName()) {
