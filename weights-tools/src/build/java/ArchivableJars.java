@@ -53,7 +53,7 @@ final class ArchivableJars {
     private static boolean hasOldClasses(Path jar) throws IOException {
         try (ZipFile zip = new ZipFile(jar.toFile())) {
             for (ZipEntry entry : Collections.list(zip.entries())) {
-                if (isOld(entry, zip.getInputStream(entry).readAllBytes())) {
+                if (isClass(entry) && isOld(zip.getInputStream(entry).readAllBytes())) {
                     return true;
                 }
             }
@@ -61,9 +61,12 @@ final class ArchivableJars {
         }
     }
 
-    private static boolean isOld(ZipEntry entry, byte[] content) {
-        return entry.getName().endsWith(".class")
-                && ClassFile.of().parse(content).majorVersion() < ClassFile.JAVA_6_VERSION;
+    private static boolean isClass(ZipEntry entry) {
+        return entry.getName().endsWith(".class");
+    }
+
+    private static boolean isOld(byte[] content) {
+        return ClassFile.of().parse(content).majorVersion() < ClassFile.JAVA_6_VERSION;
     }
 
     private static void update(Path jar) throws IOException {
@@ -77,7 +80,7 @@ final class ArchivableJars {
             for (ZipEntry entry : Collections.list(in.entries())) {
                 byte[] content = in.getInputStream(entry).readAllBytes();
                 out.putNextEntry(new ZipEntry(entry.getName()));
-                out.write(isOld(entry, content) ? classes.transformClass(classes.parse(content), UPDATE) : content);
+                out.write(isClass(entry) && isOld(content) ? classes.transformClass(classes.parse(content), UPDATE) : content);
                 out.closeEntry();
             }
         }

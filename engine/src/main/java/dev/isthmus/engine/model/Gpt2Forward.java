@@ -45,9 +45,9 @@ public final class Gpt2Forward {
         return Math.ceilDiv(rows, CHUNK_ROWS);
     }
 
-    /** How many of the next {@code rows} rows of a prompt to read in one pass: chunks as equal as can be. */
+    /** How many of the next {@code rows} ≥ 1 rows of a prompt to read in one pass: chunks as equal as can be. */
     public static int chunk(int rows) {
-        return Math.ceilDiv(rows, Math.max(1, chunks(rows)));
+        return Math.ceilDiv(rows, chunks(rows));
     }
 
     /** The weights. */

@@ -165,13 +165,7 @@ public final class Gpt2Loader {
 
     private void prepare(String name, MemorySegment inPlace, SegmentAllocator memory) {
         TensorInfo info = tensors.get(name);
-        if (inPlace != null) {
-            matrices.put(name, kernels.matrix(type(info), Layout.IN_OUT, tensors.inputs(name), tensors.outputs(name),
-                    inPlace));
-            pieces.addAll(WeightPieces.inPlace(inPlace));
-            return;
-        }
-        MemorySegment area = memory.allocate(bytes(name), Tensor.ALIGNMENT);
+        MemorySegment area = inPlace != null ? inPlace : memory.allocate(bytes(name), Tensor.ALIGNMENT);
         if (!Gpt2Tensors.isMatrix(name)) {
             Tensor vector = new Tensor(area, DType.F32, info.shape(), kernels.place());
             vectors.put(name, vector);
@@ -183,7 +177,8 @@ public final class Gpt2Loader {
         Matrix matrix = kernels.matrix(type(info), packed.isPresent() ? Layout.IN_OUT : layout, tensors.inputs(name),
                 tensors.outputs(name), area);
         matrices.put(name, matrix);
-        pieces.addAll(packed.isPresent() ? WeightPieces.ofPacked(info, packed.get(), matrix)
+        pieces.addAll(inPlace != null ? WeightPieces.inPlace(area)
+                : packed.isPresent() ? WeightPieces.ofPacked(info, packed.get(), matrix)
                 : WeightPieces.of(info, layout, matrix));
     }
 

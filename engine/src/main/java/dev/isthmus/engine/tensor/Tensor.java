@@ -50,6 +50,7 @@ public record Tensor(MemorySegment data, DType dtype, Shape shape, Place place) 
     /** The first {@code rows} rows of this tensor's outermost dimension, on the same memory. */
     public Tensor rows(long rows) {
         long[] dims = shape.dims();
+        Objects.checkIndex(rows, dims[0] + 1);
         dims[0] = rows;
         return view(dims);
     }

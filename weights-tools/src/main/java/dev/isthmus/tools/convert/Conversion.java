@@ -1,6 +1,7 @@
 package dev.isthmus.tools.convert;
 
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.model.ConvertedTensor;
@@ -18,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.BiConsumer;
 
@@ -30,7 +32,7 @@ public final class Conversion {
     private final Path in;
     private final Path out;
     private final TargetType type;
-    private final boolean packed;
+    private final Optional<WeightType> packed;
     private final BiConsumer<Long, Long> progress;
     private long total;
     private long done;
@@ -57,7 +59,7 @@ public final class Conversion {
         this.in = in;
         this.out = out;
         this.type = type;
-        this.packed = packed || type.stored().isEmpty();
+        this.packed = packed || type.stored().isEmpty() ? type.packed() : Optional.empty();
         this.progress = progress;
     }
 
@@ -79,10 +81,9 @@ public final class Conversion {
             Gpt2Config config = Gpt2Config.read(in);
             Gpt2Conversion weights = new Gpt2Conversion(checkpoint, config);
             List<ConvertedTensor> tensors = packed
-                    ? weights.packed(type.packed().orElseThrow(), kernels, Runtime.getRuntime().availableProcessors())
-                    : weights.plain(type.stored().orElseThrow());
-            Map<String, String> metadata = packed ? Gpt2Conversion.packedMetadata(type.packed().orElseThrow())
-                    : Map.of("format", "pt");
+                    .map(form -> weights.packed(form, kernels, Runtime.getRuntime().availableProcessors()))
+                    .orElseGet(() -> weights.plain(type.stored().orElseThrow()));
+            Map<String, String> metadata = packed.map(Gpt2Conversion::packedMetadata).orElse(Map.of("format", "pt"));
             HuggingFaceDirectory directory = new HuggingFaceDirectory(target.path());
             directory.writeTexts(in, config, type);
             directory.writeWeights(watched(tensors), metadata, shardBytes);
