@@ -57,8 +57,9 @@ INLINE void panel_product(const struct product *p, int32_t type, int64_t t0, int
         const int64_t depth = p->K - k0 < K_BLOCK ? p->K - k0 : K_BLOCK;
         const char *weights = panel + k0 * input_bytes;
         const f32 *x = p->x + t0 * p->K + k0;
+        const int64_t ahead = rows_count <= TILE_ROWS ? AHEAD : K_BLOCK;
         struct tile tile = {.x = x, .x_stride = p->K, .w = weights, .w_stride = PANEL, .depth = depth, .sums = sums,
-                            .sums_stride = PANEL, .add = k0 > 0, .coming = weights + (rows_count <= TILE_ROWS ? AHEAD : K_BLOCK) * input_bytes};
+                            .sums_stride = PANEL, .add = k0 > 0, .coming = weights + ahead * input_bytes};
         if (rows_count <= TILE_ROWS) { /* one group, so that t is 0 */
 #define TILE(t, rows) run_tile(&tile, type, rows, PANEL, rows == 1 ? lines : 0);
             FOR_ROW_GROUPS(rows_count, TILE)

@@ -17,8 +17,12 @@ enum {
     INT8_STEP = 4 * PANEL, /* bytes of four inputs */
     Q4_STEP = 4 * PANEL,   /* bytes of eight inputs */
 
-    /* How far ahead weights are fetched: what memory delivers while it is asked. */
-    Q4_AHEAD = 4 * Q4_BLOCK_BYTES,
+    /* How far ahead weights are fetched: what memory delivers while it is asked, and for 4 bits twice that, as their
+     * instructions, three times those of a byte, leave the processor little room to read ahead by itself. */
+    INT8_AHEAD = 4096,
+    Q4_AHEAD = 8192,
+    Q4_LINES = Q4_BLOCK_BYTES / LINE_BYTES,
+    Q4_STEPS = ISTHMUS_Q4_BLOCK / 8,
 
     /* Both the integers of a block and the floats of all blocks stay in registers. */
     Q4_ROWS = IS_AVX512 ? 3 : 2,
@@ -49,6 +53,9 @@ INLINE void int8_tile(const struct product *p, const int8_t *x, const struct row
             vbytes weight[ALONE_WIDTH];
             UNROLL for (int j = 0; j < width; j++)
                 weight[j] = b_load(w + s * INT8_STEP + (column + j * LANES) * 4);
+            if (rows == 1 && column == 0)
+                UNROLL for (int j = 0; j < INT8_STEP / LINE_BYTES; j++)
+                    __builtin_prefetch(w + s * INT8_STEP + INT8_AHEAD + j * LINE_BYTES, 0, 2);
             UNROLL for (int i = 0; i < rows; i++) {
                 const vmask input = b_set4(x + i * p->row_bytes + s * 4);
                 UNROLL for (int j = 0; j < width; j++)
@@ -108,7 +115,10 @@ INLINE void q4_tile(const struct product *p, const char *q, const uint8_t *w, fl
                 UNROLL for (int j = 0; j < width; j++)
                     sum[i][j] = row->start - (vmask){0};
             }
-            UNROLL for (int s = 0; s < ISTHMUS_Q4_BLOCK / 8; s++) {
+            UNROLL for (int s = 0; s < Q4_STEPS; s++) {
+                if (column == 0)
+                    UNROLL for (int line = s * Q4_LINES / Q4_STEPS; line < (s + 1) * Q4_LINES / Q4_STEPS; line++)
+                        __builtin_prefetch(block + Q4_AHEAD + line * LINE_BYTES, 0, 2);
                 UNROLL for (int j = 0; j < width; j++) {
                     const vbytes both = b_load(block + s * Q4_STEP + (column + j * LANES) * 4);
                     const vbytes low = both & 15, high = b_high_halves(both);
@@ -119,18 +129,13 @@ INLINE void q4_tile(const struct product *p, const char *q, const uint8_t *w, fl
                     }
                 }
             }
-            const u16 *scales = (const u16 *)(const void *)(block + ISTHMUS_Q4_BLOCK / 8 * Q4_STEP);
+            const u16 *scales = (const u16 *)(const void *)(block + Q4_STEPS * Q4_STEP);
             UNROLL for (int i = 0; i < rows; i++) {
                 const struct row_block *row = (const void *)((const char *)blocks + i * p->row_bytes);
                 UNROLL for (int j = 0; j < width; j++) {
                     const vec scale = row->scale * v_load_f16(scales + column + j * LANES);
                     total[i][j] = v_fma(v_of_ints(sum[i][j]), scale, total[i][j]);
                 }
-            }
-            if (column == 0) {
-                const uint8_t *coming = block + Q4_AHEAD;
-                UNROLL for (int j = 0; j < Q4_BLOCK_BYTES / LINE_BYTES; j++)
-                    __builtin_prefetch(coming + j * LINE_BYTES, 0, 2);
             }
             block += Q4_BLOCK_BYTES;
             x += ISTHMUS_Q4_BLOCK;

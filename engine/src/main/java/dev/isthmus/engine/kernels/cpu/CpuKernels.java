@@ -29,8 +29,8 @@ public final class CpuKernels implements Kernels {
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
 
-    /** Rows that an operation other than products takes as one task. */
-    private static final int ROW_TILE = 16;
+    /** Rows that an operation other than products takes as one task: a microsecond or two, which pays for a thread. */
+    private static final int ROW_TILE = 4;
 
     /** Rows of attention as one task: they share what is read of the cache. */
     private static final int ATTENTION_ROWS = 96;

@@ -33,7 +33,7 @@ final class NativeOps implements CpuOps {
     private static final int FEW_ROWS_COLUMNS = 128;
 
     /** Rows that are turned into bytes as one task. */
-    private static final int QUANTIZED_ROWS = 16;
+    private static final int QUANTIZED_ROWS = 4;
 
     private final int level;
     private final Workspaces workspaces = new Workspaces();
