@@ -70,10 +70,39 @@ static void append_value(const struct kv_cache *cache, char *values, const f32 *
     const int64_t D = cache->D, to = slot * value_stride(D);
     if (cache->type == ISTHMUS_TYPE_F32)
         memcpy(values + to * 4, value, (size_t)D * sizeof(float));
-    else if (cache->type == ISTHMUS_TYPE_F16)
-        round_row((u16 *)(void *)values + to, value, D);
     else
-        value_scales(cache, values)[slot] = round_to_bytes(value, D, (int8_t *)values + to, 0).scale;
+        round_row((u16 *)(void *)values + to, value, D);
+}
+
+/* The values of up to four rows, value row 0's, as bytes from `slot` on: four positions of a channel side by side. */
+static void append_rounded_values(const struct kv_cache *cache, char *values, const f32 *value, int64_t row_stride,
+                                  int64_t rows, int64_t slot)
+{
+    int8_t bytes[4][ISTHMUS_MOST_HEAD_CHANNELS];
+    const int64_t D = cache->D;
+    char *to = values + slot / 4 * 4 * value_stride(D);
+    for (int64_t i = 0; i < rows; i++)
+        value_scales(cache, values)[slot + i] = round_to_bytes(value + i * row_stride, D, bytes[i], 0).scale;
+    if (rows == 4)
+        for (int64_t d = 0; d < D; d++)
+            for (int64_t i = 0; i < 4; i++)
+                to[d * 4 + i] = bytes[i][d];
+    else
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t d = 0; d < D; d++)
+                to[d * 4 + slot % 4 + i] = bytes[i][d];
+}
+
+static void append_bytes(const struct kv_cache *cache, char *keys, char *values, const f32 *key, int64_t rows,
+                         int64_t slot)
+{
+    const int64_t C = cache->H * cache->D;
+    for (int64_t i = 0; i < rows; i++)
+        append_rounded_key(cache, keys, key + i * 3 * C, slot + i);
+    for (int64_t i = 0, together; i < rows; i += together) {
+        together = 4 - (slot + i) % 4 < rows - i ? 4 - (slot + i) % 4 : rows - i;
+        append_rounded_values(cache, values, key + i * 3 * C + C, 3 * C, together, slot + i);
+    }
 }
 
 void KERNEL(append_kv)(const f32 *restrict qkv, const i32 *positions, const i32 *sequences,
@@ -89,13 +118,13 @@ void KERNEL(append_kv)(const f32 *restrict qkv, const i32 *positions, const i32 
             const f32 *key = qkv + t * 3 * C + C + h * D, *value = key + C;
             char *keys = key_tile(cache, sequences[t], positions[t], h);
             char *values = value_tile(cache, sequences[t], positions[t], h);
-            if (cache->type != ISTHMUS_TYPE_INT8)
-                append_keys(keys, key, 3 * C, rows, slot, D, cache->type);
-            for (int64_t i = 0; i < rows; i++) {
-                if (cache->type == ISTHMUS_TYPE_INT8)
-                    append_rounded_key(cache, keys, key + i * 3 * C, slot + i);
-                append_value(cache, values, value + i * 3 * C, slot + i);
+            if (cache->type == ISTHMUS_TYPE_INT8) {
+                append_bytes(cache, keys, values, key, rows, slot);
+                continue;
             }
+            append_keys(keys, key, 3 * C, rows, slot, D, cache->type);
+            for (int64_t i = 0; i < rows; i++)
+                append_value(cache, values, value + i * 3 * C, slot + i);
         }
     }
 }

@@ -7,8 +7,9 @@
  * ROWS rows of one sequence go through a tile together. Each row's numbers are computed in the same order as if it were
  * alone: where others see positions that it does not, its probability there is zero.
  *
- * Keys of bytes are multiplied with queries of bytes, exactly; values of bytes are widened, and their scales go into
- * the probabilities.
+ * Keys of bytes are multiplied with queries of bytes, exactly. Values of bytes are weighted with integers of two bytes,
+ * the upper and the lower one apart, exactly too: probabilities times the values' scales, rounded to 1 / 65535 of the
+ * tile's largest.
  */
 #include "quantized.h"
 #include "simd_double.h"
@@ -19,8 +20,10 @@ enum {
     ROWS = 16 * TILE_ROWS,
     CHAIN = 32, /* head channels that are added up one after another; then these sums are */
     ACCUMULATED = ROWS * 64, /* floats: ROWS rows of the usual 64 head channels, fewer of wider ones */
-    WIDENED_CHANNELS = 128,  /* of heads whose keys or values are widened to float for many rows at once */
+    WIDENED_CHANNELS = 128,  /* of heads whose F16 values are widened to float for many rows at once */
     STEP = 4 * TILE,         /* bytes of four channels' keys */
+    VALUE_WIDTH = TILE_WIDTH / 2, /* each vector of values has two sums */
+    MOST_WEIGHT = 65535,
 };
 
 /* What a row's softmax has come to: the largest score so far and, by lanes, the sum of exponentials relative to it. */
@@ -46,6 +49,8 @@ struct buffers {
     struct running running[ROWS];
     int8_t queries[ACCUMULATED]; /* as bytes, value_stride(D) apart */
     struct row_block query_blocks[ROWS];
+    int8_t weights[ROWS * 2 * TILE]; /* as integers: each row's upper bytes, then its lower ones */
+    float units[ROWS];               /* what 1 of a row's integers stands for */
 };
 
 /* sums[i] (+)= x[i] . w for each of `rows` rows, w [depth, w_stride] elements of the cache's type: one group of rows
@@ -79,10 +84,8 @@ __attribute__((noinline)) static void product_of_few(const struct operands *o, i
 {
     if (type == ISTHMUS_TYPE_F32)
         product_of_type(o, ISTHMUS_TYPE_F32, rows_count);
-    else if (type == ISTHMUS_TYPE_F16)
-        product_of_type(o, ISTHMUS_TYPE_F16, rows_count);
     else
-        product_of_type(o, ISTHMUS_TYPE_INT8, rows_count);
+        product_of_type(o, ISTHMUS_TYPE_F16, rows_count);
 }
 
 INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, float *widened)
@@ -93,8 +96,6 @@ INLINE void product(const struct operands *o, int32_t type, int64_t rows_count, 
     }
     if (type == ISTHMUS_TYPE_F16)
         widen(widened, o->w, ISTHMUS_TYPE_F16, o->depth, o->w_stride);
-    else if (type == ISTHMUS_TYPE_INT8)
-        widen(widened, o->w, ISTHMUS_TYPE_INT8, o->depth, o->w_stride);
     struct tile tile = {.x_stride = o->x_stride, .w = type == ISTHMUS_TYPE_F32 ? (const void *)o->w : widened,
                         .w_stride = o->w_stride, .sums_stride = o->sums_stride, .add = o->add};
 #define CALL(t, rows)                                              \
@@ -146,6 +147,13 @@ INLINE void byte_scores(const int8_t *queries, int64_t stride, const struct row_
     }
 }
 
+/* The scales of a tile that is to come, which its bytes' fetching does not reach. */
+INLINE void fetch_scales(const char *scales)
+{
+    for (int64_t i = 0; i < TILE * (int64_t)sizeof(f32); i += LINE_BYTES)
+        __builtin_prefetch(scales + i, 0, 2);
+}
+
 /* As `product` for keys of bytes. */
 INLINE void score_bytes(struct buffers *b, const struct kv_cache *cache, char *keys, int64_t first, int64_t count,
                         const char *coming)
@@ -165,18 +173,23 @@ INLINE void score_bytes(struct buffers *b, const struct kv_cache *cache, char *k
 #undef CALL
 }
 
+/* Which of the positions from i on are below count. */
+INLINE vmask below(int64_t i, int64_t count)
+{
+    vmask lane;
+    for (int j = 0; j < LANES; j++)
+        lane[j] = j;
+    return lane + (int32_t)i < (int32_t)count;
+}
+
 /* Turns a row's scores of one tile, of which `count` are of positions that it sees, into exponentials, zero for the
- * others, and scales what the row has accumulated so far down to their maximum. Of values with scales, the
- * exponentials are multiplied with these. */
-INLINE void weigh(float *scores, int64_t count, float scale, const f32 *value_scale, struct running *running,
-                  float *accumulated, int64_t channels)
+ * others, and scales what the row has accumulated so far down to their maximum. */
+INLINE void weigh(float *scores, int64_t count, float scale, struct running *running, float *accumulated,
+                  int64_t channels)
 {
     vec largest = v_set(-INFINITY);
-    vmask lane;
-    for (int i = 0; i < LANES; i++)
-        lane[i] = i;
     for (int64_t i = 0; i < TILE; i += LANES) {
-        const vec seen = v_select(lane + (int32_t)i < (int32_t)count, v_load(scores + i) * scale, v_set(-INFINITY));
+        const vec seen = v_select(below(i, count), v_load(scores + i) * scale, v_set(-INFINITY));
         v_store(scores + i, seen);
         largest = v_max(seen, largest);
     }
@@ -188,7 +201,7 @@ INLINE void weigh(float *scores, int64_t count, float scale, const f32 *value_sc
     vec sums = {0};
     for (int64_t i = 0; i < TILE; i += LANES) {
         const vec exponentials = v_exp(v_load(scores + i) - shift);
-        v_store(scores + i, value_scale ? exponentials * v_load(value_scale + i) : exponentials);
+        v_store(scores + i, exponentials);
         sums += exponentials;
     }
     if (running->maximum != shift) {
@@ -199,6 +212,76 @@ INLINE void weigh(float *scores, int64_t count, float scale, const f32 *value_sc
             v_store(accumulated + d, v_load(accumulated + d) * decay);
     }
     running->sum += d_halves(sums);
+}
+
+/* Rounds a row's `count` weights, times their values' scales, to integers; returns what 1 of these stands for. Later
+ * positions weigh zero, whatever their scales are. */
+INLINE float round_weights(const float *weights, int64_t count, const f32 *scales, int8_t *upper)
+{
+    float scaled[TILE] __attribute__((aligned(64)));
+    for (int64_t i = 0; i < TILE; i += LANES)
+        v_store(scaled + i, v_select(below(i, count), v_load(weights + i) * v_load(scales + i), v_set(0.0f)));
+    const float largest = largest_magnitude(scaled, TILE);
+    const float inverse = largest > TINY ? MOST_WEIGHT / largest : 0.0f;
+    for (int64_t i = 0; i < TILE; i += LANES) {
+        const vmask integers = nearest_ints(v_load(scaled + i) * inverse);
+        b_store_ints(upper + i, integers >> 8);
+        b_store_ints(upper + TILE + i, integers);
+    }
+    return largest / MOST_WEIGHT;
+}
+
+/* accumulated[i, n] += the values of `depth` positions, weighted, for `rows` rows and `width` vectors of channels. */
+INLINE void weighted_values(const int8_t *weights, const float *units, const uint8_t *values, int64_t channels,
+                            int64_t depth, int64_t n, float *accumulated, int rows, int width, const char *coming)
+{
+    vmask upper[TILE_ROWS][ALONE_WIDTH], lower[TILE_ROWS][ALONE_WIDTH];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < width; j++)
+            upper[i][j] = lower[i][j] = (vmask){0};
+    for (int64_t p = 0; p < depth; p += 4) {
+        const int64_t at = p * channels + n * 4;
+        vmask value[ALONE_WIDTH];
+        UNROLL for (int j = 0; j < width; j++) {
+            value[j] = (vmask)b_load(values + at + j * LANES * 4);
+            if (coming)
+                __builtin_prefetch(coming + at + j * LANES * 4, 0, 2);
+        }
+        UNROLL for (int i = 0; i < rows; i++) {
+            const int8_t *weight = weights + i * 2 * TILE + p;
+            UNROLL for (int j = 0; j < width; j++) {
+                upper[i][j] = b_dot(upper[i][j], (vbytes)b_set4(weight), value[j]);
+                lower[i][j] = b_dot(lower[i][j], (vbytes)b_set4(weight + TILE), value[j]);
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < width; j++) {
+            float *to = accumulated + i * channels + n + j * LANES;
+            const vec sum = v_of_ints(upper[i][j] * 256 + lower[i][j]);
+            v_store(to, v_fma(sum, v_set(units[i]), v_load(to)));
+        }
+}
+
+/* As `product` for weights and values of bytes. */
+INLINE void add_value_bytes(const struct buffers *b, int64_t channels, const char *values, int64_t first, int64_t count,
+                            float *accumulated, const char *coming)
+{
+    if (count > TILE_ROWS)
+        coming = 0;
+#define CALL(t, rows)                                                                                            \
+    const int8_t *weights = b->weights + t * 2 * TILE;                                                           \
+    const uint8_t *bytes = (const uint8_t *)values;                                                              \
+    const int64_t depth = b->depths[first + t + rows - 1];                                                       \
+    float *to = accumulated + t * channels;                                                                      \
+    int64_t n = 0;                                                                                               \
+    const int width = rows == 1 ? ALONE_WIDTH : VALUE_WIDTH;                                                     \
+    for (; n + width * LANES <= channels; n += width * LANES)                                                    \
+        weighted_values(weights, b->units + t, bytes, channels, depth, n, to, rows, width, coming);              \
+    for (; n < channels; n += LANES)                                                                             \
+        weighted_values(weights, b->units + t, bytes, channels, depth, n, to, rows, 1, coming);
+    FOR_ROW_GROUPS(count, CALL)
+#undef CALL
 }
 
 /* Whether a result is NaN. */
@@ -227,8 +310,11 @@ static int attend(const struct queries *r, const struct kv_cache *cache, struct 
         float *accumulated = b->accumulated + first * channels;
 
         char *keys = key_tile(cache, r->sequence, p0, r->head);
-        if (type == ISTHMUS_TYPE_INT8)
+        if (type == ISTHMUS_TYPE_INT8) {
+            fetch_scales(next_keys + key_bytes(cache));
+            fetch_scales(next + value_bytes(cache));
             score_bytes(b, cache, keys, first, count, next_keys);
+        }
         for (int64_t d = 0; d < D && type != ISTHMUS_TYPE_INT8; d += CHAIN) {
             const int64_t offset = d * TILE * element_bytes(type);
             const struct operands scores = {
@@ -237,10 +323,17 @@ static int attend(const struct queries *r, const struct kv_cache *cache, struct 
                 .sums_stride = TILE, .add = d > 0, .coming = values + offset};
             product(&scores, type, count, b->widened);
         }
-        const f32 *scales = type == ISTHMUS_TYPE_INT8 ? value_scales(cache, values) : 0;
-        for (int64_t i = 0; i < count; i++)
-            weigh(b->scores + i * TILE, b->depths[first + i], r->scale, scales, &b->running[first + i],
-                  accumulated + i * channels, channels);
+        for (int64_t i = 0; i < count; i++) {
+            float *row = b->scores + i * TILE;
+            const int64_t seen = b->depths[first + i];
+            weigh(row, seen, r->scale, &b->running[first + i], accumulated + i * channels, channels);
+            if (type == ISTHMUS_TYPE_INT8)
+                b->units[i] = round_weights(row, seen, value_scales(cache, values), b->weights + i * 2 * TILE);
+        }
+        if (type == ISTHMUS_TYPE_INT8) {
+            add_value_bytes(b, channels, values, first, count, accumulated, next);
+            continue;
+        }
         const struct operands sums = {
             .x = b->scores, .x_stride = TILE, .w = values, .w_stride = channels, .depth = b->depths[r->count - 1],
             .depths = b->depths + first, .sums = accumulated, .sums_stride = channels, .add = 1, .coming = next};
@@ -272,7 +365,7 @@ static int attend(const struct queries *r, const struct kv_cache *cache, struct 
 static int64_t most_rows(const struct kv_cache *cache)
 {
     const int64_t channels = value_stride(cache->D), fitting = ACCUMULATED / channels;
-    if (cache->type != ISTHMUS_TYPE_F32 && channels > WIDENED_CHANNELS)
+    if (cache->type == ISTHMUS_TYPE_F16 && channels > WIDENED_CHANNELS)
         return fitting < TILE_ROWS ? fitting : TILE_ROWS;
     return fitting < ROWS ? fitting : ROWS;
 }

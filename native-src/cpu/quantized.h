@@ -7,6 +7,9 @@
 #include "kernels.h"
 #include "simd_narrow.h"
 
+/* What is so small that its inverse would overflow counts as zero. */
+#define TINY 0x1p-100f
+
 enum {
     Q4_BLOCK_BYTES = ISTHMUS_Q4_BLOCK / 2 * ISTHMUS_PANEL + ISTHMUS_PANEL * 2,
 };
@@ -75,20 +78,24 @@ INLINE float largest_magnitude(const f32 *x, int64_t count)
     return magnitude;
 }
 
-/* Adding 1.5 * 2^23 rounds to an integer, ties to even, and leaves it in the low bits; what is not finite gives some
- * byte or other, and a scale that makes every product with it NaN. */
+/* The nearest integer, ties to even, in the low 22 bits: adding 1.5 * 2^23 leaves it there. What is not finite gives
+ * one or other, and a scale that makes every product with it NaN. */
+INLINE vmask nearest_ints(vec x)
+{
+    return (vmask)(x + 0x1.8p23f);
+}
+
+/* The same as a signed byte. */
 INLINE vmask rounded(vec x)
 {
-    const vec shifted = x + 0x1.8p23f;
-    return ((vmask)((vbits)shifted << 24)) >> 24;
+    return ((vmask)((vbits)nearest_ints(x) << 24)) >> 24;
 }
 
 /* bytes[i] = round(x[i] / scale), |byte| <= 127; sums of products with bytes that have the offset begin at start. */
 INLINE struct row_block round_to_bytes(const f32 *x, int64_t count, int8_t *bytes, int32_t offset)
 {
     const float largest = largest_magnitude(x, count);
-    /* What is so small that its inverse would overflow counts as zero. */
-    const float inverse = largest > 0x1p-100f ? 127.0f / largest : 0.0f;
+    const float inverse = largest > TINY ? 127.0f / largest : 0.0f;
     vmask sum = {0};
     int64_t i = 0;
     for (; i < count; i += LANES) {

@@ -138,21 +138,6 @@ INLINE void b_store_ints(int8_t *p, vmask v)
 #endif
 }
 
-/* LANES signed bytes as integers. */
-INLINE vmask b_load_ints(const int8_t *p)
-{
-#if IS_AVX512
-    return (vmask)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
-#elif LEVEL == ISTHMUS_LEVEL_AVX2
-    return (vmask)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
-#else
-    vmask v;
-    for (int i = 0; i < LANES; i++)
-        v[i] = p[i];
-    return v;
-#endif
-}
-
 /* sum[i] + the products of lane i's four unsigned bytes of a with its four signed bytes of b. */
 INLINE vmask b_dot(vmask sum, vbytes a, vmask b)
 {

@@ -46,8 +46,6 @@ INLINE vec load_as_float(const void *p, int32_t type, int64_t i)
         return v_load_f16((const u16 *)p + i);
     case ISTHMUS_TYPE_BF16:
         return v_load_bf16((const u16 *)p + i);
-    case ISTHMUS_TYPE_INT8: /* as integers, without a scale */
-        return v_of_ints(b_load_ints((const int8_t *)p + i));
     default:
         return v_load((const f32 *)p + i);
     }

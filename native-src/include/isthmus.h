@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ISTHMUS_ABI_VERSION 4
+#define ISTHMUS_ABI_VERSION 5
 
 /* Statuses. */
 #define ISTHMUS_OK 0
@@ -152,8 +152,9 @@ int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t 
  * holds, for one layer at layer_offset bytes from its start, the keys of each head and then the values of each head.
  * Of F32 and F16 elements, a head's keys are [D, ISTHMUS_CACHE_BLOCK] and its values [ISTHMUS_CACHE_BLOCK, D'], D'
  * being D rounded up to a multiple of 16. Of INT8 elements, a head's keys are [D / 4, ISTHMUS_CACHE_BLOCK, 4] unsigned
- * bytes, 128 standing for zero and D rounded up, and its values [ISTHMUS_CACHE_BLOCK, D'] signed bytes; the scale of
- * each position follows, [ISTHMUS_CACHE_BLOCK] float32: the largest magnitude of the head's channels is 127 scales.
+ * bytes, 128 standing for zero and D rounded up, and its values [ISTHMUS_CACHE_BLOCK / 4, D', 4] signed bytes, four
+ * positions of a channel side by side; the scale of each position follows, [ISTHMUS_CACHE_BLOCK] float32: the largest
+ * magnitude of the head's channels is 127 scales.
  * blocks holds the blocks' addresses for all sequences, one after another; those of sequence s begin at
  * blocks[block_start[s]].
  */
@@ -169,7 +170,8 @@ int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positi
 /* Causal attention of the queries in rows [t0, t1) of qkv [T, 3C], heads [h0, h1), over the cached positions
  * 0..positions[t] of the row's own sequence: out[t, h] = softmax(scale * q . keys) . values.  out [T, C]. The rows of a
  * sequence stand together, in the order of their positions. Where keys are INT8, each head's queries are rounded to
- * bytes as activations are (isthmus_quantize), a head being one block. */
+ * bytes as activations are (isthmus_quantize), a head being one block, and in each block of positions, probabilities
+ * times the values' scales are rounded to 1 / 65535 of the largest. */
 int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions,
                           const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type,
                           int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0,

@@ -51,7 +51,7 @@ static void query_of(const struct batch *b, int64_t t, int64_t h, double *query)
         query[d] = b->type == ISTHMUS_TYPE_INT8 ? (double)scale * bytes[d] : (double)x[d];
 }
 
-void attention_of(const struct batch *b, int64_t t, int64_t h, double *out)
+double attention_of(const struct batch *b, int64_t t, int64_t h, double *out)
 {
     const int64_t D = b->D, past = b->positions[t] + 1;
     const int32_t s = b->sequences[t];
@@ -66,13 +66,21 @@ void attention_of(const struct batch *b, int64_t t, int64_t h, double *out)
     }
     for (int64_t d = 0; d < D; d++)
         out[d] = 0;
-    for (int64_t p = 0; p < past; p++) {
-        const double weight = exp(score[p] - maximum);
-        sum += weight;
-        for (int64_t d = 0; d < D; d++)
-            out[d] += weight * cache_get(&b->cache, 1, s, p, h, d);
+    double rounding = 0;
+    for (int64_t p0 = 0; p0 < past; p0 += 64) {
+        const int64_t end = p0 + 64 < past ? p0 + 64 : past;
+        double largest = 0;
+        for (int64_t p = p0; p < end; p++) {
+            const double weight = exp(score[p] - maximum);
+            sum += weight;
+            largest = fmax(largest, weight * cache_scale(&b->cache, 1, s, p, h));
+            for (int64_t d = 0; d < D; d++)
+                out[d] += weight * cache_get(&b->cache, 1, s, p, h, d);
+        }
+        rounding += (double)(end - p0) * 127 * 0.5 * largest / 65535;
     }
     for (int64_t d = 0; d < D; d++)
         out[d] /= sum;
     free(score);
+    return rounding / sum;
 }

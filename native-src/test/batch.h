@@ -20,7 +20,8 @@ void batch_new(struct batch *b, int64_t T, int64_t H, int64_t D, int64_t past, i
 void batch_free(struct batch *b);
 int32_t attend(const struct batch *b, int32_t level, struct tensor *out, int64_t t0, int64_t t1, int64_t h0,
                int64_t h1);
-/* out[0..D) in double: softmax(scale q . K) . V for row t and head h; q is rounded where K is INT8. */
-void attention_of(const struct batch *b, int64_t t, int64_t h, double *out);
+/* out[0..D) in double: softmax(scale q . K) . V for row t and head h; q is rounded where K is INT8. Returns by how much
+ * an element may differ since INT8's weights are rounded. */
+double attention_of(const struct batch *b, int64_t t, int64_t h, double *out);
 
 #endif

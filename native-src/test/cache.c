@@ -63,10 +63,11 @@ static int64_t tile_of(const struct cache *cache, int value, int64_t h)
 static int64_t byte_of(const struct cache *cache, int value, int64_t position, int64_t h, int64_t d)
 {
     const int64_t tile = tile_of(cache, value, h), slot = position % 64;
-    if (cache->type == ISTHMUS_TYPE_INT8 && !value)
-        return tile + d / 4 * 256 + slot * 4 + d % 4;
-    const int64_t element = value ? slot * rounded_up(cache->D, 16) + d : d * 64 + slot;
-    return tile + element * (cache->type == ISTHMUS_TYPE_INT8 ? 1 : cache->type == ISTHMUS_TYPE_F16 ? 2 : 4);
+    const int64_t channels = rounded_up(cache->D, 16);
+    if (cache->type == ISTHMUS_TYPE_INT8)
+        return tile + (value ? slot / 4 * 4 * channels + d * 4 + slot % 4 : d / 4 * 256 + slot * 4 + d % 4);
+    const int64_t element = value ? slot * channels + d : d * 64 + slot;
+    return tile + element * (cache->type == ISTHMUS_TYPE_F16 ? 2 : 4);
 }
 
 static struct tensor *block_of(const struct cache *cache, int32_t sequence, int64_t position)
@@ -80,15 +81,21 @@ static char *scale_of(const struct cache *cache, int value, int32_t sequence, in
     return (char *)block_of(cache, sequence, position)->data + scales + position % 64 * 4;
 }
 
+double cache_scale(const struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h)
+{
+    float scale = 0;
+    if (cache->type == ISTHMUS_TYPE_INT8)
+        memcpy(&scale, scale_of(cache, value, sequence, position, h), sizeof scale);
+    return scale;
+}
+
 double cache_get(const struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d)
 {
     const struct tensor *block = block_of(cache, sequence, position);
     const int64_t byte = byte_of(cache, value, position, h, d);
-    if (cache->type == ISTHMUS_TYPE_INT8) {
-        float scale;
-        memcpy(&scale, scale_of(cache, value, sequence, position, h), sizeof scale);
-        return (double)scale * (value ? (int8_t)get_u8(block, byte) : get_u8(block, byte) - 128);
-    }
+    if (cache->type == ISTHMUS_TYPE_INT8)
+        return cache_scale(cache, value, sequence, position, h) *
+               (value ? (int8_t)get_u8(block, byte) : get_u8(block, byte) - 128);
     return cache->type == ISTHMUS_TYPE_F16 ? half_value(get_u16(block, byte)) : (double)get(block, byte / 4);
 }
 

@@ -15,11 +15,12 @@ struct cache {
 };
 
 /* Blocks for `sequences` sequences of up to `positions` positions; all elements are NaN, as F32 and as F16, and so are
- * the scales of INT8. The layer
- * is the last in its blocks, which end with it; layer_offset is a multiple of four. */
+ * the scales of INT8. The layer is the last in its blocks, which end with it; layer_offset is a multiple of four. */
 void cache_new(struct cache *cache, int sequences, int64_t positions, int32_t type, int64_t layer_offset, int64_t H,
                int64_t D);
 void cache_free(struct cache *cache);
+/* The scale of a head's INT8 key or value; 0 of other types. */
+double cache_scale(const struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h);
 /* Element d of the key (value = 0) or value (value = 1) of a position. */
 double cache_get(const struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d);
 /* Sets all D elements of a head's key or value, as the cache's type rounds them. */

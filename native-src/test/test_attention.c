@@ -7,14 +7,15 @@
 /* Batches of so many products are compared in full, larger ones in a sample of rows and heads. */
 enum { IN_FULL = 1000000 };
 
+/* The largest error above the rounding of INT8's weights. */
 static double worst_error(const struct batch *b, const struct tensor *out)
 {
     const int64_t D = b->D, cost = b->T * b->H * D * (b->positions[b->T - 1] + 1), step = 1 + cost / IN_FULL;
     double *want = malloc((size_t)D * sizeof *want), worst = 0;
     for (int64_t i = (b->T * b->H - 1) % step; i < b->T * b->H; i += step) { /* the last is among them */
-        attention_of(b, i / b->H, i % b->H, want);
+        const double rounding = attention_of(b, i / b->H, i % b->H, want);
         for (int64_t d = 0; d < D; d++) {
-            const double error = fabs((double)get(out, i * D + d) - want[d]);
+            const double error = fabs((double)get(out, i * D + d) - want[d]) - rounding;
             worst = isfinite(error) ? fmax(worst, error) : INFINITY;
         }
     }

@@ -26,10 +26,10 @@ public class Isthmus extends Isthmus$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibraries.lookup(NativeLibrary.ISTHMUS);
 
-    private static final int ISTHMUS_ABI_VERSION = (int)4L;
+    private static final int ISTHMUS_ABI_VERSION = (int)5L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_ABI_VERSION 4
+     * #define ISTHMUS_ABI_VERSION 5
      * }
      */
     public static int ISTHMUS_ABI_VERSION() {

@@ -10,8 +10,9 @@ import java.lang.foreign.ValueLayout;
 /**
  * Where keys and values lie in a block of a cache, as isthmus.h says for the kernels: for each layer in turn the keys
  * [D, B] of each head and then the values [B, D'] of each head, D' being D rounded up to a multiple of 16. INT8 keys
- * are [D / 4, B, 4], D rounded up, with an offset of 128; the float32 scale of each position follows a head's keys,
- * and its values. In a device's memory a block has the same size and the order that its kernels like.
+ * are [D / 4, B, 4], D rounded up, with an offset of 128, and INT8 values [B / 4, D', 4]; the float32 scale of each
+ * position follows a head's keys, and its values. In a device's memory a block has the same size and the order that its
+ * kernels like.
  *
  * @param layers the model's layers
  * @param heads H
@@ -25,7 +26,7 @@ record BlockLayout(int layers, int heads, int headChannels, DType type) {
     /** Values are this many elements apart, or a multiple, so that kernels read whole vectors. */
     private static final int VALUE_MULTIPLE = 16;
 
-    /** INT8 channels of one key that lie side by side. */
+    /** INT8 channels of one key, or positions of one channel of values, that lie side by side. */
     private static final int FOUR = 4;
 
     private static final int INT8_LIMIT = 127;
@@ -81,7 +82,9 @@ record BlockLayout(int layers, int heads, int headChannels, DType type) {
     }
 
     private long valueIndex(int layer, int head, int slot, int d) {
-        return values(layer, head) + (long) slot * valueStride() + d;
+        return values(layer, head) + (type == DType.INT8
+                ? (long) slot / FOUR * FOUR * valueStride() + (long) d * FOUR + slot % FOUR
+                : (long) slot * valueStride() + d);
     }
 
     private long keyScale(int layer, int head, int slot) {
