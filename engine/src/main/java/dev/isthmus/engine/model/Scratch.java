@@ -9,9 +9,12 @@ import java.lang.foreign.Arena;
 
 /**
  * The activations of one forward pass, reused from pass to pass and allocated anew only when a pass has more rows than
- * any before. Not safe for use by several threads at once.
+ * there is room for, or so few that it is decoding what follows a prompt. Not safe for use by several threads at once.
  */
 public final class Scratch implements AutoCloseable {
+
+    /** A pass of so many times fewer rows than there is room for gives the room back. */
+    private static final int FEWER = 16;
 
     private final Gpt2Config config;
     private final WeightType type;
@@ -50,10 +53,13 @@ public final class Scratch implements AutoCloseable {
 
     /** Views of {@code rows} rows, of which {@code outputs} get logits; contents are whatever was there. */
     Views views(int rows, int outputs) {
-        if (rows > capacity || outputs > outputCapacity) {
+        // Passes that a device has recorded are worth more than the memory that they compute in.
+        boolean decodesAfterPrompt = rows < capacity / FEWER && passes == Passes.DIRECT;
+        boolean newRows = rows > capacity || decodesAfterPrompt;
+        if (newRows || outputs > outputCapacity) {
             passes.close();
             passes = Passes.DIRECT;
-            if (rows > capacity) {
+            if (newRows) {
                 allocateRows(rows);
             }
             if (outputs > outputCapacity) {

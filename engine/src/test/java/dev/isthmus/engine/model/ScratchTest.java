@@ -1,0 +1,76 @@
+package dev.isthmus.engine.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.Backends;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Passes;
+import dev.isthmus.engine.tensor.Tensor;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import org.junit.jupiter.api.Test;
+
+/** What a prompt took is given back for decoding, and kept where that would cost more than it is worth. */
+class ScratchTest {
+
+    private static final int PROMPT = 64;
+
+    private static Scratch scratch(Kernels kernels) {
+        return new Scratch(TinyGpt2.config(true), WeightType.F32, kernels);
+    }
+
+    private static boolean isAlive(Tensor tensor) {
+        return tensor.data().scope().isAlive();
+    }
+
+    @Test
+    void decodingAfterAPromptGivesThePromptsRowsBack() {
+        try (Kernels kernels = Backends.cpu(1); Scratch scratch = scratch(kernels)) {
+            Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
+            Scratch.Views ofToken = scratch.views(1, 1);
+            assertFalse(isAlive(ofPrompt.x()));
+            assertFalse(isAlive(ofPrompt.inner()));
+            assertTrue(isAlive(ofToken.x()));
+            assertEquals(1, ofToken.x().dim(0));
+            scratch.views(1, 1);
+            assertTrue(isAlive(ofToken.x()), "one token after another uses the same");
+            assertEquals(PROMPT, scratch.views(PROMPT, 1).x().dim(0));
+        }
+    }
+
+    @Test
+    void aSomewhatShorterPassUsesWhatIsThere() {
+        try (Kernels kernels = Backends.cpu(1); Scratch scratch = scratch(kernels)) {
+            Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
+            scratch.views(PROMPT / 16, 1);
+            assertTrue(isAlive(ofPrompt.x()));
+        }
+    }
+
+    @Test
+    void recordedPassesKeepTheirMemory() {
+        Passes recorded = (batch, outputRows, watched, pass) -> pass.run();
+        try (Kernels kernels = recording(Backends.cpu(1), recorded); Scratch scratch = scratch(kernels)) {
+            Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
+            scratch.views(1, 1);
+            assertTrue(isAlive(ofPrompt.x()));
+        }
+    }
+
+    private static Kernels recording(Kernels kernels, Passes passes) {
+        return (Kernels) Proxy.newProxyInstance(Kernels.class.getClassLoader(), new Class<?>[] {Kernels.class},
+                (proxy, method, arguments) -> {
+                    if (method.getName().equals("newPasses")) {
+                        return passes;
+                    }
+                    try {
+                        return method.invoke(kernels, arguments);
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                });
+    }
+}
