@@ -24,16 +24,19 @@ final class ManySessions {
         Session[] sessions = new Session[MOST];
         // What an application that must go on gives up first.
         byte[] reserve = new byte[4 << 20];
+        int[] tokens = new int[3];
         int opened = 0;
         try (Model model = Model.open(Path.of(args[0]),
                 ModelOptions.DEFAULT.withCacheLimit(Long.parseLong(args[1])));
                 BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {
             float[] logits = logits(model, 0);
             try {
+                // Allocates nothing itself: the heap must run out within the engine.
                 for (; opened < MOST; opened++) {
                     Session session = model.newSession();
                     sessions[opened] = session;
-                    session.append(1 + opened % 250, opened / 250 % 250, opened / 62_500);
+                    number(opened, tokens);
+                    session.append(tokens);
                 }
             } catch (OutOfMemoryException expected) {
                 reserve[0] = 1;
@@ -59,10 +62,18 @@ final class ManySessions {
     }
 
     private static float[] logits(Model model, int number) {
+        int[] tokens = new int[3];
+        number(number, tokens);
         try (Session session = model.newSession()) {
-            session.append(1 + number % 250, number / 250 % 250, number / 62_500);
+            session.append(tokens);
             return session.logits();
         }
+    }
+
+    private static void number(int number, int[] tokens) {
+        tokens[0] = 1 + number % 250;
+        tokens[1] = number / 250 % 250;
+        tokens[2] = number / 62_500;
     }
 
     private static String request(BatchingExecutor executor) {
