@@ -161,6 +161,8 @@ INLINE void score_bytes(struct buffers *b, const struct kv_cache *cache, char *k
     const int64_t D = cache->D, stride = value_stride(D);
     const f32 *scales = key_scales(cache, keys);
     const int few = count <= TILE_ROWS;
+    if (few)
+        fetch_scales(coming + key_bytes(cache));
 #define CALL(t, rows)                                                                                           \
     const int8_t *queries = b->queries + (first + t) * stride;                                                  \
     const struct row_block *blocks = b->query_blocks + first + t;                                               \
@@ -222,7 +224,7 @@ INLINE float round_weights(const float *weights, int64_t count, const f32 *scale
     for (int64_t i = 0; i < TILE; i += LANES)
         v_store(scaled + i, v_select(below(i, count), v_load(weights + i) * v_load(scales + i), v_set(0.0f)));
     const float largest = largest_magnitude(scaled, TILE);
-    const float inverse = largest > TINY ? MOST_WEIGHT / largest : 0.0f;
+    const float inverse = inverse_scale(largest, MOST_WEIGHT);
     for (int64_t i = 0; i < TILE; i += LANES) {
         const vmask integers = nearest_ints(v_load(scaled + i) * inverse);
         b_store_ints(upper + i, integers >> 8);
@@ -264,10 +266,13 @@ INLINE void weighted_values(const int8_t *weights, const float *units, const uin
 }
 
 /* As `product` for weights and values of bytes. */
-INLINE void add_value_bytes(const struct buffers *b, int64_t channels, const char *values, int64_t first, int64_t count,
-                            float *accumulated, const char *coming)
+INLINE void add_value_bytes(const struct buffers *b, const struct kv_cache *cache, const char *values, int64_t first,
+                            int64_t count, float *accumulated, const char *coming)
 {
-    if (count > TILE_ROWS)
+    const int64_t channels = value_stride(cache->D);
+    if (count <= TILE_ROWS)
+        fetch_scales(coming + value_bytes(cache));
+    else
         coming = 0;
 #define CALL(t, rows)                                                                                            \
     const int8_t *weights = b->weights + t * 2 * TILE;                                                           \
@@ -310,11 +315,8 @@ static int attend(const struct queries *r, const struct kv_cache *cache, struct 
         float *accumulated = b->accumulated + first * channels;
 
         char *keys = key_tile(cache, r->sequence, p0, r->head);
-        if (type == ISTHMUS_TYPE_INT8) {
-            fetch_scales(next_keys + key_bytes(cache));
-            fetch_scales(next + value_bytes(cache));
+        if (type == ISTHMUS_TYPE_INT8)
             score_bytes(b, cache, keys, first, count, next_keys);
-        }
         for (int64_t d = 0; d < D && type != ISTHMUS_TYPE_INT8; d += CHAIN) {
             const int64_t offset = d * TILE * element_bytes(type);
             const struct operands scores = {
@@ -331,7 +333,7 @@ static int attend(const struct queries *r, const struct kv_cache *cache, struct 
                 b->units[i] = round_weights(row, seen, value_scales(cache, values), b->weights + i * 2 * TILE);
         }
         if (type == ISTHMUS_TYPE_INT8) {
-            add_value_bytes(b, channels, values, first, count, accumulated, next);
+            add_value_bytes(b, cache, values, first, count, accumulated, next);
             continue;
         }
         const struct operands sums = {

@@ -7,9 +7,6 @@
 #include "kernels.h"
 #include "simd_narrow.h"
 
-/* What is so small that its inverse would overflow counts as zero. */
-#define TINY 0x1p-100f
-
 enum {
     Q4_BLOCK_BYTES = ISTHMUS_Q4_BLOCK / 2 * ISTHMUS_PANEL + ISTHMUS_PANEL * 2,
 };
@@ -91,11 +88,17 @@ INLINE vmask rounded(vec x)
     return ((vmask)((vbits)nearest_ints(x) << 24)) >> 24;
 }
 
+/* What makes integers up to `most` of numbers up to `largest`; zero where these are so small that it would overflow. */
+INLINE float inverse_scale(float largest, float most)
+{
+    return largest > 0x1p-100f ? most / largest : 0.0f;
+}
+
 /* bytes[i] = round(x[i] / scale), |byte| <= 127; sums of products with bytes that have the offset begin at start. */
 INLINE struct row_block round_to_bytes(const f32 *x, int64_t count, int8_t *bytes, int32_t offset)
 {
     const float largest = largest_magnitude(x, count);
-    const float inverse = largest > TINY ? 127.0f / largest : 0.0f;
+    const float inverse = inverse_scale(largest, 127.0f);
     vmask sum = {0};
     int64_t i = 0;
     for (; i < count; i += LANES) {

@@ -80,7 +80,8 @@ final class ArchivableJars {
             for (ZipEntry entry : Collections.list(in.entries())) {
                 byte[] content = in.getInputStream(entry).readAllBytes();
                 out.putNextEntry(new ZipEntry(entry.getName()));
-                out.write(isClass(entry) && isOld(content) ? classes.transformClass(classes.parse(content), UPDATE) : content);
+                out.write(isClass(entry) && isOld(content)
+                        ? classes.transformClass(classes.parse(content), UPDATE) : content);
                 out.closeEntry();
             }
         }

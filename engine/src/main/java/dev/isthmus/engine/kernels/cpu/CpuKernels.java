@@ -29,9 +29,6 @@ public final class CpuKernels implements Kernels {
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
 
-    /** Rows that an operation other than products takes as one task: a microsecond or two, which pays for a thread. */
-    private static final int ROW_TILE = 4;
-
     /** Rows of attention as one task: they share what is read of the cache. */
     private static final int ATTENTION_ROWS = 96;
 
@@ -165,10 +162,7 @@ public final class CpuKernels implements Kernels {
     }
 
     private void overRows(long rows, RangeTask task) {
-        team.run((int) Math.ceilDiv(rows, (long) ROW_TILE), i -> {
-            long from = (long) i * ROW_TILE;
-            task.run(from, Math.min(from + ROW_TILE, rows));
-        });
+        Tiles.run(team, (int) rows, Tiles.ROWS, 1, 1, (t0, t1, n0, n1) -> task.run(t0, t1));
     }
 
     @FunctionalInterface

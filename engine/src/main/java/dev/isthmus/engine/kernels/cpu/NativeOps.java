@@ -32,9 +32,6 @@ final class NativeOps implements CpuOps {
     private static final int FEW_ROWS = 16;
     private static final int FEW_ROWS_COLUMNS = 128;
 
-    /** Rows that are turned into bytes as one task. */
-    private static final int QUANTIZED_ROWS = 4;
-
     private final int level;
     private final Workspaces workspaces = new Workspaces();
 
@@ -115,7 +112,7 @@ final class NativeOps implements CpuOps {
         long rowBytes = Isthmus.isthmus_quantized_row_bytes(code(type), inputs);
         try (Workspaces.Workspace workspace = workspaces.borrow(rows * rowBytes)) {
             MemorySegment bytes = workspace.memory();
-            Tiles.run(team, rows, QUANTIZED_ROWS, 1, 1, (t0, t1, n0, n1) -> check("quantize activations",
+            Tiles.run(team, rows, Tiles.ROWS, 1, 1, (t0, t1, n0, n1) -> check("quantize activations",
                     Isthmus.isthmus_quantize(level, x.data(), code(type), bytes, inputs, t0, t1)));
             product(team, bytes, rows, linear, activation, add, out);
         }

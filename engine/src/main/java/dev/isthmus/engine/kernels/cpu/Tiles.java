@@ -3,6 +3,9 @@ package dev.isthmus.engine.kernels.cpu;
 /** Shares rows and columns out to a team in tiles whose sizes do not depend on the team's. */
 final class Tiles {
 
+    /** Rows that an operation other than products takes as one task: a microsecond or two, which pays for a thread. */
+    static final int ROWS = 4;
+
     private Tiles() {}
 
     /** A tile: rows [t0, t1), columns [n0, n1). */

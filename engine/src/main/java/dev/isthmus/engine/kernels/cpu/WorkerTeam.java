@@ -89,7 +89,7 @@ public final class WorkerTeam implements AutoCloseable {
         private final int count;
         private final IntConsumer task;
         private final Thread caller;
-        private final int shares;
+        /** How many tasks of each share have been begun. */
         private final AtomicIntegerArray taken;
         private final AtomicInteger done = new AtomicInteger();
         private volatile boolean callerParked;
@@ -98,26 +98,24 @@ public final class WorkerTeam implements AutoCloseable {
         Job(int count, IntConsumer task, int shares, Thread caller) {
             this.count = count;
             this.task = task;
-            this.shares = shares;
             this.caller = caller;
             this.taken = new AtomicIntegerArray(shares);
         }
 
         /** Does the tasks of a share, then those of the others in turn. */
         void work(int own) {
-            for (int i = 0; i < shares; i++) {
-                int share = (own + i) % shares;
+            for (int i = 0; i < taken.length(); i++) {
+                int share = (own + i) % taken.length();
                 int first = firstOf(share);
-                int end = firstOf(share + 1);
-                for (int n = first + taken.getAndIncrement(share); n < end;
-                        n = first + taken.getAndIncrement(share)) {
-                    run(n);
+                int size = firstOf(share + 1) - first;
+                for (int n = taken.getAndIncrement(share); n < size; n = taken.getAndIncrement(share)) {
+                    run(first + n);
                 }
             }
         }
 
         private int firstOf(int share) {
-            return (int) ((long) count * share / shares);
+            return (int) ((long) count * share / taken.length());
         }
 
         private void run(int n) {
