@@ -3,6 +3,7 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.EngineException;
+import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.Tensor;
@@ -72,12 +73,13 @@ final class ContinuousBatch implements AutoCloseable {
 
     private void compute() {
         try (PassPool.Pass pass = model.passes().borrow()) {
-            List<Share> shares = shares().stream().filter(share -> share.request.addTo(pass.batch(), share.rows))
-                    .toList();
+            List<Share> asked = shares();
+            RowBatch batch = pass.batch(asked.stream().mapToInt(Share::rows).sum());
+            List<Share> shares = asked.stream().filter(share -> share.request.addTo(batch, share.rows)).toList();
             if (shares.isEmpty()) {
                 return;
             }
-            int[] lastRows = pass.batch().lastRows();
+            int[] lastRows = batch.lastRows();
             int[] outputs = new int[lastRows.length];
             int count = 0;
             for (int i = 0; i < lastRows.length; i++) {
@@ -86,7 +88,7 @@ final class ContinuousBatch implements AutoCloseable {
                 }
             }
             int logitRows = count;
-            Tensor rows = model.meter().pass(pass.batch(),
+            Tensor rows = model.meter().pass(batch,
                     () -> pass.forward(Arrays.copyOf(outputs, logitRows), probe(shares)));
             int row = 0;
             for (Share share : shares) {

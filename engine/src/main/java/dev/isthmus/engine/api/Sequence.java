@@ -208,8 +208,7 @@ final class Sequence implements AutoCloseable {
                 int chunk = Gpt2Forward.chunk(to - start);
                 int end = start + (visitor != null && start + chunk > firstLogits ? Math.min(chunk, LOGITS_CHUNK_ROWS)
                         : chunk);
-                RowBatch batch = pass.batch();
-                batch.clear();
+                RowBatch batch = pass.batch(end - start);
                 batch.add(cache, tokens, start, end);
                 int first = Math.max(firstLogits, start);
                 int[] outputs = new int[Math.max(0, end - first)];

@@ -42,8 +42,10 @@ public final class PassPool implements AutoCloseable {
 
         private Pass() {}
 
-        /** The rows to compute. */
-        public RowBatch batch() {
+        /** Takes the rows to compute, at most so many. What only a prompt's passes need is freed before caches grow. */
+        public RowBatch batch(int most) {
+            scratch.expect(most);
+            batch.clear();
             return batch;
         }
 

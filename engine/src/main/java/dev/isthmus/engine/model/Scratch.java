@@ -9,7 +9,7 @@ import java.lang.foreign.Arena;
 
 /**
  * The activations of one forward pass, reused from pass to pass and allocated anew only when a pass has more rows than
- * there is room for, or so few that it is decoding what follows a prompt. Not safe for use by several threads at once.
+ * there is room for. Not safe for use by several threads at once.
  */
 public final class Scratch implements AutoCloseable {
 
@@ -25,8 +25,7 @@ public final class Scratch implements AutoCloseable {
     private int capacity;
     private Tensor x;
     private Tensor h;
-    private Tensor attention;
-    /** Queries, keys and values, and after attention the feed-forward layer's inner activations. */
+    /** Queries, keys and values, then attention's result; after these the feed-forward layer's inner activations. */
     private Tensor wide;
 
     private Arena ofOutputs = Arena.ofShared();
@@ -47,19 +46,16 @@ public final class Scratch implements AutoCloseable {
         this.kernels = kernels;
     }
 
-    /** The views of a pass; {@code inner} lies where {@code qkv} does. */
+    /** The views of a pass; {@code inner} lies where {@code qkv} and {@code attention} do. */
     record Views(Tensor x, Tensor h, Tensor qkv, Tensor attention, Tensor inner, Tensor selected, Tensor normed,
             Tensor logits) {}
 
     /** Views of {@code rows} rows, of which {@code outputs} get logits; contents are whatever was there. */
     Views views(int rows, int outputs) {
-        // Passes that a device has recorded are worth more than the memory that they compute in.
-        boolean decodesAfterPrompt = rows < capacity / FEWER && passes == Passes.DIRECT;
-        boolean newRows = rows > capacity || decodesAfterPrompt;
-        if (newRows || outputs > outputCapacity) {
+        if (rows > capacity || outputs > outputCapacity) {
             passes.close();
             passes = Passes.DIRECT;
-            if (newRows) {
+            if (rows > capacity) {
                 allocateRows(rows);
             }
             if (outputs > outputCapacity) {
@@ -67,8 +63,20 @@ public final class Scratch implements AutoCloseable {
             }
             passes = kernels.newPasses();
         }
-        return new Views(x.rows(rows), h.rows(rows), wide.view(rows, 3L * config.channels()), attention.rows(rows),
-                wide.view(rows, config.inner()), selected.rows(outputs), normed.rows(outputs), logits.rows(outputs));
+        long c = config.channels();
+        return new Views(x.rows(rows), h.rows(rows), wide.view(0, rows, 3 * c), wide.view(rows * 3 * c, rows, c),
+                wide.view(0, rows, config.inner()), selected.rows(outputs), normed.rows(outputs),
+                logits.rows(outputs));
+    }
+
+    /**
+     * Frees what a prompt took if a next pass of {@code rows} rows shows that it is over. Passes that a device has
+     * recorded are worth more than the memory that they compute in.
+     */
+    void expect(int rows) {
+        if (rows < capacity / FEWER && passes == Passes.DIRECT) {
+            freeRows();
+        }
     }
 
     /** What runs the passes that compute in these views. */
@@ -78,15 +86,18 @@ public final class Scratch implements AutoCloseable {
 
     /** What was there goes first, so that both are never held at a time. */
     private void allocateRows(int rows) {
-        capacity = 0;
-        ofRows.close();
-        ofRows = Arena.ofShared();
+        freeRows();
         int c = config.channels();
         x = kernels.allocate(ofRows, rows, c);
         h = kernels.allocateInputs(type, ofRows, rows, c);
-        attention = kernels.allocateInputs(type, ofRows, rows, c);
-        wide = kernels.allocateInputs(type, ofRows, rows, Math.max(3L * c, config.inner()));
+        wide = kernels.allocateInputs(type, ofRows, rows, Math.max(4L * c, config.inner()));
         capacity = rows;
+    }
+
+    private void freeRows() {
+        capacity = 0;
+        ofRows.close();
+        ofRows = Arena.ofShared();
     }
 
     private void allocateOutputs(int outputs) {

@@ -52,15 +52,17 @@ public record Tensor(MemorySegment data, DType dtype, Shape shape, Place place) 
         long[] dims = shape.dims();
         Objects.checkIndex(rows, dims[0] + 1);
         dims[0] = rows;
-        return view(dims);
+        return view(0, dims);
     }
 
-    /** This tensor's first elements as a tensor of another shape, on the same memory. */
-    public Tensor view(long... dims) {
+    /** This tensor's elements from {@code first} on as a tensor of another shape, on the same memory. */
+    public Tensor view(long first, long... dims) {
         Shape part = new Shape(dims);
-        Objects.checkIndex(part.elements(), shape.elements() + 1);
-        return new Tensor(place == Place.HOST ? data.asSlice(0, part.elements() * dtype.bytes()) : data, dtype, part,
-                place);
+        Objects.checkFromIndexSize(first, part.elements(), shape.elements());
+        long offset = first * dtype.bytes();
+        MemorySegment elements = place == Place.HOST ? data.asSlice(offset, part.elements() * dtype.bytes())
+                : data.reinterpret(offset).asSlice(offset);
+        return new Tensor(elements, dtype, part, place);
     }
 
     /** The bytes that the elements take. */

@@ -38,8 +38,8 @@ final class AddedTokenCollector {
     }
 
     /** Reads an added_tokens.json, {@code {"token": id, …}}; not special unless another file says so. */
-    void readAddedTokens(Path file, byte[] content) {
-        try (JsonFile json = new JsonFile(file, content)) {
+    void readAddedTokens(Path file) {
+        try (JsonFile json = new JsonFile(file)) {
             json.nextObject("the file");
             for (String text = json.nextName(); text != null; text = json.nextName()) {
                 AddedToken known = tokens.get(text);
@@ -51,8 +51,8 @@ final class AddedTokenCollector {
     }
 
     /** Reads a tokenizer_config.json or special_tokens_map.json. */
-    void readConfig(Path file, byte[] content) {
-        try (JsonFile json = new JsonFile(file, content)) {
+    void readConfig(Path file) {
+        try (JsonFile json = new JsonFile(file)) {
             json.nextObject("the file");
             for (String name = json.nextName(); name != null; name = json.nextName()) {
                 if (name.equals("added_tokens_decoder")) {

@@ -51,13 +51,11 @@ final class GgufTokenizer {
         Vocabulary vocabulary = new Vocabulary(tokens.count());
         tokens.forEach(utf8 -> addToken(vocabulary, text(utf8, TOKENS)));
         vocabulary.endOfModelTokens();
-        GgufValue.Texts texts = strings(MERGES);
-        MergeList merges = MergeList.empty(file, (int) texts.bytes().byteSize());
-        texts.forEach(utf8 -> addMerge(merges, text(utf8, MERGES)));
+        MergeReader merges = new MergeReader(file, vocabulary);
+        strings(MERGES).forEach(utf8 -> addMerge(merges, text(utf8, MERGES)));
         AddedTokenCollector added = new AddedTokenCollector(vocabulary);
         addSpecial(vocabulary, added);
-        return new Tokenizer(vocabulary, new BytePairModel(vocabulary, merges.resolve(vocabulary), -1, false),
-                added.finish());
+        return new Tokenizer(vocabulary, new BytePairModel(vocabulary, merges.table(), -1, false), added.finish());
     }
 
     private void addToken(Vocabulary vocabulary, String text) {
@@ -67,7 +65,7 @@ final class GgufTokenizer {
         }
     }
 
-    private void addMerge(MergeList merges, String text) {
+    private void addMerge(MergeReader merges, String text) {
         int space = text.indexOf(' ');
         if (space < 0 || text.indexOf(' ', space + 1) >= 0) {
             throw malformed("a merge must be two tokens separated by one space, found " + JsonFile.quoted(text));

@@ -8,10 +8,9 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
-import java.io.ByteArrayInputStream;
+import dev.isthmus.engine.weights.TextFile;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
+import java.io.Reader;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -36,17 +35,16 @@ final class JsonFile implements AutoCloseable {
     private final JsonParser parser;
 
     /**
-     * Starts before the first token.
+     * Opens a file, before its first token.
      *
-     * @param file the file, for messages
-     * @param content what it holds, valid UTF-8
+     * @throws CheckpointException as {@link TextFile#open}
      */
-    JsonFile(Path file, byte[] content) {
+    JsonFile(Path file) {
         this.file = file;
+        // A Reader, because on bytes Jackson would guess at UTF-16 and UTF-32 and skip a byte order mark.
+        Reader text = TextFile.open(file);
         try {
-            // A Reader, because on bytes Jackson would guess at UTF-16 and UTF-32 and skip a byte order mark.
-            parser = FACTORY.createParser(
-                    new InputStreamReader(new ByteArrayInputStream(content), StandardCharsets.UTF_8));
+            parser = FACTORY.createParser(text);
         } catch (IOException e) {
             throw new CheckpointException(Reason.UNREADABLE, file, "cannot be read as JSON: " + e.getMessage(), e);
         }
@@ -173,7 +171,12 @@ final class JsonFile implements AutoCloseable {
 
     /** Without the exception's own text on the place, which may quote the file at any length. */
     private CheckpointException notJson(IOException e) {
-        String message = e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.getMessage();
+        if (!(e instanceof JsonProcessingException json)) {
+            // Says where the file is not UTF-8.
+            TextFile.read(file);
+            return new CheckpointException(Reason.UNREADABLE, file, "cannot be read as JSON: " + e.getMessage(), e);
+        }
+        String message = json.getOriginalMessage();
         return new CheckpointException(Reason.MALFORMED, file, "is not valid JSON" + place(parser.currentLocation())
                 + ": " + (message.length() > 200 ? message.substring(0, 200) + "…" : message), e);
     }

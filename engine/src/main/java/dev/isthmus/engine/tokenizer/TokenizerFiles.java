@@ -4,7 +4,9 @@ import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.weights.TextFile;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /** Finds the tokenizer files of a model directory and puts a tokenizer together from them. */
@@ -21,40 +23,39 @@ final class TokenizerFiles {
     /** As {@link Tokenizer#open}. */
     static Optional<Tokenizer> open(Path directory) {
         Path tokenizerFile = directory.resolve("tokenizer.json");
-        byte[] tokenizerJson = read(tokenizerFile);
         Vocabulary vocabulary;
         AddedTokenCollector added;
         BytePairModel model;
-        if (tokenizerJson != null) {
-            vocabulary = new Vocabulary(tokenizerJson.length / TOKENIZER_BYTES_PER_TOKEN);
+        if (isThere(tokenizerFile)) {
+            vocabulary = new Vocabulary(TextFile.bytes(tokenizerFile) / TOKENIZER_BYTES_PER_TOKEN);
             added = new AddedTokenCollector(vocabulary);
-            model = new TokenizerJsonReader(tokenizerFile, vocabulary, added).read(tokenizerJson);
+            model = new TokenizerJsonReader(tokenizerFile, vocabulary, added).read();
         } else {
             Path vocabularyFile = directory.resolve("vocab.json");
             Path mergesFile = directory.resolve("merges.txt");
-            byte[] vocabularyJson = read(vocabularyFile);
-            byte[] merges = read(mergesFile);
-            if (vocabularyJson == null && merges == null) {
+            if (!isThere(vocabularyFile) && !isThere(mergesFile)) {
                 return Optional.empty();
             }
-            requireBoth(vocabularyFile, vocabularyJson, mergesFile);
-            requireBoth(mergesFile, merges, vocabularyFile);
-            vocabulary = new Vocabulary(vocabularyJson.length / VOCABULARY_BYTES_PER_TOKEN);
+            requireBeside(mergesFile, vocabularyFile);
+            requireBeside(vocabularyFile, mergesFile);
+            vocabulary = new Vocabulary(TextFile.bytes(vocabularyFile) / VOCABULARY_BYTES_PER_TOKEN);
             added = new AddedTokenCollector(vocabulary);
-            try (JsonFile json = new JsonFile(vocabularyFile, vocabularyJson)) {
+            try (JsonFile json = new JsonFile(vocabularyFile)) {
                 json.nextObject("the vocabulary");
                 readVocabulary(json, vocabulary);
                 json.end();
             }
             vocabulary.endOfModelTokens();
-            model = new BytePairModel(vocabulary, MergeList.parse(mergesFile, merges).resolve(vocabulary), -1, false);
+            MergeReader merges = new MergeReader(mergesFile, vocabulary);
+            merges.addLines(TextFile.read(mergesFile));
+            model = new BytePairModel(vocabulary, merges.table(), -1, false);
         }
         readSideFiles(directory, added);
         return Optional.of(new Tokenizer(vocabulary, model, added.finish()));
     }
 
-    private static void requireBoth(Path file, byte[] content, Path other) {
-        if (content == null) {
+    private static void requireBeside(Path other, Path file) {
+        if (!isThere(file)) {
             throw new CheckpointException(Reason.MISSING_FILE, file, "is missing beside " + other.getFileName()
                     + "; a tokenizer needs both, or a tokenizer.json");
         }
@@ -62,19 +63,14 @@ final class TokenizerFiles {
 
     private static void readSideFiles(Path directory, AddedTokenCollector added) {
         Path addedFile = directory.resolve("added_tokens.json");
-        byte[] addedJson = read(addedFile);
-        if (addedJson != null) {
-            added.readAddedTokens(addedFile, addedJson);
+        if (isThere(addedFile)) {
+            added.readAddedTokens(addedFile);
         }
-        Path configFile = directory.resolve("tokenizer_config.json");
-        byte[] configJson = read(configFile);
-        if (configJson != null) {
-            added.readConfig(configFile, configJson);
-        }
-        Path specialFile = directory.resolve("special_tokens_map.json");
-        byte[] specialJson = read(specialFile);
-        if (specialJson != null) {
-            added.readConfig(specialFile, specialJson);
+        for (String name : List.of("tokenizer_config.json", "special_tokens_map.json")) {
+            Path file = directory.resolve(name);
+            if (isThere(file)) {
+                added.readConfig(file);
+            }
         }
     }
 
@@ -94,15 +90,8 @@ final class TokenizerFiles {
         }
     }
 
-    private static byte[] read(Path file) {
-        try {
-            return TextFile.read(file);
-        } catch (CheckpointException e) {
-            // A link that leads nowhere is a download that was not finished, not a file that the model lacks.
-            if (e.reason() == Reason.MISSING_FILE && !Files.isSymbolicLink(file)) {
-                return null;
-            }
-            throw e;
-        }
+    /** A link that leads nowhere is a download that was not finished, not a file that the model lacks. */
+    private static boolean isThere(Path file) {
+        return Files.exists(file, LinkOption.NOFOLLOW_LINKS);
     }
 }

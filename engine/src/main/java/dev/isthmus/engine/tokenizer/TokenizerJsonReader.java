@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -16,14 +17,13 @@ import java.util.Set;
  */
 final class TokenizerJsonReader {
 
-    /** Of the text around them, and of the vocabulary: 3 on one line, 8 as transformers writes it. */
-    private static final int BYTES_PER_BYTE_OF_MERGES = 5;
-
     private final Path file;
     private final Vocabulary vocabulary;
     private final AddedTokenCollector added;
-    private MergeList merges;
     private final Set<String> seen = new HashSet<>();
+    private MergeReader merges;
+    /** Left and right tokens of merges that come before the vocabulary. */
+    private final List<String> early = new ArrayList<>();
     private List<?> addedTokens = List.of();
     private String unknownToken;
     private boolean fusesUnknown;
@@ -35,9 +35,8 @@ final class TokenizerJsonReader {
     }
 
     /** Reads the file into the vocabulary and the added tokens; returns the tables for encoding. */
-    BytePairModel read(byte[] content) {
-        merges = MergeList.empty(file, content.length / BYTES_PER_BYTE_OF_MERGES);
-        try (JsonFile json = new JsonFile(file, content)) {
+    BytePairModel read() {
+        try (JsonFile json = new JsonFile(file)) {
             json.nextObject("the tokenizer");
             for (String name = json.nextName(); name != null; name = json.nextName()) {
                 readPart(json, name);
@@ -48,12 +47,11 @@ final class TokenizerJsonReader {
                     throw refused(part + " is missing; a GPT-2 tokenizer needs it");
                 }
             }
-            vocabulary.endOfModelTokens();
             int unknown = unknownToken == null ? -1 : vocabulary.id(unknownToken);
             if (unknownToken != null && unknown < 0) {
                 throw refused("unk_token " + JsonFile.quoted(unknownToken) + " is not in the vocabulary");
             }
-            BytePairModel model = new BytePairModel(vocabulary, merges.resolve(vocabulary), unknown, fusesUnknown);
+            BytePairModel model = new BytePairModel(vocabulary, merges.table(), unknown, fusesUnknown);
             for (Object token : addedTokens) {
                 Object id = token instanceof Map<?, ?> fields ? fields.get("id") : null;
                 added.add(json, token, json.id(id, String.valueOf(token)));
@@ -136,10 +134,13 @@ final class TokenizerJsonReader {
             case "vocab" -> {
                 json.nextObject("the model's vocab");
                 TokenizerFiles.readVocabulary(json, vocabulary);
+                vocabulary.endOfModelTokens();
+                merges = new MergeReader(file, vocabulary);
+                for (int i = 0; i < early.size(); i += 2) {
+                    merges.add(early.get(i), early.get(i + 1));
+                }
             }
-            case "merges" -> {
-                readMerges(json);
-            }
+            case "merges" -> readMerges(json);
             case "unk_token" -> {
                 Object token = json.nextValue();
                 if (token != null && !(token instanceof String)) {
@@ -181,13 +182,22 @@ final class TokenizerJsonReader {
                     throw json.malformed("a merge must be two tokens separated by one space, found "
                             + JsonFile.quoted(text));
                 }
-                merges.add(text.substring(0, space), text.substring(space + 1));
+                addMerge(text.substring(0, space), text.substring(space + 1));
             } else if (json.value(token) instanceof List<?> pair && pair.size() == 2
                     && pair.get(0) instanceof String left && pair.get(1) instanceof String right) {
-                merges.add(left, right);
+                addMerge(left, right);
             } else {
                 throw json.malformed("a merge must be a string or a pair of strings");
             }
+        }
+    }
+
+    private void addMerge(String left, String right) {
+        if (merges == null) {
+            early.add(left);
+            early.add(right);
+        } else {
+            merges.add(left, right);
         }
     }
 

@@ -3,6 +3,9 @@ package dev.isthmus.engine.weights;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.Reader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -23,13 +26,8 @@ public final class TextFile {
      *     UTF-8
      */
     public static byte[] read(Path file) {
-        TensorFile.requireRegularFile(file);
+        bytes(file);
         try {
-            long size = Files.size(file);
-            if (size > MAX_BYTES) {
-                throw new CheckpointException(Reason.MALFORMED, file, "expected at most " + MAX_BYTES
-                        + " bytes of text, found " + size);
-            }
             byte[] text = Files.readAllBytes(file);
             int fault = Utf8.firstFault(text);
             if (fault >= 0) {
@@ -37,6 +35,44 @@ public final class TextFile {
                         + fault + "; download the file again");
             }
             return text;
+        } catch (NoSuchFileException e) {
+            throw TensorFile.missing(file, e);
+        } catch (IOException | SecurityException e) {
+            throw TensorFile.unreadable(file, e);
+        }
+    }
+
+    /**
+     * Opens a file to be read piece by piece. Where it is not UTF-8, the reader throws a
+     * {@link java.nio.charset.CharacterCodingException}; {@link #read} then tells the place.
+     *
+     * @throws CheckpointException as {@link #read}, except if it is not UTF-8
+     */
+    public static Reader open(Path file) {
+        bytes(file);
+        try {
+            return new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8.newDecoder());
+        } catch (NoSuchFileException e) {
+            throw TensorFile.missing(file, e);
+        } catch (IOException | SecurityException e) {
+            throw TensorFile.unreadable(file, e);
+        }
+    }
+
+    /**
+     * How long a file is.
+     *
+     * @throws CheckpointException if it is missing, not a regular file, unreadable or over 100,000,000 bytes
+     */
+    public static int bytes(Path file) {
+        TensorFile.requireRegularFile(file);
+        try {
+            long size = Files.size(file);
+            if (size > MAX_BYTES) {
+                throw new CheckpointException(Reason.MALFORMED, file, "expected at most " + MAX_BYTES
+                        + " bytes of text, found " + size);
+            }
+            return (int) size;
         } catch (NoSuchFileException e) {
             throw TensorFile.missing(file, e);
         } catch (IOException | SecurityException e) {

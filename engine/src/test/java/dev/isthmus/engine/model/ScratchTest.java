@@ -30,11 +30,12 @@ class ScratchTest {
     void decodingAfterAPromptGivesThePromptsRowsBack() {
         try (Kernels kernels = Backends.cpu(1); Scratch scratch = scratch(kernels)) {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
-            Scratch.Views ofToken = scratch.views(1, 1);
+            scratch.expect(1);
             assertFalse(isAlive(ofPrompt.x()));
             assertFalse(isAlive(ofPrompt.inner()));
-            assertTrue(isAlive(ofToken.x()));
+            Scratch.Views ofToken = scratch.views(1, 1);
             assertEquals(1, ofToken.x().dim(0));
+            scratch.expect(1);
             scratch.views(1, 1);
             assertTrue(isAlive(ofToken.x()), "one token after another uses the same");
             assertEquals(PROMPT, scratch.views(PROMPT, 1).x().dim(0));
@@ -45,6 +46,7 @@ class ScratchTest {
     void aSomewhatShorterPassUsesWhatIsThere() {
         try (Kernels kernels = Backends.cpu(1); Scratch scratch = scratch(kernels)) {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
+            scratch.expect(PROMPT / 16);
             scratch.views(PROMPT / 16, 1);
             assertTrue(isAlive(ofPrompt.x()));
         }
@@ -55,6 +57,7 @@ class ScratchTest {
         Passes recorded = (batch, outputRows, watched, pass) -> pass.run();
         try (Kernels kernels = recording(Backends.cpu(1), recorded); Scratch scratch = scratch(kernels)) {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
+            scratch.expect(1);
             scratch.views(1, 1);
             assertTrue(isAlive(ofPrompt.x()));
         }

@@ -41,11 +41,11 @@ class BytePairEncoderTest {
     }
 
     private static BytePairModel model(Vocabulary vocabulary, List<String> merges, int unknown, boolean fuses) {
-        MergeList list = MergeList.empty(Path.of("merges"), 0);
+        MergeReader reader = new MergeReader(Path.of("merges"), vocabulary);
         for (String merge : merges) {
-            list.add(merge.substring(0, merge.indexOf(' ')), merge.substring(merge.indexOf(' ') + 1));
+            reader.add(merge.substring(0, merge.indexOf(' ')), merge.substring(merge.indexOf(' ') + 1));
         }
-        return new BytePairModel(vocabulary, list.resolve(vocabulary), unknown, fuses);
+        return new BytePairModel(vocabulary, reader.table(), unknown, fuses);
     }
 
     private static int[] encode(BytePairModel model, String text) {

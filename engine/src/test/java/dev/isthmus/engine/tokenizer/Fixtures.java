@@ -1,8 +1,6 @@
 package dev.isthmus.engine.tokenizer;
 
-import java.io.IOException;
 import java.net.URISyntaxException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -33,11 +31,8 @@ final class Fixtures {
     /** The objects of a JSON list. */
     @SuppressWarnings("unchecked")
     static List<Map<String, Object>> records(String resource) {
-        Path file = path(resource);
-        try (JsonFile json = new JsonFile(file, Files.readAllBytes(file))) {
+        try (JsonFile json = new JsonFile(path(resource))) {
             return (List<Map<String, Object>>) json.nextValue();
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
         }
     }
 

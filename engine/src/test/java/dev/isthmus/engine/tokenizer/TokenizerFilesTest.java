@@ -300,6 +300,17 @@ class TokenizerFilesTest {
     }
 
     @Test
+    void mergesMayComeBeforeTheVocabulary() throws IOException {
+        String vocabulary = "'vocab':{'a':0,'b':1,'ab':2}";
+        String merges = "'merges':['a b']";
+        write("tokenizer.json", GOOD.replace(vocabulary + "," + merges, merges + "," + vocabulary).replace('\'', '"'));
+        assertArrayEquals(new int[] {2, 0}, open().encode("aba"));
+        write("tokenizer.json", GOOD.replace(vocabulary + "," + merges, "'merges':['a b','a c']," + vocabulary)
+                .replace('\'', '"'));
+        assertRefused("tokenizer.json", "merge 1 of the model", "needs the token \"c\"");
+    }
+
+    @Test
     void sideFilesNameAddedAndSpecialTokens() throws IOException {
         writeVocabulary("{'a':0,'<s>':1,'<pad>':2,'<|endoftext|>':3,'b':4}", "");
         write("added_tokens.json", "{\"[x]\":9}");
@@ -387,6 +398,9 @@ class TokenizerFilesTest {
     @Test
     void bytesThatAreNotUtf8AreRefused() throws IOException {
         Files.write(directory.resolve("tokenizer.json"), "{\"x\":\"é\"}".getBytes(StandardCharsets.ISO_8859_1));
-        assertRefused("tokenizer.json", "UTF-8");
+        assertRefused("tokenizer.json", "expected UTF-8 text, found another byte at 6");
+        Files.write(directory.resolve("tokenizer.json"),
+                ("{\"x\":" + " ".repeat(20_000) + "\"é\"}").getBytes(StandardCharsets.ISO_8859_1));
+        assertRefused("tokenizer.json", "expected UTF-8 text, found another byte at 20006");
     }
 }
