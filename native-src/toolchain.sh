@@ -56,8 +56,8 @@ level_arch() {
 
 level_flags() {
     case $1 in
-    avx2) echo "-mavx2 -mfma -mf16c" ;;
-    avx512) echo "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c" ;;
+    avx2) echo "-mavx2 -mfma -mf16c -mprfchw" ;;
+    avx512) echo "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprfchw" ;;
     vnni) echo "$(level_flags avx512) -mavx512vnni" ;;
     esac
 }

@@ -77,12 +77,23 @@ INLINE void int8_tile(const struct product *p, const int8_t *x, const struct row
     }
 }
 
+/* Has a row's columns of a panel in the first-level cache when its sums are complete. Waiting for them then took a
+ * tenth of a product's time with K = 768 (Zen 4); asking for all rows at once saves a third of that. */
+INLINE void fetch_to_write(const f32 *out, int64_t columns)
+{
+    for (int64_t j = 0; j < PANEL && j < columns; j += LINE_BYTES / 4)
+        __builtin_prefetch(out + j, 1);
+}
+
 INLINE void int8_panel(const struct product *p, int64_t t0, int64_t rows_count, int64_t n, float *sums)
 {
     const uint8_t *w = p->w + n / PANEL * panel_bytes(ISTHMUS_TYPE_INT8, p->K);
-    memset(sums, 0, (size_t)(rows_count * PANEL) * sizeof(float));
+    for (int64_t t = 0; t < rows_count; t++) /* a length that is not constant becomes a slow rep stos */
+        memset(sums + t * PANEL, 0, PANEL * sizeof(float));
     int64_t block = 0;
     for (int64_t k0 = 0; k0 < p->K; k0 += ISTHMUS_INT8_BLOCK, block++) {
+        if (rows_count > TILE_ROWS && block < rows_count)
+            fetch_to_write(p->epilogue.out + (t0 + block) * p->N + n, p->N - n);
         const int64_t depth = p->K - k0 < ISTHMUS_INT8_BLOCK ? p->K - k0 : ISTHMUS_INT8_BLOCK;
         const int64_t steps = (depth + 3) / 4;
 #define TILE(t, rows)                                                     \
