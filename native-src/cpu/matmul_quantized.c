@@ -92,14 +92,14 @@ INLINE void int8_panel(const struct product *p, int64_t t0, int64_t rows_count, 
         memset(sums + t * PANEL, 0, PANEL * sizeof(float));
     int64_t block = 0;
     for (int64_t k0 = 0; k0 < p->K; k0 += ISTHMUS_INT8_BLOCK, block++) {
-        if (rows_count > TILE_ROWS && block < rows_count)
-            fetch_to_write(p->epilogue.out + (t0 + block) * p->N + n, p->N - n);
         const int64_t depth = p->K - k0 < ISTHMUS_INT8_BLOCK ? p->K - k0 : ISTHMUS_INT8_BLOCK;
         const int64_t steps = (depth + 3) / 4;
-#define TILE(t, rows)                                                     \
-    const char *q = p->q + (t0 + t) * p->row_bytes;                       \
-    const int8_t *x = (const int8_t *)q + k0;                             \
-    const struct row_block *blocks = row_blocks(q, p->K) + block;         \
+#define TILE(t, rows)                                                            \
+    const char *q = p->q + (t0 + t) * p->row_bytes;                              \
+    const int8_t *x = (const int8_t *)q + k0;                                    \
+    const struct row_block *blocks = row_blocks(q, p->K) + block;                \
+    if (rows_count > TILE_ROWS && block < rows)                                  \
+        fetch_to_write(p->epilogue.out + (t0 + t + block) * p->N + n, p->N - n); \
     int8_tile(p, x, blocks, w, steps, sums + t * PANEL, rows, rows == 1 ? ALONE_WIDTH : TILE_WIDTH);
         FOR_ROW_GROUPS(rows_count, TILE)
 #undef TILE

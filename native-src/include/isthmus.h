@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ISTHMUS_ABI_VERSION 5
+#define ISTHMUS_ABI_VERSION 6
 
 /* Statuses. */
 #define ISTHMUS_OK 0
@@ -51,7 +51,7 @@ extern "C" {
  * that a product reads its weights in one stream. Columns and inputs that only fill up a panel or block are zero.
  *
  *   F32, F16, BF16   [K][64] elements a panel
- *   INT8             blocks of 64 inputs: [64 inputs / 4][64][4] bytes (fewer in the last block), each a weight's
+ *   INT8             blocks of 128 inputs: [128 inputs / 4][64][4] bytes (fewer in the last block), each a weight's
  *                    round(w / scale) + 128, |round| <= 127, then the columns' scales, float16 [64]
  *   Q4               blocks of 32 inputs: [4][64][4] bytes, byte (i, n, j) with input 8i + j in its low and
  *                    8i + 4 + j in its high half, each round(w / scale) + 8, then the columns' scales, float16 [64]
@@ -63,7 +63,7 @@ extern "C" {
 #define ISTHMUS_TYPE_Q4 4
 
 #define ISTHMUS_PANEL 64
-#define ISTHMUS_INT8_BLOCK 64
+#define ISTHMUS_INT8_BLOCK 128
 #define ISTHMUS_Q4_BLOCK 32
 
 /* The ABI version this library was built with; callers refuse one that is not ISTHMUS_ABI_VERSION. */

@@ -59,7 +59,7 @@ uint16_t nearest_bfloat(float x)
 
 int64_t block_size(int32_t type)
 {
-    return type == ISTHMUS_TYPE_INT8 ? 64 : 32;
+    return type == ISTHMUS_TYPE_INT8 ? 128 : 32;
 }
 
 struct tensor matrix_new(int32_t type, int64_t K, int64_t N, int shift)
@@ -91,10 +91,10 @@ struct quantum weight_quantum(const struct tensor *matrix, int32_t type, int64_t
 {
     const int64_t panel = n / 64, c = n % 64;
     if (type == ISTHMUS_TYPE_INT8) {
-        const int64_t blocks = (K + 63) / 64, block = k / 64, i = k % 64;
+        const int64_t blocks = (K + 127) / 128, block = k / 128, i = k % 128;
         const int64_t all_inputs = (K + 3) / 4 * 4;
-        const int64_t inputs = block == blocks - 1 ? all_inputs - block * 64 : 64;
-        const int64_t begin = panel * (all_inputs * 64 + blocks * 128) + block * (64 * 64 + 128);
+        const int64_t inputs = block == blocks - 1 ? all_inputs - block * 128 : 128;
+        const int64_t begin = panel * (all_inputs * 64 + blocks * 128) + block * (128 * 64 + 128);
         return (struct quantum){get_u8(matrix, begin + (i / 4 * 64 + c) * 4 + i % 4) - 128,
                                 half_value(get_u16(matrix, begin + inputs * 64 + c * 2))};
     }

@@ -26,10 +26,10 @@ public class Isthmus extends Isthmus$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibraries.lookup(NativeLibrary.ISTHMUS);
 
-    private static final int ISTHMUS_ABI_VERSION = (int)5L;
+    private static final int ISTHMUS_ABI_VERSION = (int)6L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_ABI_VERSION 5
+     * #define ISTHMUS_ABI_VERSION 6
      * }
      */
     public static int ISTHMUS_ABI_VERSION() {
@@ -197,10 +197,10 @@ public class Isthmus extends Isthmus$shared {
     public static int ISTHMUS_PANEL() {
         return ISTHMUS_PANEL;
     }
-    private static final int ISTHMUS_INT8_BLOCK = (int)64L;
+    private static final int ISTHMUS_INT8_BLOCK = (int)128L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_INT8_BLOCK 64
+     * #define ISTHMUS_INT8_BLOCK 128
      * }
      */
     public static int ISTHMUS_INT8_BLOCK() {

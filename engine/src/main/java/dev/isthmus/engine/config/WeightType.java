@@ -9,10 +9,10 @@ public enum WeightType {
     /** The upper half of a binary32; products are computed in float32. */
     BF16(1, 16),
     /**
-     * Eight bits, symmetric: blocks of 64 inputs of one output share a binary16 scale. Products are of bytes: activations
-     * are rounded to eight bits too, with a scale for each row and block.
+     * Eight bits, symmetric: blocks of 128 inputs of one output share a binary16 scale. Products are of bytes:
+     * activations are rounded to eight bits too, with a scale for each row and block.
      */
-    INT8(64, 8),
+    INT8(128, 8),
     /** Four bits: blocks of 32 inputs of one output share a binary16 scale; activations as for {@link #INT8}. */
     Q4(32, 4);
 

@@ -140,7 +140,7 @@ class PackedFileTest {
         int panels = Math.ceilDiv(weights[0].length, 64);
         int inputs = weights.length;
         long panelBytes = stored == WeightType.INT8
-                ? Math.ceilDiv(inputs, 4) * 256L + Math.ceilDiv(inputs, 64) * 128L
+                ? Math.ceilDiv(inputs, 4) * 256L + Math.ceilDiv(inputs, stored.blockInputs()) * 128L
                 : Math.ceilDiv(inputs, 32) * (1024L + 128);
         ByteBuffer bytes = ByteBuffer.allocate((int) (panels * panelBytes)).order(ByteOrder.LITTLE_ENDIAN);
         for (int panel = 0; panel < panels; panel++) {
@@ -154,7 +154,7 @@ class PackedFileTest {
 
     private void putBlock(ByteBuffer bytes, float[][] weights, int k0, int n0) {
         boolean int8 = stored == WeightType.INT8;
-        int depth = int8 ? Math.min(64, Math.ceilDiv(weights.length - k0, 4) * 4) : 32;
+        int depth = int8 ? Math.min(stored.blockInputs(), Math.ceilDiv(weights.length - k0, 4) * 4) : 32;
         for (int k = k0; k < k0 + depth; k += int8 ? 4 : 8) {
             for (int n = n0; n < n0 + 64; n++) {
                 for (int j = 0; j < 4; j++) {
