@@ -28,6 +28,11 @@ public final class DeviceMemory {
         return MemorySegment.ofAddress(address).reinterpret(0, arena, null);
     }
 
+    /** The address so many bytes behind another, of the same owner. */
+    public static MemorySegment behind(MemorySegment address, long bytes) {
+        return address.reinterpret(bytes).asSlice(bytes);
+    }
+
     /** Memory of the process that a driver allocated, such as page-locked memory. */
     public static MemorySegment host(MemorySegment address, long bytes, Arena arena, Runnable free) {
         return address.reinterpret(bytes, arena, segment -> free.run());

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.tensor;
 
+import dev.isthmus.bindings.DeviceMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
@@ -61,7 +62,7 @@ public record Tensor(MemorySegment data, DType dtype, Shape shape, Place place) 
         Objects.checkFromIndexSize(first, part.elements(), shape.elements());
         long offset = first * dtype.bytes();
         MemorySegment elements = place == Place.HOST ? data.asSlice(offset, part.elements() * dtype.bytes())
-                : data.reinterpret(offset).asSlice(offset);
+                : DeviceMemory.behind(data, offset);
         return new Tensor(elements, dtype, part, place);
     }
 
