@@ -29,6 +29,9 @@ public final class CpuKernels implements Kernels {
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
 
+    /** Rows whose keys are appended as one task: they fill the cache's lines together. */
+    private static final int APPENDED_ROWS = 16;
+
     /** Rows of attention as one task: they share what is read of the cache. */
     private static final int ATTENTION_ROWS = 96;
 
@@ -130,7 +133,9 @@ public final class CpuKernels implements Kernels {
     @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         CHECKS.append(qkv, batch, layer);
-        overRows(batch.rows(), (t0, t1) -> ops.appendKeysAndValues(qkv.data(), batch, layer, t0, t1));
+        int tile = batch.rows() <= APPENDED_ROWS ? Tiles.ROWS : APPENDED_ROWS;
+        Tiles.run(team, batch.rows(), tile, 1, 1, (t0, t1, n0, n1) ->
+                ops.appendKeysAndValues(qkv.data(), batch, layer, t0, t1));
     }
 
     @Override
