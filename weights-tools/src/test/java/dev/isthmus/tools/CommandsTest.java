@@ -279,7 +279,7 @@ class CommandsTest {
         // The tiny model's normalization weights are around 1, spread by 0.15.
         assertTrue(text.out().matches("(?s).*\nln_f\\.weight +F32 +\\[128] +0\\.\\d+ +1\\.\\d+ +(0\\.9|1\\.0)\\d+"
                 + " +0\\.1\\d+ +0\n.*"), text.out());
-        assertTrue(text.out().contains("memory for the parameters: f32 1.8 MB, f16 0.9 MB, bf16 0.9 MB, int8 0.5 MB, q4"
+        assertTrue(text.out().contains("memory for the parameters: f32 1.8 MB, f16 0.9 MB, bf16 0.9 MB, int8 0.4 MB, q4"
                 + " 0.2 MB"), text.out());
         CommandRun json = CommandRun.of("inspect", model, "--json");
         assertTrue(json.out().contains("\"memory_bytes\":{\"f32\":1"), json.out());
