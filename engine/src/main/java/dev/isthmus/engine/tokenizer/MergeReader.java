@@ -24,7 +24,7 @@ final class MergeReader {
     MergeReader(Path file, Vocabulary vocabulary) {
         this.file = file;
         this.vocabulary = vocabulary;
-        this.table = new MergeTable(vocabulary.limit());
+        this.table = new MergeTable(vocabulary.size());
     }
 
     /** The merges so far. */

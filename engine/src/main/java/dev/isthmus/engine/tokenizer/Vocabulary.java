@@ -83,6 +83,11 @@ final class Vocabulary {
         modelEntries = entries;
     }
 
+    /** How many tokens there are. */
+    int size() {
+        return entries;
+    }
+
     /** One more than the largest id. */
     int limit() {
         return limit;
