@@ -80,8 +80,6 @@ final class TensorFile implements AutoCloseable {
             TensorFile file = new TensorFile(path, channel, reader.read(channel));
             channel = null;
             return file;
-        } catch (NoSuchFileException e) {
-            throw missing(path, e);
         } catch (IOException | SecurityException | UnsupportedOperationException e) {
             throw unreadable(path, e);
         } finally {
@@ -101,13 +99,17 @@ final class TensorFile implements AutoCloseable {
                 + (Files.isDirectory(path) ? "a directory" : "a device, pipe or socket"));
     }
 
-    static CheckpointException missing(Path path, IOException cause) {
+    private static CheckpointException missing(Path path, IOException cause) {
         String why = Files.isSymbolicLink(path) ? "the link leads to no file" : "there is no such file";
         return new CheckpointException(Reason.MISSING_FILE, path, why + "; check the path or download the model again",
                 cause);
     }
 
+    /** The exception for a file that is missing or cannot be read. */
     static CheckpointException unreadable(Path path, Exception cause) {
+        if (cause instanceof NoSuchFileException gone) {
+            return missing(path, gone);
+        }
         return new CheckpointException(Reason.UNREADABLE, path, "cannot be read (" + cause
                 + "); check that you may read it and that its disk is well", cause);
     }

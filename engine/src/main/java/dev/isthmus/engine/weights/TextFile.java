@@ -7,7 +7,6 @@ import java.io.InputStreamReader;
 import java.io.Reader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
 /** Reads the text files of a model directory. */
@@ -35,8 +34,6 @@ public final class TextFile {
                         + fault + "; download the file again");
             }
             return text;
-        } catch (NoSuchFileException e) {
-            throw TensorFile.missing(file, e);
         } catch (IOException | SecurityException e) {
             throw TensorFile.unreadable(file, e);
         }
@@ -52,8 +49,6 @@ public final class TextFile {
         bytes(file);
         try {
             return new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8.newDecoder());
-        } catch (NoSuchFileException e) {
-            throw TensorFile.missing(file, e);
         } catch (IOException | SecurityException e) {
             throw TensorFile.unreadable(file, e);
         }
@@ -73,8 +68,6 @@ public final class TextFile {
                         + " bytes of text, found " + size);
             }
             return (int) size;
-        } catch (NoSuchFileException e) {
-            throw TensorFile.missing(file, e);
         } catch (IOException | SecurityException e) {
             throw TensorFile.unreadable(file, e);
         }
