@@ -89,8 +89,8 @@ public class AttentionBenchmark extends KernelBenchmark {
             Tensor wide = Tensors.widened(reference, arena, rows, all);
             RowBatch expectedBatch = fill(reference, DType.F64, wide, 1);
             Tensor expected = reference.allocate(arena, batch.rows(), CHANNELS);
-            reference.attention(timedRows(wide), expectedBatch, 0, SCALE, expected);
-            kernels.attention(qkv, batch, 0, SCALE, out);
+            reference.attention(timedRows(wide), expectedBatch, 0, SCALE, 0, expected);
+            kernels.attention(qkv, batch, 0, SCALE, 0, out);
             int[] timed = new int[batch.rows()];
             Arrays.setAll(timed, t -> t);
             Tensors.requireClose(out, expected, cache == DType.INT8 ? 2e-2 : cache == DType.F16 ? 1e-3 : 1e-5, timed);
@@ -100,7 +100,7 @@ public class AttentionBenchmark extends KernelBenchmark {
     /** Attention. */
     @Benchmark
     public void attention() {
-        kernels.attention(qkv, batch, next++ % layers, SCALE, out);
+        kernels.attention(qkv, batch, next++ % layers, SCALE, 0, out);
     }
 
     /** What it takes at least: for a prompt, the causal half; of the past, keys and values once. */

@@ -143,8 +143,8 @@ final class GpuModel implements AutoCloseable {
             all.add(cache, new int[rows], 0, rows);
             Tensor qkv = kernels.allocateInputs(type, temporary, rows, 3L * heads * 64);
             Tensor out = kernels.allocateInputs(type, temporary, rows, (long) heads * 64);
-            kernels.appendAndAttend(qkv, all, 0, 0.125, out);
-            return timer.milliseconds(() -> kernels.appendAndAttend(qkv, all, 0, 0.125, out));
+            kernels.appendAndAttend(qkv, all, 0, 0.125, 0, out);
+            return timer.milliseconds(() -> kernels.appendAndAttend(qkv, all, 0, 0.125, 0, out));
         }
     }
 

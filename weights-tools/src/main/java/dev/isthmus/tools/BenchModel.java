@@ -92,7 +92,7 @@ final class BenchModel implements AutoCloseable {
 
     /** The bytes of the matrices of all layers, as they lie in memory. */
     long layerBytes() {
-        return layers().mapToLong(this::bytes).sum();
+        return layers(weights.blocks()).mapToLong(this::bytes).sum();
     }
 
     /** The bytes of the output matrix. */
@@ -102,7 +102,13 @@ final class BenchModel implements AutoCloseable {
 
     /** The weights of all layers' matrices: one multiply-add each for a token. */
     long layerWeights() {
-        return layers().mapToLong(linear -> (long) linear.inputs() * linear.outputs()).sum();
+        return layers(weights.blocks()).mapToLong(BenchModel::weights).sum();
+    }
+
+    /** Those of {@link #layerWeights} that only a token with logits needs: the last block's, but for keys and values. */
+    long weightsForLogits() {
+        long keysAndValues = 2L * config.channels() * config.channels();
+        return layers(List.of(weights.blocks().getLast())).mapToLong(BenchModel::weights).sum() - keysAndValues;
     }
 
     /** The weights of the output matrix. */
@@ -121,9 +127,13 @@ final class BenchModel implements AutoCloseable {
         return kernels.allocateWeights(owner, bytes).fill((byte) 1);
     }
 
-    private Stream<Linear> layers() {
-        return weights.blocks().stream().flatMap(block -> Stream.of(block.attentionInput(), block.attentionOutput(),
+    private static Stream<Linear> layers(List<Gpt2Weights.Block> blocks) {
+        return blocks.stream().flatMap(block -> Stream.of(block.attentionInput(), block.attentionOutput(),
                 block.feedForwardInput(), block.feedForwardOutput()));
+    }
+
+    private static long weights(Linear linear) {
+        return (long) linear.inputs() * linear.outputs();
     }
 
     private long bytes(Linear linear) {

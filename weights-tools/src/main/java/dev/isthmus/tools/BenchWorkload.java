@@ -45,7 +45,7 @@ sealed interface BenchWorkload {
         }
     }
 
-    /** Reading a prompt, with the logits of its last position. */
+    /** Reading a prompt, with the logits of its last position; of the others the last block needs keys and values. */
     record Prefill(int positions) implements BenchWorkload {
 
         @Override
@@ -77,11 +77,12 @@ sealed interface BenchWorkload {
 
         @Override
         public Cost cost(BenchModel model) {
-            double pairs = positions * (positions + 1.0) / 2; // of a query and a key: each position with those up to it
             double passes = Gpt2Forward.chunks(positions);
+            double pairs = positions * (positions + 1.0) / 2; // of a query and a key: each position with those up to it
             return new Cost(passes * model.layerBytes() + model.headBytes(),
-                    (double) positions * model.layerWeights() + model.headWeights(),
-                    pairs * 2 * model.config().layers() * model.config().channels());
+                    (double) positions * model.layerWeights() - (positions - 1.0) * model.weightsForLogits()
+                            + model.headWeights(),
+                    (pairs * (model.config().layers() - 1) + positions) * 2 * model.config().channels());
         }
     }
 

@@ -114,12 +114,13 @@ class BenchCommandTest {
     }
 
     @Test
-    void aPromptCostsItsProductsAndTheCausalHalfOfAttention() {
+    void aPromptCostsItsProductsAndTheCausalHalfOfAttentionAndInItsLastBlockKeysAndValues() {
         try (BenchModel opened = open(WeightType.F32)) {
             BenchWorkload.Cost cost = new BenchWorkload.Prefill(10).cost(opened);
-            assertEquals(10 * LAYER_WEIGHTS + HEAD_WEIGHTS, cost.products());
-            // 1 + 2 + … + 10 pairs of positions, each C products with keys and C with values in a layer
-            assertEquals(55 * 2 * TinyModel.LAYERS * C, cost.attention());
+            assertEquals(LAYER_WEIGHTS + 9 * (LAYER_WEIGHTS - 10L * C * C) + HEAD_WEIGHTS, cost.products());
+            // 1 + 2 + … + 10 pairs of positions, each C products with keys and C with values in a layer, and in the
+            // last one 10 pairs, of the last position
+            assertEquals((55 * (TinyModel.LAYERS - 1) + 10) * 2 * C, cost.attention());
         }
     }
 

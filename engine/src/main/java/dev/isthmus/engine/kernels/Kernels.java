@@ -166,13 +166,15 @@ public interface Kernels extends AutoCloseable {
     /**
      * Causal attention of each row over the positions of its sequence up to its own, whose keys and values are in
      * the cache: out[t, h] = softmax(scale · q · keysᵀ) · values.  qkv [T, 3C], out [T, C].
+     *
+     * @param first the first row whose result is wanted, in [0, T]; what out holds of those before it is not said
      */
-    void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out);
+    void attention(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out);
 
-    /** {@link #appendKeysAndValues} and then {@link #attention}: two operations that may be one here. */
-    default void appendAndAttend(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
+    /** {@link #appendKeysAndValues} of all rows and then {@link #attention}: two operations that may be one here. */
+    default void appendAndAttend(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
         appendKeysAndValues(qkv, batch, layer);
-        attention(qkv, batch, layer, scale, out);
+        attention(qkv, batch, layer, scale, first, out);
     }
 
     /** out[i] = x[rows[i]].  x [T, C], out [rows, C]. */

@@ -86,7 +86,8 @@ public record ShapeChecks(Place place, DType stream, List<DType> inputs, List<DT
     }
 
     /** Checks {@link Kernels#attention}'s arguments. */
-    public void attention(Tensor qkv, RowBatch batch, int layer, Tensor out) {
+    public void attention(Tensor qkv, RowBatch batch, int layer, int first, Tensor out) {
+        Objects.checkFromToIndex(first, batch.rows(), batch.rows());
         long channels = cached("attention", batch, layer);
         require("attention: qkv", qkv, inputs, batch.rows(), 3 * channels);
         require("attention: out", out, List.of(qkv.dtype()), batch.rows(), channels);
@@ -94,8 +95,8 @@ public record ShapeChecks(Place place, DType stream, List<DType> inputs, List<DT
 
     /** Checks {@link Kernels#selectRows}'s arguments. */
     public void selectRows(Tensor x, int[] rows, Tensor out) {
-        require("select rows: x", x, List.of(stream), x.dim(0), x.dim(1));
-        require("select rows: out", out, List.of(stream), rows.length, x.dim(1));
+        require("select rows: x", x, x.dtype() == stream ? List.of(stream) : inputs, x.dim(0), x.dim(1));
+        require("select rows: out", out, List.of(x.dtype()), rows.length, x.dim(1));
         for (int row : rows) {
             Objects.checkIndex(row, x.dim(0));
         }

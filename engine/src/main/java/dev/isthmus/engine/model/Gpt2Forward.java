@@ -12,6 +12,7 @@ import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 
 /**
  * The GPT-2 transformer (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"), in the order of
@@ -99,41 +100,71 @@ public final class Gpt2Forward {
     }
 
     private void compute(RowBatch batch, int[] outputRows, Scratch.Views s, LayerProbe probe) {
-        Tensor x = s.x();
+        Tensor x = s.rows().x();
+        Scratch.Rows outputs = s.outputs();
+        int last = config.layers() - 1;
+        boolean onlyOutputs = outputRows.length < batch.rows() && !probe.watches();
+
         kernels.embedding(weights.tokenEmbedding(), weights.positionEmbedding(), batch, x);
         probe.hiddenState(0, x, batch);
-        for (int layer = 0; layer < config.layers(); layer++) {
+        for (int layer = 0; layer <= last; layer++) {
             if (probe.cancelled()) {
                 throw new CancelledException("computing layer " + layer + " of " + config.layers()
                         + ": cancelled by the caller");
             }
-            block(layer, s, batch, probe);
-            probe.hiddenState(layer + 1, x, batch);
+            if (layer == last && onlyOutputs) {
+                blockOfOutputs(layer, s, batch, outputRows);
+            } else {
+                block(layer, s, batch, probe);
+                probe.hiddenState(layer + 1, x, batch);
+            }
         }
         if (probe.wantsFinalState()) {
-            kernels.layerNorm(x, weights.finalNorm(), s.h());
-            probe.hiddenState(config.layers() + 1, s.h(), batch);
+            kernels.layerNorm(x, weights.finalNorm(), s.rows().h());
+            probe.hiddenState(config.layers() + 1, s.rows().h(), batch);
         }
         if (outputRows.length > 0) {
-            kernels.selectRows(x, outputRows, s.selected());
-            kernels.layerNorm(s.selected(), weights.finalNorm(), s.normed());
-            kernels.linear(s.normed(), weights.head(), Activation.NONE, s.logits());
+            if (!onlyOutputs) {
+                kernels.selectRows(x, outputRows, outputs.x());
+            }
+            kernels.layerNorm(outputs.x(), weights.finalNorm(), outputs.h());
+            kernels.linear(outputs.h(), weights.head(), Activation.NONE, s.logits());
         }
     }
 
     private void block(int layer, Scratch.Views s, RowBatch batch, LayerProbe probe) {
-        Gpt2Weights.Block block = weights.blocks().get(layer);
-        Tensor x = s.x();
-        Tensor h = s.h();
-
-        kernels.layerNorm(x, block.attentionNorm(), h);
-        kernels.linear(h, block.attentionInput(), Activation.NONE, s.qkv());
-        kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), s.attention());
+        queriesKeysAndValues(layer, s);
+        kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), 0, s.rows().attention());
         probe.attention(layer, s.qkv(), batch);
-        kernels.linearAddNorm(s.attention(), block.attentionOutput(), x, block.feedForwardNorm(), h);
+        behindAttention(layer, s.rows());
+    }
 
-        kernels.linear(h, block.feedForwardInput(), config.activation(), s.inner());
-        kernels.linearAdd(s.inner(), block.feedForwardOutput(), x);
+    /** The last block, of which later tokens read keys and values, and logits the rest: of their own rows alone. */
+    private void blockOfOutputs(int layer, Scratch.Views s, RowBatch batch, int[] outputRows) {
+        queriesKeysAndValues(layer, s);
+        if (outputRows.length == 0) {
+            kernels.appendKeysAndValues(s.qkv(), batch, layer);
+            return;
+        }
+        int first = Arrays.stream(outputRows).min().getAsInt();
+        kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), first, s.rows().attention());
+        kernels.selectRows(s.rows().x(), outputRows, s.outputs().x());
+        kernels.selectRows(s.rows().attention(), outputRows, s.outputs().attention());
+        behindAttention(layer, s.outputs());
+    }
+
+    private void queriesKeysAndValues(int layer, Scratch.Views s) {
+        Gpt2Weights.Block block = weights.blocks().get(layer);
+        kernels.layerNorm(s.rows().x(), block.attentionNorm(), s.rows().h());
+        kernels.linear(s.rows().h(), block.attentionInput(), Activation.NONE, s.qkv());
+    }
+
+    private void behindAttention(int layer, Scratch.Rows rows) {
+        Gpt2Weights.Block block = weights.blocks().get(layer);
+        kernels.linearAddNorm(rows.attention(), block.attentionOutput(), rows.x(), block.feedForwardNorm(), rows.h());
+
+        kernels.linear(rows.h(), block.feedForwardInput(), config.activation(), rows.inner());
+        kernels.linearAdd(rows.inner(), block.feedForwardOutput(), rows.x());
     }
 
     /**

@@ -31,8 +31,8 @@ public final class Scratch implements AutoCloseable {
     private Arena ofOutputs = Arena.ofShared();
     /** Less than the none of a first pass. */
     private int outputCapacity = -1;
-    private Tensor selected;
-    private Tensor normed;
+    private Tensor outputX;
+    private Tensor outputAttention;
     private Tensor logits;
 
     /**
@@ -46,9 +46,25 @@ public final class Scratch implements AutoCloseable {
         this.kernels = kernels;
     }
 
-    /** The views of a pass; {@code inner} lies where {@code qkv} and {@code attention} do. */
-    record Views(Tensor x, Tensor h, Tensor qkv, Tensor attention, Tensor inner, Tensor selected, Tensor normed,
-            Tensor logits) {}
+    /**
+     * Some rows of a pass.
+     *
+     * @param x the residual stream [T, C]
+     * @param attention attention's result [T, C]
+     * @param h a layer norm's result [T, C]
+     * @param inner the feed-forward layer's inner activations; where queries, keys, values and attention's result were
+     */
+    record Rows(Tensor x, Tensor attention, Tensor h, Tensor inner) {}
+
+    /**
+     * What a pass computes in.
+     *
+     * @param rows all rows
+     * @param qkv the queries, keys and values of all rows [T, 3C]
+     * @param outputs the rows that get logits; h and inner are the first of all rows'
+     * @param logits [outputs, V]
+     */
+    record Views(Rows rows, Tensor qkv, Rows outputs, Tensor logits) {}
 
     /** Views of {@code rows} rows, of which {@code outputs} get logits; contents are whatever was there. */
     Views views(int rows, int outputs) {
@@ -64,9 +80,13 @@ public final class Scratch implements AutoCloseable {
             passes = kernels.newPasses();
         }
         long c = config.channels();
-        return new Views(x.rows(rows), h.rows(rows), wide.view(0, rows, 3 * c), wide.view(rows * 3 * c, rows, c),
-                wide.view(0, rows, config.inner()), selected.rows(outputs), normed.rows(outputs),
-                logits.rows(outputs));
+        Rows all = new Rows(x.rows(rows), wide.view(rows * 3 * c, rows, c), h.rows(rows), inner(rows));
+        Rows ofOutputs = new Rows(outputX.rows(outputs), outputAttention.rows(outputs), h.rows(outputs), inner(outputs));
+        return new Views(all, wide.view(0, rows, 3 * c), ofOutputs, logits.rows(outputs));
+    }
+
+    private Tensor inner(int rows) {
+        return wide.view(0, rows, config.inner());
     }
 
     /**
@@ -104,8 +124,8 @@ public final class Scratch implements AutoCloseable {
         outputCapacity = -1;
         ofOutputs.close();
         ofOutputs = Arena.ofShared();
-        selected = kernels.allocate(ofOutputs, outputs, config.channels());
-        normed = kernels.allocateInputs(type, ofOutputs, outputs, config.channels());
+        outputX = kernels.allocate(ofOutputs, outputs, config.channels());
+        outputAttention = kernels.allocateInputs(type, ofOutputs, outputs, config.channels());
         logits = kernels.allocate(ofOutputs, outputs, config.vocabulary());
         outputCapacity = outputs;
     }

@@ -230,9 +230,16 @@ record KernelsTest(TestBackend backend) {
             Tensor rows = tensors.activation(qkv, batch.rows(), 3L * channels);
             Tensor out = tensors.output(batch.rows(), channels);
             kernels.appendKeysAndValues(rows, batch, 1);
-            kernels.attention(rows, batch, 1, 0.7, out);
+            kernels.attention(rows, batch, 1, 0.7, 0, out);
             tensors.assertClose(expectedAttention(batch, history, heads, headChannels), out,
                     5e-6 * Math.max(1, headChannels / 64.0));
+            double[] all = tensors.doubles(out);
+            for (int first : new int[] {0, 7, batch.rows() - 1, batch.rows()}) {
+                Tensor part = tensors.output(batch.rows(), channels);
+                kernels.attention(rows, batch, 1, 0.7, first, part);
+                assertArrayEquals(Arrays.copyOfRange(all, first * channels, all.length),
+                        Arrays.copyOfRange(tensors.doubles(part), first * channels, all.length));
+            }
             tensors.assertGuardsIntact();
         }
     }
@@ -328,7 +335,7 @@ record KernelsTest(TestBackend backend) {
             RowBatch batch = new RowBatch(tensors.arena());
             batch.add(tensors.cache(1, 1, 32, 1024), new int[290], 0, 290);
             kernels.appendKeysAndValues(many, batch, 0);
-            kernels.attention(many, batch, 0, 1, outs.get(4));
+            kernels.attention(many, batch, 0, 1, 0, outs.get(4));
             return outs.stream().map(tensors::doubles).toList();
         }
     }

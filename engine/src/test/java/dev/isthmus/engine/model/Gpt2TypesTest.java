@@ -116,6 +116,31 @@ record Gpt2TypesTest(TestBackend backend, WeightType type, DType cacheType) {
     }
 
     @Test
+    void rowsGetTheSameBitsWhicheverOfThemGetLogits() {
+        double[] all = logits();
+        int[][] wanted = {{}, {12}, {0, 1, 2}, {3, 11, 12}, {5}, {}, {0, 12}, {12}, {}, {12}};
+        try (SmallGpt2 model = open(2)) {
+            KvCache cache = model.newCache();
+            int rows = ROWS / wanted.length;
+            for (int[] outputs : wanted) {
+                int from = cache.length();
+                model.batch.clear();
+                model.batch.add(cache, IDS, from, from + rows);
+                double[] found = model.tensors.doubles(model.forward.forward(model.batch, outputs, model.scratch,
+                        LayerProbe.NONE));
+                assertEquals(outputs.length * V, found.length);
+                for (int i = 0; i < outputs.length; i++) {
+                    int row = from + outputs[i];
+                    assertSame(Arrays.copyOfRange(all, row * V, (row + 1) * V),
+                            Arrays.copyOfRange(found, i * V, (i + 1) * V));
+                }
+            }
+            assertEquals(ROWS, cache.length());
+            model.tensors.assertGuardsIntact();
+        }
+    }
+
+    @Test
     void aRewoundCacheContinuesAsIfTheRestHadNeverBeen() {
         double[] atOnce = logits();
         try (SmallGpt2 model = open(1)) {

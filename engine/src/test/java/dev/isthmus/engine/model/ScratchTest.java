@@ -31,14 +31,14 @@ class ScratchTest {
         try (Kernels kernels = Backends.cpu(1); Scratch scratch = scratch(kernels)) {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
             scratch.expect(1);
-            assertFalse(isAlive(ofPrompt.x()));
-            assertFalse(isAlive(ofPrompt.inner()));
+            assertFalse(isAlive(ofPrompt.rows().x()));
+            assertFalse(isAlive(ofPrompt.rows().inner()));
             Scratch.Views ofToken = scratch.views(1, 1);
-            assertEquals(1, ofToken.x().dim(0));
+            assertEquals(1, ofToken.rows().x().dim(0));
             scratch.expect(1);
             scratch.views(1, 1);
-            assertTrue(isAlive(ofToken.x()), "one token after another uses the same");
-            assertEquals(PROMPT, scratch.views(PROMPT, 1).x().dim(0));
+            assertTrue(isAlive(ofToken.rows().x()), "one token after another uses the same");
+            assertEquals(PROMPT, scratch.views(PROMPT, 1).rows().x().dim(0));
         }
     }
 
@@ -48,7 +48,7 @@ class ScratchTest {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
             scratch.expect(PROMPT / 16);
             scratch.views(PROMPT / 16, 1);
-            assertTrue(isAlive(ofPrompt.x()));
+            assertTrue(isAlive(ofPrompt.rows().x()));
         }
     }
 
@@ -59,7 +59,7 @@ class ScratchTest {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
             scratch.expect(1);
             scratch.views(1, 1);
-            assertTrue(isAlive(ofPrompt.x()));
+            assertTrue(isAlive(ofPrompt.rows().x()));
         }
     }
 

@@ -55,19 +55,43 @@ class UnobservedPassTest {
         model.forward.forward(model.batch, new int[] {to - from - 1}, model.scratch, probe);
     }
 
-    private static List<String> transformer() {
+    private static List<String> blocks(int count) {
         List<String> expected = new ArrayList<>(List.of("embedding"));
-        for (int layer = 0; layer < SmallGpt2.LAYERS; layer++) {
+        for (int layer = 0; layer < count; layer++) {
             expected.addAll(BLOCK);
         }
+        return expected;
+    }
+
+    private static List<String> transformer() {
+        List<String> expected = blocks(SmallGpt2.LAYERS);
         expected.addAll(List.of("selectRows", "layerNorm", "linear"));
         return expected;
     }
 
     @Test
     void aPassIsTheTransformersOwnOperationsAndAllocatesNothing() {
-        pass(9, 15, LayerProbe.NONE);
+        pass(9, 10, LayerProbe.NONE);
         assertEquals(transformer(), calls);
+    }
+
+    @Test
+    void behindTheLastAttentionAPromptIsTheRowWithLogitsAlone() {
+        pass(9, 15, LayerProbe.NONE);
+        List<String> expected = transformer();
+        expected.remove(expected.size() - 3);
+        expected.addAll(expected.size() - 5, List.of("selectRows", "selectRows"));
+        assertEquals(expected, calls);
+    }
+
+    @Test
+    void aPromptsFirstPartEndsWithItsLastKeysAndValues() {
+        model.batch.clear();
+        model.batch.add(cache, SmallGpt2.ids(15, 5), 9, 15);
+        model.forward.forward(model.batch, new int[0], model.scratch, LayerProbe.NONE);
+        List<String> expected = blocks(SmallGpt2.LAYERS - 1);
+        expected.addAll(List.of("layerNorm", "linear", "appendKeysAndValues"));
+        assertEquals(expected, calls);
     }
 
     @Test

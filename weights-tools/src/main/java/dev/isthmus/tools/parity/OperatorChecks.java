@@ -65,7 +65,7 @@ final class OperatorChecks {
             RowBatch batch = new RowBatch(bench.arena);
             batch.add(cache, ids, 0, ids.length);
             bench.kernels.appendKeysAndValues(qkv, batch, 0);
-            bench.kernels.attention(qkv, batch, 0, config.attentionScale(0), mixed);
+            bench.kernels.attention(qkv, batch, 0, config.attentionScale(0), 0, mixed);
             Tensor out = bench.linear(mixed, "h.0.attn.c_proj");
             compare(comparison, out, 0, first, OPERATOR);
             compare(comparison, out, 2, third, OPERATOR);

@@ -139,10 +139,10 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
-        CHECKS.attention(qkv, batch, layer, out);
-        Tiles.run(team, batch.rows(), ATTENTION_ROWS, batch.cache(0).heads(), 1, (t0, t1, h0, h1) ->
-                ops.attention(qkv.data(), out.data(), batch, layer, (float) scale, t0, t1, h0, h1));
+    public void attention(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
+        CHECKS.attention(qkv, batch, layer, first, out);
+        Tiles.run(team, batch.rows() - first, ATTENTION_ROWS, batch.cache(0).heads(), 1, (t0, t1, h0, h1) ->
+                ops.attention(qkv.data(), out.data(), batch, layer, (float) scale, first + t0, first + t1, h0, h1));
     }
 
     @Override

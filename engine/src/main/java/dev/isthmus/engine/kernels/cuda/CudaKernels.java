@@ -304,36 +304,42 @@ public final class CudaKernels implements Kernels {
 
     /** The rows' keys and values are written once more on the way. */
     @Override
-    public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
-        appendAndAttend(qkv, batch, layer, scale, out);
+    public void attention(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
+        appendAndAttend(qkv, batch, layer, scale, first, out);
     }
 
+    /** Computes all rows: those before {@code first} cost a device little. */
     @Override
-    public void appendAndAttend(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
+    public void appendAndAttend(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
         checkAppend(qkv, batch, layer);
-        CHECKS.attention(qkv, batch, layer, out);
+        CHECKS.attention(qkv, batch, layer, first, out);
         try (CudaContext.Use _ = context.enter()) {
             attention.append(qkv, batch, layer, out);
             attention.attend(out, batch, layer, (float) scale, out);
         }
     }
 
+    /** The kernel copies floats, here whatever bits are there: two elements of half their size as one. */
     @Override
     public void selectRows(Tensor x, int[] rows, Tensor out) {
         CHECKS.selectRows(x, rows, out);
         if (rows.length == 0) {
             return;
         }
+        long rowBytes = x.dim(1) * x.dtype().bytes();
+        if (rowBytes % Float.BYTES != 0) {
+            throw new IllegalArgumentException("select rows: expected rows of whole words of " + Float.BYTES
+                    + " bytes, found " + rowBytes + " bytes");
+        }
         try (CudaContext.Use _ = context.enter()) {
             if (isRange(rows)) {
-                long rowBytes = x.dim(1) * x.dtype().bytes();
                 Status.check("copying rows", Cuda.cuMemcpyDtoDAsync_v2(out.data().address(),
                         x.data().address() + rows[0] * rowBytes, rows.length * rowBytes, context.stream()));
                 return;
             }
             MemorySegment indices = selection.reserve((long) rows.length * Integer.BYTES);
             transfers.toDevice(MemorySegment.ofArray(rows), indices.address());
-            kernels.with(x).and(indices).and(out).and((int) x.dim(1))
+            kernels.with(x).and(indices).and(out).and((int) (rowBytes / Float.BYTES))
                     .launch("select_rows", rows.length, 1, 1, BLOCK);
         }
     }

@@ -203,9 +203,9 @@ public final class ReferenceKernels implements Kernels {
     }
 
     @Override
-    public void attention(Tensor qkv, RowBatch batch, int layer, double scale, Tensor out) {
-        CHECKS.attention(qkv, batch, layer, out);
-        for (int t = 0; t < batch.rows(); t++) {
+    public void attention(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
+        CHECKS.attention(qkv, batch, layer, first, out);
+        for (int t = first; t < batch.rows(); t++) {
             KvCache cache = batch.cache(batch.sequence(t));
             for (int h = 0; h < cache.heads(); h++) {
                 attend(qkv, cache, layer, scale, t, h, batch.position(t) + 1, out);
