@@ -11,11 +11,16 @@
 #include "tile.h"
 
 enum {
-    /* Their sums and inputs stay in the first-level cache while a panel's weights pass. */
+    /* Their sums and inputs stay in the first-level cache while a panel's weights pass. Both groups fetch half of the
+     * block of weights that follows: while the second uses what the first has read, the processor asks for nothing, and
+     * 8 rows took 1.17 times as long, 12 rows 1.3 times (Zen 4). */
     ROWS = 2 * TILE_ROWS,
 
     INT8_STEP = 4 * PANEL, /* bytes of four inputs */
     Q4_STEP = 4 * PANEL,   /* bytes of eight inputs */
+
+    INT8_STEP_LINES = INT8_STEP / LINE_BYTES,
+    INT8_SCALE_LINES = PANEL * 2 / LINE_BYTES,
 
     /* How far ahead weights are fetched: what memory delivers while it is asked, and for 4 bits twice that, as their
      * instructions, three times those of a byte, leave the processor little room to read ahead by itself. */
@@ -36,11 +41,14 @@ struct product {
     struct epilogue epilogue;
 };
 
-/* sums[i, n] += one INT8 block: `steps` steps of four inputs; x and blocks are row i = 0's. */
+/* sums[i, n] += one INT8 block: `steps` steps of four inputs; x and blocks are row i = 0's. From `coming` on, `lines`
+ * cache lines are fetched for each step, and as large a part of the scales behind them. */
 INLINE void int8_tile(const struct product *p, const int8_t *x, const struct row_block *blocks, const uint8_t *w,
-                      int64_t steps, float *sums, int rows, int width)
+                      int64_t steps, float *sums, int rows, int width, const uint8_t *coming, int lines)
 {
     const u16 *scales = (const u16 *)(const void *)(w + steps * INT8_STEP);
+    UNROLL for (int j = 0; j < lines * INT8_SCALE_LINES / INT8_STEP_LINES; j++)
+        __builtin_prefetch(coming + (steps * lines + j) * LINE_BYTES, 0, 2);
     for (int64_t column = 0; column < PANEL; column += width * LANES) {
         vmask sum[TILE_ROWS][ALONE_WIDTH];
         UNROLL for (int i = 0; i < rows; i++) {
@@ -53,9 +61,9 @@ INLINE void int8_tile(const struct product *p, const int8_t *x, const struct row
             vbytes weight[ALONE_WIDTH];
             UNROLL for (int j = 0; j < width; j++)
                 weight[j] = b_load(w + s * INT8_STEP + (column + j * LANES) * 4);
-            if (rows == 1 && column == 0)
-                UNROLL for (int j = 0; j < INT8_STEP / LINE_BYTES; j++)
-                    __builtin_prefetch(w + s * INT8_STEP + INT8_AHEAD + j * LINE_BYTES, 0, 2);
+            if (column == 0)
+                UNROLL for (int j = 0; j < lines; j++)
+                    __builtin_prefetch(coming + (s * lines + j) * LINE_BYTES, 0, 2);
             UNROLL for (int i = 0; i < rows; i++) {
                 const vmask input = b_set4(x + i * p->row_bytes + s * 4);
                 UNROLL for (int j = 0; j < width; j++)
@@ -94,16 +102,23 @@ INLINE void int8_panel(const struct product *p, int64_t t0, int64_t rows_count, 
     for (int64_t k0 = 0; k0 < p->K; k0 += ISTHMUS_INT8_BLOCK, block++) {
         const int64_t depth = p->K - k0 < ISTHMUS_INT8_BLOCK ? p->K - k0 : ISTHMUS_INT8_BLOCK;
         const int64_t steps = (depth + 3) / 4;
-#define TILE(t, rows)                                                            \
-    const char *q = p->q + (t0 + t) * p->row_bytes;                              \
-    const int8_t *x = (const int8_t *)q + k0;                                    \
-    const struct row_block *blocks = row_blocks(q, p->K) + block;                \
-    if (rows_count > TILE_ROWS && block < rows)                                  \
-        fetch_to_write(p->epilogue.out + (t0 + t + block) * p->N + n, p->N - n); \
-    int8_tile(p, x, blocks, w, steps, sums + t * PANEL, rows, rows == 1 ? ALONE_WIDTH : TILE_WIDTH);
+        const uint8_t *next = w + steps * INT8_STEP + PANEL * (int64_t)sizeof(u16);
+#define TILE(t, rows)                                                                                          \
+    const char *q = p->q + (t0 + t) * p->row_bytes;                                                            \
+    const int8_t *x = (const int8_t *)q + k0;                                                                  \
+    const struct row_block *blocks = row_blocks(q, p->K) + block;                                              \
+    if (rows_count <= TILE_ROWS) {                                                                             \
+        int8_tile(p, x, blocks, w, steps, sums + t * PANEL, rows, rows == 1 ? ALONE_WIDTH : TILE_WIDTH,        \
+                  w + INT8_AHEAD, rows == 1 ? INT8_STEP_LINES : 0);                                            \
+    } else {                                                                                                   \
+        if (block < rows)                                                                                      \
+            fetch_to_write(p->epilogue.out + (t0 + t + block) * p->N + n, p->N - n);                           \
+        int8_tile(p, x, blocks, w, steps, sums + t * PANEL, rows, TILE_WIDTH,                                  \
+                  next + group * (next - w) / 2, INT8_STEP_LINES / 2);                                         \
+    }
         FOR_ROW_GROUPS(rows_count, TILE)
 #undef TILE
-        w += steps * INT8_STEP + PANEL * (int64_t)sizeof(u16);
+        w = next;
     }
 }
 
