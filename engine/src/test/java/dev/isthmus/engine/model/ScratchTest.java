@@ -9,8 +9,6 @@ import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Passes;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import org.junit.jupiter.api.Test;
 
 /** What a prompt took is given back for decoding, and kept where that would cost more than it is worth. */
@@ -55,25 +53,12 @@ class ScratchTest {
     @Test
     void recordedPassesKeepTheirMemory() {
         Passes recorded = (batch, outputRows, watched, pass) -> pass.run();
-        try (Kernels kernels = recording(Backends.cpu(1), recorded); Scratch scratch = scratch(kernels)) {
+        try (Kernels kernels = InterceptedKernels.of(Backends.cpu(1),
+                name -> name.equals("newPasses") ? recorded : null); Scratch scratch = scratch(kernels)) {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
             scratch.expect(1);
             scratch.views(1, 1);
             assertTrue(isAlive(ofPrompt.rows().x()));
         }
-    }
-
-    private static Kernels recording(Kernels kernels, Passes passes) {
-        return (Kernels) Proxy.newProxyInstance(Kernels.class.getClassLoader(), new Class<?>[] {Kernels.class},
-                (proxy, method, arguments) -> {
-                    if (method.getName().equals("newPasses")) {
-                        return passes;
-                    }
-                    try {
-                        return method.invoke(kernels, arguments);
-                    } catch (InvocationTargetException e) {
-                        throw e.getCause();
-                    }
-                });
     }
 }

@@ -5,9 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -27,17 +24,10 @@ class UnobservedPassTest {
 
     @BeforeEach
     void open() {
-        Kernels kernels = Backends.cpu(1);
-        Kernels counted = (Kernels) Proxy.newProxyInstance(Kernels.class.getClassLoader(),
-                new Class<?>[] {Kernels.class}, (proxy, method, arguments) -> {
-                    calls.add(method.getName());
-                    try {
-                        return method.invoke(kernels, arguments);
-                    } catch (InvocationTargetException e) {
-                        throw e.getCause();
-                    }
-                });
-        model = new SmallGpt2(counted, false, WeightType.F32, Optional.empty());
+        model = new SmallGpt2(InterceptedKernels.of(Backends.cpu(1), name -> {
+            calls.add(name);
+            return null;
+        }), false, WeightType.F32, Optional.empty());
         cache = model.newCache();
         // The first pass allocates the scratch that later ones use.
         pass(0, 9, LayerProbe.NONE);
