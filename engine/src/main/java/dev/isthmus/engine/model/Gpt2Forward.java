@@ -139,7 +139,7 @@ public final class Gpt2Forward {
         behindAttention(layer, s.rows());
     }
 
-    /** The last block, of which later tokens read keys and values, and logits the rest: of their own rows alone. */
+    /** The last block: later tokens read every row's keys and values; what follows these, only rows with logits need. */
     private void blockOfOutputs(int layer, Scratch.Views s, RowBatch batch, int[] outputRows) {
         queriesKeysAndValues(layer, s);
         if (outputRows.length == 0) {
