@@ -51,7 +51,8 @@ INLINE vec load_as_float(const void *p, int32_t type, int64_t i)
     }
 }
 
-/* What one tile computes: sums[i, n] (+)= x[i] . w[., n] for `depth` inputs. */
+/* What one tile computes: sums[i, n] (+)= x[i] . w[., n] for `depth` inputs. A tile may leave the sums of a chain of
+ * additions that is not at its end in `chains`, for the tile of the inputs that follow to go on with. */
 struct tile {
     const f32 *x;
     int64_t x_stride;
@@ -60,8 +61,10 @@ struct tile {
     int64_t depth;
     f32 *sums;
     int64_t sums_stride;
-    int add;            /* whether sums hold something already */
-    const char *coming; /* weights to be fetched meanwhile: `lines` cache lines for each input */
+    int add;             /* whether sums hold something already */
+    f32 *chains;         /* laid out as sums */
+    int resumes, pauses; /* whether it starts from `chains`, and whether it ends there rather than in sums */
+    const char *coming;  /* weights to be fetched meanwhile: `lines` cache lines for each input */
 };
 
 INLINE void tile_columns(const struct tile *tile, int32_t type, int rows, int64_t column, int width, int lines)
@@ -70,6 +73,10 @@ INLINE void tile_columns(const struct tile *tile, int32_t type, int rows, int64_
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int j = 0; j < width; j++)
             sum[i][j] = (vec){0};
+    if (tile->resumes)
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int j = 0; j < width; j++)
+                sum[i][j] = v_load(tile->chains + i * tile->sums_stride + column + j * LANES);
 
     const f32 *x = tile->x;
     const int64_t x_stride = tile->x_stride;
@@ -88,10 +95,12 @@ INLINE void tile_columns(const struct tile *tile, int32_t type, int rows, int64_
         }
     }
 
+    f32 *to = tile->pauses ? tile->chains : tile->sums;
+    const int add = tile->add && !tile->pauses;
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int j = 0; j < width; j++) {
-            f32 *s = tile->sums + i * tile->sums_stride + column + j * LANES;
-            v_store(s, tile->add ? v_load(s) + sum[i][j] : sum[i][j]);
+            f32 *s = to + i * tile->sums_stride + column + j * LANES;
+            v_store(s, add ? v_load(s) + sum[i][j] : sum[i][j]);
         }
 }
 

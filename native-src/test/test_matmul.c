@@ -162,7 +162,7 @@ static void refuses(int32_t level)
 void test_matmul(void)
 {
     static const int64_t widths[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257};
-    static const int64_t depths[] = {1, 3, 4, 5, 31, 32, 33, 127, 128, 129, 255, 256, 257, 512, 513};
+    static const int64_t depths[] = {1, 3, 4, 5, 31, 32, 33, 43, 44, 86, 87, 127, 128, 129, 255, 256, 257, 512, 513};
     static const int64_t heights[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 96, 97, 100, 193};
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int i = 0; i < COUNT(widths); i++)
