@@ -1,6 +1,5 @@
 package dev.isthmus.engine.kernels.cpu;
 
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
@@ -83,39 +82,64 @@ public final class WorkerTeam implements AutoCloseable {
         }
     }
 
-    /** One operation's tasks; threads that come late find nothing left and do no harm. */
+    /**
+     * One operation's tasks; threads that come late find nothing left and do no harm. What each thread writes lies on
+     * cache lines of its own: where cores are far apart, a line takes a third of a microsecond to come from another.
+     */
     private static final class Job {
 
+        /** Twice a cache line, since processors fetch pairs of them. */
+        private static final int STRIDE = 128 / Integer.BYTES;
+
         private final int count;
+        private final int threads;
         private final IntConsumer task;
         private final Thread caller;
-        /** How many tasks of each share have been begun. */
-        private final AtomicIntegerArray taken;
-        private final AtomicInteger done = new AtomicInteger();
+        /** For each thread how many tasks of its share have been begun, by any thread, and how many it has done. */
+        private final AtomicIntegerArray counters;
         private volatile boolean callerParked;
         private volatile Throwable failure;
 
-        Job(int count, IntConsumer task, int shares, Thread caller) {
+        Job(int count, IntConsumer task, int threads, Thread caller) {
             this.count = count;
             this.task = task;
+            this.threads = threads;
             this.caller = caller;
-            this.taken = new AtomicIntegerArray(shares);
+            this.counters = new AtomicIntegerArray((threads + 1) * STRIDE);
         }
 
-        /** Does the tasks of a share, then those of the others in turn. */
+        private static int begun(int thread) {
+            return (thread + 1) * STRIDE;
+        }
+
+        private static int done(int thread) {
+            return begun(thread) + 1;
+        }
+
+        /** Does the tasks of a thread's own share, then those of the others in turn. */
         void work(int own) {
-            for (int i = 0; i < taken.length(); i++) {
-                int share = (own + i) % taken.length();
+            int ran = 0;
+            for (int i = 0; i < threads; i++) {
+                int share = (own + i) % threads;
                 int first = firstOf(share);
                 int size = firstOf(share + 1) - first;
-                for (int n = taken.getAndIncrement(share); n < size; n = taken.getAndIncrement(share)) {
+                for (int n = next(share); n < size; n = next(share)) {
                     run(first + n);
+                    ran++;
                 }
+            }
+            counters.set(done(own), ran);
+            if (callerParked) {
+                LockSupport.unpark(caller);
             }
         }
 
+        private int next(int share) {
+            return counters.getAndIncrement(begun(share));
+        }
+
         private int firstOf(int share) {
-            return (int) ((long) count * share / taken.length());
+            return (int) ((long) count * share / threads);
         }
 
         private void run(int n) {
@@ -126,18 +150,23 @@ public final class WorkerTeam implements AutoCloseable {
             } catch (Throwable thrown) {
                 failure = thrown;
             }
-            if (done.incrementAndGet() == count && callerParked) {
-                LockSupport.unpark(caller);
+        }
+
+        private boolean isDone() {
+            int sum = 0;
+            for (int thread = 0; thread < threads; thread++) {
+                sum += counters.get(done(thread));
             }
+            return sum == count;
         }
 
         void await() {
-            for (int spins = 0; done.get() < count; spins++) {
+            for (int spins = 0; !isDone(); spins++) {
                 if (spins < SPINS) {
                     Thread.onSpinWait();
                 } else {
                     callerParked = true;
-                    if (done.get() < count) {
+                    if (!isDone()) {
                         LockSupport.park(this);
                     }
                 }
