@@ -11,8 +11,8 @@
  */
 INLINE dvec gelu_tanh(dvec x)
 {
-    const dvec cubic = d_fma(x * x, d_set(0.044715), d_set(1.0)) * x;
-    return x * (1.0 / (1.0 + d_exp(cubic * -1.5957691216057308))); /* 2 sqrt(2/pi) */
+    const double linear = -2.3022081981443248; /* -2 sqrt(2/pi) log2(e) */
+    return x / (1.0 + d_exp2(d_fma(x * x, d_set(0.044715 * linear), d_set(linear)) * x));
 }
 
 /* The same in float, twice as fast: within two ulps of x, which is little beside what rounding to bytes does to x. */
@@ -38,7 +38,7 @@ INLINE dvec erfc_positive(dvec z)
     dvec p = d_set(P[0]);
     for (int i = 1; i < 12; i++)
         p = d_fma(p, t, d_set(P[i]));
-    return d_exp(-(z * z)) * t * p;
+    return d_exp2(z * z * -1.4426950408889634) * t * p; /* log2(e) */
 }
 
 /* x/2 (1 + erf(x / sqrt 2)) = x/2 erfc(-x / sqrt 2), and erfc(-z) = 2 - erfc(z). */

@@ -24,11 +24,16 @@ enum {
     STEP = 4 * TILE,         /* bytes of four channels' keys */
     VALUE_WIDTH = TILE_WIDTH / 2, /* each vector of values has two sums */
     MOST_WEIGHT = 65535,
+
+    /* A row's sums are brought down to a new maximum only where it is so far above the old one (Zadouri et al. 2026,
+     * "FlashAttention-4"): till then exponentials are up to e^8, which costs no accuracy. */
+    SLACK = 8,
 };
 
-/* What a row's softmax has come to: the largest score so far and, by lanes, the sum of exponentials relative to it. */
+/* What a row's softmax has come to: a score that none so far exceeds by more than SLACK and, by lanes, the sum of
+ * exponentials relative to it. */
 struct running {
-    float maximum;
+    float base;
     dvec sum;
 };
 
@@ -185,33 +190,33 @@ INLINE vmask below(int64_t i, int64_t count)
 }
 
 /* Turns a row's scores of one tile, of which `count` are of positions that it sees, into exponentials, zero for the
- * others, and scales what the row has accumulated so far down to their maximum. */
+ * others, and scales what the row has accumulated so far down to their maximum, if need be. */
 INLINE void weigh(float *scores, int64_t count, float scale, struct running *running, float *accumulated,
                   int64_t channels)
 {
-    vec largest = v_set(-INFINITY);
-    for (int64_t i = 0; i < TILE; i += LANES) {
-        const vec seen = v_select(below(i, count), v_load(scores + i) * scale, v_set(-INFINITY));
-        v_store(scores + i, seen);
-        largest = v_max(seen, largest);
+    enum { VECTORS = TILE / LANES };
+    vec score[VECTORS], largest = v_set(-INFINITY);
+    UNROLL for (int i = 0; i < VECTORS; i++) {
+        score[i] = v_load(scores + i * LANES) * scale;
+        if (count < TILE)
+            score[i] = v_select(below(i * LANES, count), score[i], v_set(-INFINITY));
+        largest = v_max(score[i], largest);
     }
-    const float most = v_largest(largest);
-    const float maximum = most > running->maximum ? most : running->maximum;
-    /* While every score is -inf, -inf - -inf would turn weights of zero into NaN. */
-    const float shift = maximum == -INFINITY ? 0.0f : maximum;
-
-    vec sums = {0};
-    for (int64_t i = 0; i < TILE; i += LANES) {
-        const vec exponentials = v_exp(v_load(scores + i) - shift);
-        v_store(scores + i, exponentials);
-        sums += exponentials;
-    }
-    if (running->maximum != shift) {
-        const float decay = v_exp(v_set(running->maximum - shift))[0];
+    if (v_exceeds(largest, v_set(running->base + SLACK))) {
+        const float base = v_largest(largest), decay = v_exp(v_set(running->base - base))[0];
+        running->base = base;
         running->sum *= (double)decay;
-        running->maximum = maximum;
         for (int64_t d = 0; d < channels; d += LANES)
             v_store(accumulated + d, v_load(accumulated + d) * decay);
+    }
+
+    /* While every score is -inf, -inf - -inf would turn weights of zero into NaN. */
+    const float shift = running->base == -INFINITY ? 0.0f : running->base;
+    vec sums = {0};
+    UNROLL for (int i = 0; i < VECTORS; i++) {
+        const vec exponentials = v_exp(score[i] - shift);
+        v_store(scores + i * LANES, exponentials);
+        sums += exponentials;
     }
     running->sum += d_halves(sums);
 }
@@ -325,14 +330,13 @@ static int attend(const struct queries *r, const struct kv_cache *cache, struct 
                 .sums_stride = TILE, .add = d > 0, .coming = values + offset};
             product(&scores, type, count, b->widened);
         }
-        for (int64_t i = 0; i < count; i++) {
-            float *row = b->scores + i * TILE;
-            const int64_t seen = b->depths[first + i];
-            weigh(row, seen, r->scale, &b->running[first + i], accumulated + i * channels, channels);
-            if (type == ISTHMUS_TYPE_INT8)
-                b->units[i] = round_weights(row, seen, value_scales(cache, values), b->weights + i * 2 * TILE);
-        }
+        for (int64_t i = 0; i < count; i++)
+            weigh(b->scores + i * TILE, b->depths[first + i], r->scale, &b->running[first + i],
+                  accumulated + i * channels, channels);
         if (type == ISTHMUS_TYPE_INT8) {
+            for (int64_t i = 0; i < count; i++)
+                b->units[i] = round_weights(b->scores + i * TILE, b->depths[first + i], value_scales(cache, values),
+                                            b->weights + i * 2 * TILE);
             add_value_bytes(b, cache, values, first, count, accumulated, next);
             continue;
         }
