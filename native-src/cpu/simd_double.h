@@ -104,8 +104,8 @@ INLINE double d_sum(dvec v)
 }
 
 /*
- * 2^x to a relative 1e-10: far below a float's rounding. 0 below -1022.5, inf above 1023.5, NaN for NaN. As v_exp with one
- * factor 2^n, whose exponent field becomes 0's or infinity's at the ends. The polynomial interpolates 2^r at the 8
+ * 2^x to a relative 1e-10: far below a float's rounding. 0 below -1022.5, inf above 1023.5, NaN for NaN. As v_exp with
+ * one factor 2^n, whose exponent field becomes 0's or infinity's at the ends. The polynomial interpolates 2^r at the 8
  * Chebyshev nodes of [-0.5, 0.5], computed with 60 digits.
  */
 INLINE dvec d_exp2(dvec x)

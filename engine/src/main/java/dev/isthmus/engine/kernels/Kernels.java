@@ -123,6 +123,17 @@ public interface Kernels extends AutoCloseable {
     /** out = activation(x · weight + bias).  x [T, K], out [T, N]. */
     void linear(Tensor x, Linear linear, Activation activation, Tensor out);
 
+    /**
+     * out = x · weight + bias for columns from {@code column} on and, of rows from {@code first} on, for those before
+     * it as well; what out holds elsewhere is not said.  x [T, K], out [T, N].
+     *
+     * @param first in [0, T]
+     * @param column in [0, N]
+     */
+    default void linearPart(Tensor x, Linear linear, int first, int column, Tensor out) {
+        linear(x, linear, Activation.NONE, out);
+    }
+
     /** out += x · weight + bias.  x [T, K], out [T, N]. */
     void linearAdd(Tensor x, Linear linear, Tensor out);
 

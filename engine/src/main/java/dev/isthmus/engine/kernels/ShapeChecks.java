@@ -65,6 +65,13 @@ public record ShapeChecks(Place place, DType stream, List<DType> inputs, List<DT
         product(x, linear, out, inputs);
     }
 
+    /** Checks {@link Kernels#linearPart}'s arguments. */
+    public void linearPart(Tensor x, Linear linear, int first, int column, Tensor out) {
+        linear(x, linear, out);
+        Objects.checkFromToIndex(first, x.dim(0), x.dim(0));
+        Objects.checkFromToIndex(column, linear.outputs(), linear.outputs());
+    }
+
     /** Checks {@link Kernels#linearAdd}'s arguments. */
     public void linearAdd(Tensor x, Linear linear, Tensor out) {
         product(x, linear, out, List.of(stream));

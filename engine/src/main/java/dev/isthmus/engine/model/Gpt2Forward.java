@@ -133,7 +133,7 @@ public final class Gpt2Forward {
     }
 
     private void block(int layer, Scratch.Views s, RowBatch batch, LayerProbe probe) {
-        queriesKeysAndValues(layer, s);
+        queriesKeysAndValues(layer, s, 0);
         kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), 0, s.rows().attention());
         probe.attention(layer, s.qkv(), batch);
         behindAttention(layer, s.rows());
@@ -141,22 +141,23 @@ public final class Gpt2Forward {
 
     /** The last block: later tokens read every row's keys and values; what follows these, only rows with logits need. */
     private void blockOfOutputs(int layer, Scratch.Views s, RowBatch batch, int[] outputRows) {
-        queriesKeysAndValues(layer, s);
+        int first = Arrays.stream(outputRows).min().orElse(batch.rows());
+        queriesKeysAndValues(layer, s, first);
         if (outputRows.length == 0) {
             kernels.appendKeysAndValues(s.qkv(), batch, layer);
             return;
         }
-        int first = Arrays.stream(outputRows).min().getAsInt();
         kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), first, s.rows().attention());
         kernels.selectRows(s.rows().x(), outputRows, s.outputs().x());
         kernels.selectRows(s.rows().attention(), outputRows, s.outputs().attention());
         behindAttention(layer, s.outputs());
     }
 
-    private void queriesKeysAndValues(int layer, Scratch.Views s) {
+    /** Of rows before {@code first}, keys and values only. */
+    private void queriesKeysAndValues(int layer, Scratch.Views s, int first) {
         Gpt2Weights.Block block = weights.blocks().get(layer);
         kernels.layerNorm(s.rows().x(), block.attentionNorm(), s.rows().h());
-        kernels.linear(s.rows().h(), block.attentionInput(), Activation.NONE, s.qkv());
+        kernels.linearPart(s.rows().h(), block.attentionInput(), first, config.channels(), s.qkv());
     }
 
     private void behindAttention(int layer, Scratch.Rows rows) {

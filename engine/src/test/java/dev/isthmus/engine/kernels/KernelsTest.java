@@ -353,6 +353,7 @@ record KernelsTest(TestBackend backend) {
             assertThrows(IllegalArgumentException.class, () -> kernels.linear(x, linear, Activation.NONE, wide));
             assertThrows(IllegalArgumentException.class, () -> kernels.linear(wide, linear, Activation.NONE, x));
             assertThrows(IllegalArgumentException.class, () -> kernels.layerNorm(x, norm, wide));
+            assertThrows(IllegalArgumentException.class, () -> kernels.linearPart(x, linear, 0, 0, wide));
             assertThrows(IllegalArgumentException.class, () -> kernels.linearAdd(x, linear, wide));
             assertThrows(IllegalArgumentException.class, () -> kernels.selectRows(x, new int[] {0}, wide));
             assertThrows(IndexOutOfBoundsException.class, () -> kernels.selectRows(x, new int[] {0, 2}, x));

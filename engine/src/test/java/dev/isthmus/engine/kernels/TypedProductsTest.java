@@ -197,6 +197,29 @@ record TypedProductsTest(TestBackend backend, WeightType type) {
         }
     }
 
+    @ParameterizedTest
+    @CsvSource({"1,0,0", "1,1,64", "23,22,128", "23,23,200", "130,57,70", "130,129,400", "130,0,128"})
+    void aPartOfAProductHasTheBitsOfTheWhole(int rows, int first, int column) {
+        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 1)) {
+            Case product = Case.of(tensors, Layout.IN_OUT, rows, 260, OUTPUTS);
+            Linear linear = product.linear(tensors, type);
+            Tensor x = tensors.input(type, product.x, rows, product.inputs);
+            Tensor whole = tensors.output(rows, OUTPUTS);
+            Tensor part = tensors.output(rows, OUTPUTS);
+            kernels.linear(x, linear, Activation.NONE, whole);
+            kernels.linearPart(x, linear, first, column, part);
+            double[] expected = tensors.doubles(whole);
+            double[] found = tensors.doubles(part);
+            for (int t = 0; t < rows; t++) {
+                int from = t * OUTPUTS + (t < first ? column : 0);
+                int to = (t + 1) * OUTPUTS;
+                assertArrayEquals(Arrays.copyOfRange(expected, from, to), Arrays.copyOfRange(found, from, to),
+                        "row " + t);
+            }
+            tensors.assertGuardsIntact();
+        }
+    }
+
     @Test
     void aRowAloneHasTheBitsOfTheRowInABatch() {
         int first = 57;

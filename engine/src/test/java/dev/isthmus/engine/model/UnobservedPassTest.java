@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 /** Looking inside costs nothing where nobody looks: no operation, no tensor. */
 class UnobservedPassTest {
 
-    private static final List<String> BLOCK = List.of("layerNorm", "linear", "appendAndAttend",
+    private static final List<String> BLOCK = List.of("layerNorm", "linearPart", "appendAndAttend",
             "linearAddNorm", "linear", "linearAdd");
 
     private final List<String> calls = new ArrayList<>();
@@ -73,7 +73,7 @@ class UnobservedPassTest {
     void behindTheLastAttentionAPromptIsTheRowWithLogitsAlone() {
         pass(9, 15, LayerProbe.NONE);
         List<String> expected = blocks(SmallGpt2.LAYERS - 1);
-        expected.addAll(List.of("layerNorm", "linear", "appendAndAttend", "selectRows", "selectRows",
+        expected.addAll(List.of("layerNorm", "linearPart", "appendAndAttend", "selectRows", "selectRows",
                 "linearAddNorm", "linear", "linearAdd", "layerNorm", "linear"));
         assertEquals(expected, calls);
     }
@@ -82,7 +82,7 @@ class UnobservedPassTest {
     void aPromptsFirstPartEndsWithItsLastKeysAndValues() {
         forward(9, 15, LayerProbe.NONE);
         List<String> expected = blocks(SmallGpt2.LAYERS - 1);
-        expected.addAll(List.of("layerNorm", "linear", "appendKeysAndValues"));
+        expected.addAll(List.of("layerNorm", "linearPart", "appendKeysAndValues"));
         assertEquals(expected, calls);
     }
 

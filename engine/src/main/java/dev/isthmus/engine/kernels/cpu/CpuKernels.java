@@ -115,6 +115,12 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public void linearPart(Tensor x, Linear linear, int first, int column, Tensor out) {
+        CHECKS.linearPart(x, linear, first, column, out);
+        ops.linearPart(team, x, linear, first, column, out);
+    }
+
+    @Override
     public void linearAdd(Tensor x, Linear linear, Tensor out) {
         CHECKS.linearAdd(x, linear, out);
         ops.linear(team, x, linear, Activation.NONE, true, out);

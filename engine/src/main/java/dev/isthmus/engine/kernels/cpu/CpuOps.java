@@ -54,6 +54,11 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
      */
     void linear(WorkerTeam team, Tensor x, Linear linear, Activation activation, boolean add, Tensor out);
 
+    /** As {@link dev.isthmus.engine.kernels.Kernels#linearPart}. */
+    default void linearPart(WorkerTeam team, Tensor x, Linear linear, int first, int column, Tensor out) {
+        linear(team, x, linear, Activation.NONE, false, out);
+    }
+
     void softmax(MemorySegment x, long columns, long t0, long t1);
 
     void appendKeysAndValues(MemorySegment qkv, RowBatch batch, int layer, long t0, long t1);

@@ -17,6 +17,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 
 /** The operations in C: libisthmus at one of its instruction-set levels. */
 final class NativeOps implements CpuOps {
@@ -102,9 +103,26 @@ final class NativeOps implements CpuOps {
 
     @Override
     public void linear(WorkerTeam team, Tensor x, Linear linear, Activation activation, boolean add, Tensor out) {
+        overInputs(team, x, linear, inputs ->
+                product(team, inputs, 0, linear, activation, add, 0, linear.outputs(), out));
+    }
+
+    @Override
+    public void linearPart(WorkerTeam team, Tensor x, Linear linear, int first, int column, Tensor out) {
+        int panel = Isthmus.ISTHMUS_PANEL();
+        // The columns from n0 on are for all rows; where every row wants all of them, they make one product.
+        int n0 = first == 0 ? 0 : column / panel * panel;
+        overInputs(team, x, linear, inputs -> {
+            product(team, inputs, 0, linear, Activation.NONE, false, n0, linear.outputs(), out);
+            product(team, inputs, first, linear, Activation.NONE, false, 0, n0, out);
+        });
+    }
+
+    /** Calls {@code product} with x in the form in which products with these weights read it. */
+    private void overInputs(WorkerTeam team, Tensor x, Linear linear, Consumer<MemorySegment> product) {
         WeightType type = linear.weight().type();
         if (!type.isQuantized()) {
-            product(team, x.data(), x.dim(0), linear, activation, add, out);
+            product.accept(x.data());
             return;
         }
         int rows = (int) x.dim(0);
@@ -114,23 +132,28 @@ final class NativeOps implements CpuOps {
             MemorySegment bytes = workspace.memory();
             Tiles.run(team, rows, Tiles.ROWS, 1, 1, (t0, t1, n0, n1) -> check("quantize activations",
                     Isthmus.isthmus_quantize(level, x.data(), code(type), bytes, inputs, t0, t1)));
-            product(team, bytes, rows, linear, activation, add, out);
+            product.accept(bytes);
         }
     }
 
-    private void product(WorkerTeam team, MemorySegment x, long rows, Linear linear, Activation activation,
-            boolean add, Tensor out) {
+    /** Rows from {@code first} on, columns [from, to). */
+    private void product(WorkerTeam team, MemorySegment x, int first, Linear linear, Activation activation,
+            boolean add, int from, int to, Tensor out) {
+        int rows = (int) out.dim(0) - first;
+        if (rows == 0 || from == to) {
+            return;
+        }
         MemorySegment weights = packed(linear.weight()).data();
         MemorySegment bias = linear.bias() == null ? MemorySegment.NULL : linear.bias().data();
         int type = code(linear.weight().type());
         int function = code(activation);
         int store = add ? Isthmus.ISTHMUS_ADD() : Isthmus.ISTHMUS_STORE();
         int columns = rows <= FEW_ROWS ? FEW_ROWS_COLUMNS : COLUMNS;
-        int equalParts = (int) Math.ceilDiv(rows, Math.ceilDiv(rows, MOST_ROWS));
+        int equalParts = Math.ceilDiv(rows, Math.ceilDiv(rows, MOST_ROWS));
         int rowsOfTask = Math.ceilDiv(equalParts, ROW_GROUP) * ROW_GROUP;
-        Tiles.run(team, (int) rows, rowsOfTask, linear.outputs(), columns, (t0, t1, n0, n1) ->
+        Tiles.run(team, rows, rowsOfTask, to - from, columns, (t0, t1, n0, n1) ->
                 check("matrix product", Isthmus.isthmus_matmul(level, x, weights, type, bias, function, store,
-                        out.data(), linear.inputs(), linear.outputs(), t0, t1, n0, n1)));
+                        out.data(), linear.inputs(), linear.outputs(), first + t0, first + t1, from + n0, from + n1)));
     }
 
     @Override
