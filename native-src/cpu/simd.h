@@ -262,9 +262,9 @@ INLINE int32_t v_sum_int(vmask v)
 
 /*
  * e^x to about one unit in the last place, denormal results included; 0 at -inf, inf above 88.73, NaN for NaN.
- * x = n ln 2 + r with |r| <= ln 2 / 2; e^r by the polynomial that interpolates it at the 7 Chebyshev nodes of that
- * range, to 2e-8 of itself; 2^n in two factors, so that n may lie beyond the exponents of normal numbers. ln 2 is split
- * as in Cephes' expf: the high part has nine bits, so that n times it is exact without FMA too.
+ * x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series, whose first omitted term r^8 / 8! is below a
+ * tenth of a unit; 2^n in two factors, so that n may lie beyond the exponents of normal numbers. ln 2 is split as
+ * in Cephes' expf: the high part has nine bits, so that n times it is exact without FMA too.
  */
 INLINE vec v_exp(vec x)
 {
@@ -278,13 +278,13 @@ INLINE vec v_exp(vec x)
     vec r = v_fma(n, v_set(-0.693359375f), x);
     r = v_fma(n, v_set(2.12194440e-4f), r);
 
-    vec e = v_set(0.00139411084f);
-    e = v_fma(e, r, v_set(0.0083751264f));
-    e = v_fma(e, r, v_set(0.0416663529f));
-    e = v_fma(e, r, v_set(0.166664155f));
-    e = v_fma(e, r, v_set(0.5f));
-    e = v_fma(e, r, v_set(1.0f));
-    e = v_fma(e, r, v_set(1.0f));
+    vec q = v_set(1.0f / 5040);
+    q = v_fma(q, r, v_set(1.0f / 720));
+    q = v_fma(q, r, v_set(1.0f / 120));
+    q = v_fma(q, r, v_set(1.0f / 24));
+    q = v_fma(q, r, v_set(1.0f / 6));
+    q = v_fma(q, r, v_set(0.5f));
+    const vec e = v_fma(r * r, q, r) + 1.0f;
 
 #if IS_AVX512
     return _mm512_scalef_ps(e, n);
