@@ -3,7 +3,7 @@ package dev.isthmus.bench;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Shape;
@@ -46,9 +46,9 @@ public class AttentionBenchmark extends KernelBenchmark {
         Tensor rows = Tensors.random(arena, context, 3L * CHANNELS);
         long layerBytes = 2L * context * CHANNELS * cache.bytes();
         layers = Math.toIntExact(Math.ceilDiv(LinearBenchmark.WEIGHT_BYTES, layerBytes));
-        batch = fill(kernels, cache, rows, layers);
+        batch = fill(backend, cache, rows, layers);
         qkv = timedRows(rows);
-        out = kernels.allocate(arena, batch.rows(), CHANNELS);
+        out = backend.tensors().allocate(arena, batch.rows(), CHANNELS);
         check(rows);
     }
 
@@ -63,34 +63,34 @@ public class AttentionBenchmark extends KernelBenchmark {
     }
 
     /** The rows to be timed, behind a past that is in the cache. They stay uncommitted, so that they can be run again. */
-    private RowBatch fill(Kernels owner, DType type, Tensor rows, int count) {
+    private RowBatch fill(Backend owner, DType type, Tensor rows, int count) {
         KvCache past = new KvCache(count, HEADS, CHANNELS / HEADS, context, type, arena);
         RowBatch all = new RowBatch(arena);
         int[] ids = new int[context];
         if (pastRows() > 0) {
             all.add(past, ids, 0, pastRows());
             for (int layer = 0; layer < count; layer++) {
-                owner.appendKeysAndValues(rows.rows(pastRows()), all, layer);
+                owner.kernels().appendKeysAndValues(rows.rows(pastRows()), all, layer);
             }
             all.commit();
             all.clear();
         }
         all.add(past, ids, pastRows(), context);
         for (int layer = 0; layer < count; layer++) {
-            owner.appendKeysAndValues(timedRows(rows), all, layer);
+            owner.kernels().appendKeysAndValues(timedRows(rows), all, layer);
         }
         return all;
     }
 
     private void check(Tensor rows) {
-        try (Kernels reference = Backends.reference()) {
+        try (Backend reference = Backends.reference()) {
             int[] all = new int[context];
             Arrays.setAll(all, t -> t);
             Tensor wide = Tensors.widened(reference, arena, rows, all);
             RowBatch expectedBatch = fill(reference, DType.F64, wide, 1);
-            Tensor expected = reference.allocate(arena, batch.rows(), CHANNELS);
-            reference.attention(timedRows(wide), expectedBatch, 0, SCALE, 0, expected);
-            kernels.attention(qkv, batch, 0, SCALE, 0, out);
+            Tensor expected = reference.tensors().allocate(arena, batch.rows(), CHANNELS);
+            reference.kernels().attention(timedRows(wide), expectedBatch, 0, SCALE, 0, expected);
+            backend.kernels().attention(qkv, batch, 0, SCALE, 0, out);
             int[] timed = new int[batch.rows()];
             Arrays.setAll(timed, t -> t);
             Tensors.requireClose(out, expected, cache == DType.INT8 ? 2e-2 : cache == DType.F16 ? 1e-3 : 1e-5, timed);
@@ -100,7 +100,7 @@ public class AttentionBenchmark extends KernelBenchmark {
     /** Attention. */
     @Benchmark
     public void attention() {
-        kernels.attention(qkv, batch, next++ % layers, SCALE, 0, out);
+        backend.kernels().attention(qkv, batch, next++ % layers, SCALE, 0, out);
     }
 
     /** What it takes at least: for a prompt, the causal half; of the past, keys and values once. */

@@ -3,7 +3,7 @@ package dev.isthmus.bench;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
@@ -37,29 +37,29 @@ public class EmbeddingBenchmark extends KernelBenchmark {
     void prepare() {
         Tensor weights = Tensors.random(arena, VOCABULARY, CHANNELS);
         positions = Tensors.random(arena, CONTEXT, CHANNELS);
-        tokens = matrix(kernels, weights);
+        tokens = matrix(backend, weights);
         batch = new RowBatch(arena);
         batch.add(new KvCache(1, 1, 1, CONTEXT, DType.F32, arena),
                 new SplittableRandom(1).ints(rows, 0, VOCABULARY).toArray(), 0, rows);
-        x = kernels.allocate(arena, rows, CHANNELS);
-        try (Kernels reference = Backends.reference()) {
-            Tensor expected = reference.allocate(arena, rows, CHANNELS);
-            reference.embedding(matrix(reference, weights), positions, batch, expected);
-            kernels.embedding(tokens, positions, batch, x);
+        x = backend.tensors().allocate(arena, rows, CHANNELS);
+        try (Backend reference = Backends.reference()) {
+            Tensor expected = reference.tensors().allocate(arena, rows, CHANNELS);
+            reference.kernels().embedding(matrix(reference, weights), positions, batch, expected);
+            backend.kernels().embedding(tokens, positions, batch, x);
             Tensors.requireClose(x, expected, 1e-6, batch.allRows());
         }
     }
 
-    private Matrix matrix(Kernels owner, Tensor weights) {
-        Matrix matrix = owner.matrix(type, Layout.OUT_IN, CHANNELS, VOCABULARY,
-                owner.allocateWeights(arena, owner.matrixBytes(type, CHANNELS, VOCABULARY)));
-        owner.pack(matrix, Layout.OUT_IN, weights.data(), 0, CHANNELS, 0, VOCABULARY);
+    private Matrix matrix(Backend owner, Tensor weights) {
+        Matrix matrix = owner.weights().matrix(type, Layout.OUT_IN, CHANNELS, VOCABULARY,
+                owner.weights().allocate(arena, owner.weights().matrixBytes(type, CHANNELS, VOCABULARY)));
+        owner.weights().pack(matrix, Layout.OUT_IN, weights.data(), 0, CHANNELS, 0, VOCABULARY);
         return matrix;
     }
 
     /** The look-up. */
     @Benchmark
     public void embedding() {
-        kernels.embedding(tokens, positions, batch, x);
+        backend.kernels().embedding(tokens, positions, batch, x);
     }
 }

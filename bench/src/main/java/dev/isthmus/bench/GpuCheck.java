@@ -2,7 +2,7 @@ package dev.isthmus.bench;
 
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.cuda.CudaDevice;
-import dev.isthmus.engine.kernels.cuda.CudaKernels;
+import dev.isthmus.engine.kernels.cuda.CudaBackend;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
@@ -75,12 +75,12 @@ public final class GpuCheck {
                 }
             }
         }
-        try (CudaKernels kernels = new CudaKernels(CudaDevice.find())) {
+        try (CudaBackend backend = new CudaBackend(CudaDevice.find())) {
             int most = runs < 3 ? 128 : 16384;
             for (int rows = Math.min(1024, most); rows <= most; rows *= 2) {
                 int count = rows;
                 entries.add(median("attention " + rows + " bf16", runs,
-                        () -> GpuModel.attention(kernels, WeightType.BF16, count, 12)));
+                        () -> GpuModel.attention(backend, WeightType.BF16, count, 12)));
             }
         }
         try (PrintStream json = new PrintStream(Files.newOutputStream(out))) {

@@ -7,7 +7,7 @@ import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Draw;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.cuda.CudaDevice;
-import dev.isthmus.engine.kernels.cuda.CudaKernels;
+import dev.isthmus.engine.kernels.cuda.CudaBackend;
 import dev.isthmus.engine.kernels.cuda.DeviceTimer;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
@@ -29,7 +29,7 @@ final class GpuModel implements AutoCloseable {
     private static final Draw GREEDY = new Draw(0, 0, 1, 0, 0, new double[0]);
 
     private final Arena arena = Arena.ofShared();
-    private final CudaKernels kernels = new CudaKernels(CudaDevice.find());
+    private final CudaBackend backend = new CudaBackend(CudaDevice.find());
     private final Gpt2Config config;
     private final Gpt2Forward forward;
     private final Scratch scratch;
@@ -38,20 +38,20 @@ final class GpuModel implements AutoCloseable {
     GpuModel(Path directory, WeightType type) {
         config = Gpt2Config.read(directory);
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, Optional.of(type), arena, 4,
+            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, backend.weights(), Optional.of(type), arena, 4,
                     (done, total) -> {});
-            DType cacheType = kernels.cacheTypes(type).getFirst();
-            forward = new Gpt2Forward(config, weights, kernels, cacheType);
+            DType cacheType = backend.cacheTypes(type).getFirst();
+            forward = new Gpt2Forward(config, weights, backend, cacheType);
             scratch = forward.newScratch();
         } catch (Throwable failed) {
-            kernels.close();
+            backend.close();
             arena.close();
             throw failed;
         }
     }
 
-    CudaKernels kernels() {
-        return kernels;
+    CudaBackend backend() {
+        return backend;
     }
 
     Gpt2Config config() {
@@ -68,7 +68,7 @@ final class GpuModel implements AutoCloseable {
                 batch.add(cache, ids, from, Math.min(from + 64, ids.length));
                 Tensor rows = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
                 for (int t = 0; t < batch.rows(); t++) {
-                    kernels.read(rows, (long) t * config.vocabulary(), logits[from + t]);
+                    backend.tensors().read(rows, (long) t * config.vocabulary(), logits[from + t]);
                 }
             }
             return logits;
@@ -77,7 +77,7 @@ final class GpuModel implements AutoCloseable {
 
     /** Milliseconds to read {@code length} tokens, with the logits of the last. */
     double prefill(int length) {
-        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = kernels.newTimer()) {
+        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = backend.newTimer()) {
             KvCache cache = forward.newCache(temporary);
             cache.reserve(length);
             int[] ids = ids(0, length);
@@ -87,13 +87,13 @@ final class GpuModel implements AutoCloseable {
 
     /** Milliseconds for each of {@code count} greedy steps of {@code sequences} texts behind prompts of their own. */
     double decode(int prompt, int count, int sequences) {
-        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = kernels.newTimer()) {
+        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = backend.newTimer()) {
             KvCache[] caches = new KvCache[sequences];
             int[] next = new int[sequences];
             for (int s = 0; s < sequences; s++) {
                 caches[s] = forward.newCache(temporary);
                 caches[s].reserve(prompt + count + 2);
-                next[s] = kernels.choose(read(caches[s], ids(s, prompt)), 0, GREEDY)[0];
+                next[s] = backend.tokenChooser().orElseThrow().choose(read(caches[s], ids(s, prompt)), 0, GREEDY)[0];
             }
             // A pass is run as it is and recorded before it is repeated.
             int[] begun = step(caches, step(caches, next));
@@ -114,7 +114,7 @@ final class GpuModel implements AutoCloseable {
         Tensor logits = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
         Draw[] draws = new Draw[caches.length];
         Arrays.fill(draws, GREEDY);
-        return kernels.choose(logits, 0, draws);
+        return backend.tokenChooser().orElseThrow().choose(logits, 0, draws);
     }
 
     private Tensor read(KvCache cache, int[] ids) {
@@ -135,16 +135,16 @@ final class GpuModel implements AutoCloseable {
      *
      * @param heads of 64 channels
      */
-    static double attention(CudaKernels kernels, WeightType type, int rows, int heads) {
-        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = kernels.newTimer()) {
-            KvCache cache = new KvCache(1, heads, 64, rows, kernels.cacheTypes(type).getFirst(),
-                    BlockPool.in(kernels.blockMemory(), temporary));
+    static double attention(CudaBackend backend, WeightType type, int rows, int heads) {
+        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = backend.newTimer()) {
+            KvCache cache = new KvCache(1, heads, 64, rows, backend.cacheTypes(type).getFirst(),
+                    BlockPool.in(backend.blocks(), temporary));
             RowBatch all = new RowBatch(temporary);
             all.add(cache, new int[rows], 0, rows);
-            Tensor qkv = kernels.allocateInputs(type, temporary, rows, 3L * heads * 64);
-            Tensor out = kernels.allocateInputs(type, temporary, rows, (long) heads * 64);
-            kernels.appendAndAttend(qkv, all, 0, 0.125, 0, out);
-            return timer.milliseconds(() -> kernels.appendAndAttend(qkv, all, 0, 0.125, 0, out));
+            Tensor qkv = backend.tensors().allocateInputs(type, temporary, rows, 3L * heads * 64);
+            Tensor out = backend.tensors().allocateInputs(type, temporary, rows, (long) heads * 64);
+            backend.kernels().appendAndAttend(qkv, all, 0, 0.125, 0, out);
+            return timer.milliseconds(() -> backend.kernels().appendAndAttend(qkv, all, 0, 0.125, 0, out));
         }
     }
 
@@ -155,7 +155,7 @@ final class GpuModel implements AutoCloseable {
     @Override
     public void close() {
         scratch.close();
-        kernels.close();
+        backend.close();
         arena.close();
     }
 }

@@ -1,7 +1,7 @@
 package dev.isthmus.bench;
 
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import java.util.List;
 import java.util.Locale;
 
@@ -17,7 +17,7 @@ public final class Guard {
 
     /** Prints the ratios to standard output. */
     public static void main(String[] args) {
-        if (CpuBackend.choose().level().isEmpty()) {
+        if (CpuChoice.choose().level().isEmpty()) {
             System.out.println("kernel ratios: NOT MEASURED, there are no C kernels here");
             return;
         }

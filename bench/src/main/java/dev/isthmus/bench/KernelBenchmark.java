@@ -1,6 +1,6 @@
 package dev.isthmus.bench;
 
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import java.lang.foreign.Arena;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -33,12 +33,12 @@ public abstract class KernelBenchmark {
     public int threads = 2;
 
     final Arena arena = Arena.ofShared();
-    Kernels kernels;
+    Backend backend;
 
-    /** Starts the kernels, fills the tensors and checks the result. */
+    /** Starts the backend, fills the tensors and checks the result. */
     @Setup
     public void setUp() {
-        kernels = KernelChoice.open(product, threads);
+        backend = KernelChoice.open(product, threads);
         prepare();
     }
 
@@ -48,7 +48,7 @@ public abstract class KernelBenchmark {
     /** Frees everything. */
     @TearDown
     public void tearDown() {
-        kernels.close();
+        backend.close();
         arena.close();
     }
 }

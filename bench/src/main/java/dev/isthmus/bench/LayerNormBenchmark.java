@@ -2,7 +2,7 @@ package dev.isthmus.bench;
 
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
@@ -25,13 +25,13 @@ public class LayerNormBenchmark extends KernelBenchmark {
     @Override
     void prepare() {
         x = Tensors.random(arena, rows, CHANNELS);
-        out = kernels.allocate(arena, rows, CHANNELS);
+        out = backend.tensors().allocate(arena, rows, CHANNELS);
         norm = new LayerNorm(vector(), vector(), 1e-5);
-        try (Kernels reference = Backends.reference()) {
+        try (Backend reference = Backends.reference()) {
             int[] some = Tensors.someRows(rows);
-            Tensor expected = reference.allocate(arena, some.length, CHANNELS);
-            reference.layerNorm(Tensors.widened(reference, arena, x, some), norm, expected);
-            kernels.layerNorm(x, norm, out);
+            Tensor expected = reference.tensors().allocate(arena, some.length, CHANNELS);
+            reference.kernels().layerNorm(Tensors.widened(reference, arena, x, some), norm, expected);
+            backend.kernels().layerNorm(x, norm, out);
             Tensors.requireClose(out, expected, 1e-5, some);
         }
     }
@@ -44,7 +44,7 @@ public class LayerNormBenchmark extends KernelBenchmark {
     /** Layer norm. */
     @Benchmark
     public void layerNorm() {
-        kernels.layerNorm(x, norm, out);
+        backend.kernels().layerNorm(x, norm, out);
     }
 
     /** What it takes at least: mean, variance, and a multiply-add with weight and bias. */

@@ -1,8 +1,8 @@
 package dev.isthmus.bench;
 
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.Kernels;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.Backend;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.kernels.cpu.MachineLimits;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -16,10 +16,10 @@ final class Limits implements AutoCloseable {
 
     /** Needs the C kernels. */
     Limits(int threads) {
-        CpuBackend backend = CpuBackend.choose();
-        machine = new MachineLimits(backend.level().orElseThrow(), threads);
-        try (Kernels kernels = backend.open(1)) {
-            memory = kernels.allocateWeights(arena, LinearBenchmark.WEIGHT_BYTES).fill((byte) 1);
+        CpuChoice choice = CpuChoice.choose();
+        machine = new MachineLimits(choice.level().orElseThrow(), threads);
+        try (Backend backend = choice.open(1)) {
+            memory = backend.weights().allocate(arena, LinearBenchmark.WEIGHT_BYTES).fill((byte) 1);
         }
     }
 

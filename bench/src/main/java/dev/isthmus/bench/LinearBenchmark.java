@@ -3,7 +3,7 @@ package dev.isthmus.bench;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
@@ -64,7 +64,7 @@ public class LinearBenchmark {
     public int threads = 2;
 
     private final Arena arena = Arena.ofShared();
-    private Kernels kernels;
+    private Backend backend;
     private Tensor x;
     private Tensor out;
     private Linear[] copies;
@@ -73,44 +73,44 @@ public class LinearBenchmark {
     /** Fills the tensors and checks one product. */
     @Setup
     public void setUp() {
-        kernels = KernelChoice.open(product, threads);
+        backend = KernelChoice.open(product, threads);
         x = Tensors.random(arena, rows, matrix.inputs);
-        out = kernels.allocate(arena, rows, matrix.outputs);
+        out = backend.tensors().allocate(arena, rows, matrix.outputs);
         Tensor weights = Tensors.random(arena, matrix.inputs, matrix.outputs);
-        long bytes = kernels.matrixBytes(type, matrix.inputs, matrix.outputs);
+        long bytes = backend.weights().matrixBytes(type, matrix.inputs, matrix.outputs);
         copies = new Linear[Math.toIntExact(Math.ceilDiv(WEIGHT_BYTES, bytes))];
-        copies[0] = linear(kernels, weights);
+        copies[0] = linear(backend, weights);
         check(weights);
         for (int i = 1; i < copies.length; i++) {
             copies[i] = copy();
         }
     }
 
-    private Linear linear(Kernels owner, Tensor weights) {
+    private Linear linear(Backend owner, Tensor weights) {
         Matrix packed = empty(owner);
-        owner.pack(packed, Layout.IN_OUT, weights.data(), 0, matrix.inputs, 0, matrix.outputs);
+        owner.weights().pack(packed, Layout.IN_OUT, weights.data(), 0, matrix.inputs, 0, matrix.outputs);
         return new Linear(packed, null);
     }
 
-    private Matrix empty(Kernels owner) {
-        return owner.matrix(type, Layout.IN_OUT, matrix.inputs, matrix.outputs,
-                owner.allocateWeights(arena, owner.matrixBytes(type, matrix.inputs, matrix.outputs)));
+    private Matrix empty(Backend owner) {
+        return owner.weights().matrix(type, Layout.IN_OUT, matrix.inputs, matrix.outputs,
+                owner.weights().allocate(arena, owner.weights().matrixBytes(type, matrix.inputs, matrix.outputs)));
     }
 
     /** As the first, without rounding all its weights again. */
     private Linear copy() {
-        Matrix copy = empty(kernels);
+        Matrix copy = empty(backend);
         MatrixData.of(copy).copyFrom(MatrixData.of(copies[0].weight()));
         return new Linear(copy, null);
     }
 
     private void check(Tensor weights) {
-        try (Kernels reference = Backends.reference()) {
+        try (Backend reference = Backends.reference()) {
             int[] some = Tensors.someRows(rows);
-            Tensor expected = reference.allocate(arena, some.length, matrix.outputs);
-            reference.linear(Tensors.widened(reference, arena, x, some), linear(reference, weights), activation,
+            Tensor expected = reference.tensors().allocate(arena, some.length, matrix.outputs);
+            reference.kernels().linear(Tensors.widened(reference, arena, x, some), linear(reference, weights), activation,
                     expected);
-            kernels.linear(x, copies[0], activation, out);
+            backend.kernels().linear(x, copies[0], activation, out);
             // Activations as bytes are off by a 254th of a row's largest at most, and that at random.
             Tensors.requireClose(out, expected, type.isQuantized() ? 3e-3 * Math.sqrt(matrix.inputs) : 1e-3, some);
         }
@@ -119,13 +119,13 @@ public class LinearBenchmark {
     /** The product. */
     @Benchmark
     public void linear() {
-        kernels.linear(x, copies[next++ % copies.length], activation, out);
+        backend.kernels().linear(x, copies[next++ % copies.length], activation, out);
     }
 
     /** What it takes at least. */
     Work work() {
-        boolean bytes = kernels.packsMatrices() && type.isQuantized();
-        return new Work(kernels.matrixBytes(type, matrix.inputs, matrix.outputs)
+        boolean bytes = backend.weights().packs() && type.isQuantized();
+        return new Work(backend.weights().matrixBytes(type, matrix.inputs, matrix.outputs)
                         + 4.0 * rows * (matrix.inputs + matrix.outputs),
                 2.0 * rows * matrix.inputs * matrix.outputs, bytes ? WeightType.INT8 : WeightType.F32);
     }
@@ -133,7 +133,7 @@ public class LinearBenchmark {
     /** Frees everything. */
     @TearDown
     public void tearDown() {
-        kernels.close();
+        backend.close();
         arena.close();
     }
 }

@@ -1,7 +1,7 @@
 package dev.isthmus.bench;
 
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -22,10 +22,10 @@ public class SoftmaxBenchmark extends KernelBenchmark {
     @Override
     void prepare() {
         logits = Tensors.random(arena, rows, VOCABULARY);
-        x = kernels.allocate(arena, rows, VOCABULARY);
-        try (Kernels reference = Backends.reference()) {
+        x = backend.tensors().allocate(arena, rows, VOCABULARY);
+        try (Backend reference = Backends.reference()) {
             Tensor expected = Tensors.widened(reference, arena, logits, Tensors.someRows(rows));
-            reference.softmax(expected);
+            reference.kernels().softmax(expected);
             softmax();
             Tensors.requireClose(x, expected, 1e-10, Tensors.someRows(rows));
         }
@@ -35,6 +35,6 @@ public class SoftmaxBenchmark extends KernelBenchmark {
     @Benchmark
     public void softmax() {
         MemorySegment.copy(logits.data(), 0, x.data(), 0, x.data().byteSize());
-        kernels.softmax(x);
+        backend.kernels().softmax(x);
     }
 }

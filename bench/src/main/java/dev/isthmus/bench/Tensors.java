@@ -3,13 +3,13 @@ package dev.isthmus.bench;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.SplittableRandom;
 
-/** What the benchmarks compute on, and how they check what they time against the reference kernels. */
+/** What the benchmarks compute on, and how they check what they time against the reference backend. */
 final class Tensors {
 
     private Tensors() {}
@@ -30,9 +30,9 @@ final class Tensors {
     }
 
     /** Some rows as the reference kernels take them. */
-    static Tensor widened(Kernels reference, Arena arena, Tensor x, int... rows) {
+    static Tensor widened(Backend reference, Arena arena, Tensor x, int... rows) {
         long columns = x.dim(1);
-        Tensor wide = reference.allocate(arena, rows.length, columns);
+        Tensor wide = reference.tensors().allocate(arena, rows.length, columns);
         for (int i = 0; i < rows.length; i++) {
             for (long c = 0; c < columns; c++) {
                 wide.data().setAtIndex(JAVA_DOUBLE, i * columns + c,

@@ -3,7 +3,7 @@ package dev.isthmus.tools;
 import dev.isthmus.engine.api.CacheType;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.kernels.cpu.MachineLimits;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -113,7 +113,7 @@ final class BenchCommand implements Callable<Integer> {
             throw invalid("--threads must be >= 0 (0: one for each core), found " + threads);
         }
         int team = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-        CpuBackend backend = CpuBackend.choose();
+        CpuChoice backend = CpuChoice.choose();
         List<Optional<WeightType>> types = dtypes.isEmpty() ? List.of(Optional.empty())
                 : dtypes.stream().map(Optional::of).toList();
         ModelFlags flags = new ModelFlags();
@@ -140,7 +140,7 @@ final class BenchCommand implements Callable<Integer> {
         return 0;
     }
 
-    private void measure(Path directory, CpuBackend backend, Optional<WeightType> type, int team,
+    private void measure(Path directory, CpuChoice backend, Optional<WeightType> type, int team,
             List<BenchWorkload> workloads, Runs runs, List<BenchResult> results) {
         try (BenchModel opened = new BenchModel(directory, backend, type, cache, team, (done, total) -> {});
                 Limit limit = backend.level().map(level -> new Limit(opened, new MachineLimits(level, team)))

@@ -6,8 +6,8 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.kernels.cpu.CpuBackend;
-import dev.isthmus.engine.kernels.cpu.CpuKernels;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
@@ -33,7 +33,7 @@ final class BenchModel implements AutoCloseable {
 
     private final Arena arena = Arena.ofShared();
     private final Gpt2Config config;
-    private final CpuKernels kernels;
+    private final CpuBackend backend;
     private final Gpt2Weights weights;
     private final DType cacheType;
     private final Gpt2Forward forward;
@@ -45,14 +45,14 @@ final class BenchModel implements AutoCloseable {
      *
      * @param type how to keep the weights; empty for as the files have them
      */
-    BenchModel(Path directory, CpuBackend backend, Optional<WeightType> type, CacheType cache, int threads,
+    BenchModel(Path directory, CpuChoice choice, Optional<WeightType> type, CacheType cache, int threads,
             BiConsumer<Long, Long> progress) {
         config = Gpt2Config.read(directory);
-        kernels = backend.open(threads);
+        backend = choice.open(threads);
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-            weights = Gpt2Loader.load(checkpoint, config, kernels, type, arena, threads, progress);
+            weights = Gpt2Loader.load(checkpoint, config, backend.weights(), type, arena, threads, progress);
         } catch (Throwable failed) {
-            kernels.close();
+            backend.close();
             arena.close();
             throw failed;
         }
@@ -62,7 +62,7 @@ final class BenchModel implements AutoCloseable {
             case F16 -> DType.F16;
             case INT8 -> DType.INT8;
         };
-        forward = new Gpt2Forward(config, weights, kernels, cacheType);
+        forward = new Gpt2Forward(config, weights, backend, cacheType);
         scratch = forward.newScratch();
     }
 
@@ -124,7 +124,7 @@ final class BenchModel implements AutoCloseable {
 
     /** Memory of this size, of the same kind as the weights', with something in it. */
     MemorySegment memory(Arena owner, long bytes) {
-        return kernels.allocateWeights(owner, bytes).fill((byte) 1);
+        return backend.weights().allocate(owner, bytes).fill((byte) 1);
     }
 
     private static Stream<Linear> layers(List<Gpt2Weights.Block> blocks) {
@@ -137,13 +137,13 @@ final class BenchModel implements AutoCloseable {
     }
 
     private long bytes(Linear linear) {
-        return kernels.matrixBytes(linear.weight().type(), linear.inputs(), linear.outputs());
+        return backend.weights().matrixBytes(linear.weight().type(), linear.inputs(), linear.outputs());
     }
 
     @Override
     public void close() {
         scratch.close();
-        kernels.close();
+        backend.close();
         arena.close();
     }
 }

@@ -8,7 +8,7 @@ import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.bindings.Platform;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -64,8 +64,8 @@ final class InfoCommand implements Callable<Integer> {
     }
 
     private static String kernels(int threads) {
-        try (Kernels kernels = Backends.cpu(threads)) {
-            return kernels.description();
+        try (Backend backend = Backends.cpu(threads)) {
+            return backend.description();
         } catch (BackendException e) {
             return "cannot be used: " + e.getMessage();
         }
@@ -75,9 +75,9 @@ final class InfoCommand implements Callable<Integer> {
     private record Cuda(boolean usable, String reason) {}
 
     private static Cuda cuda() {
-        try (Kernels kernels = Backends.cuda()) {
+        try (Backend backend = Backends.cuda()) {
             boolean auto = Backends.mayHaveGpu();
-            return new Cuda(true, kernels.description() + (auto ? "" : " (a stand-in, which auto does not take)"));
+            return new Cuda(true, backend.description() + (auto ? "" : " (a stand-in, which auto does not take)"));
         } catch (BackendException e) {
             return new Cuda(false, e.getMessage());
         }

@@ -8,7 +8,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.isthmus.engine.api.CacheType;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -62,7 +62,7 @@ class BenchCommandTest {
             double max = number(values.get(i + 6), "max");
             assertTrue(0 < min && min <= median && median <= max, run.out());
             String limit = values.get(i + 7);
-            assertTrue(CpuBackend.choose().level().isEmpty() ? limit.equals("limit=null") : number(limit, "limit") > 0,
+            assertTrue(CpuChoice.choose().level().isEmpty() ? limit.equals("limit=null") : number(limit, "limit") > 0,
                     run.out());
         }
         List<String> expected = new ArrayList<>();
@@ -129,7 +129,7 @@ class BenchCommandTest {
         try (BenchModel opened = open(WeightType.F16)) {
             BenchWorkload.Cost cost = new BenchWorkload.Decode(10, 2, 3).cost(opened);
             long panels = Math.ceilDiv(TinyModel.VOCABULARY, 64) * 64L;
-            long weights = CpuBackend.choose().level().isPresent() ? 2 * (LAYER_WEIGHTS + panels * C)
+            long weights = CpuChoice.choose().level().isPresent() ? 2 * (LAYER_WEIGHTS + panels * C)
                     : 4 * (LAYER_WEIGHTS + HEAD_WEIGHTS);
             // The first token's pass reads 11 positions and writes one, the second's 12 and one; keys and values.
             assertEquals(2 * weights + 3 * (11 + 1 + 12 + 1) * 2 * TinyModel.LAYERS * C * 4, cost.bytes());
@@ -147,7 +147,7 @@ class BenchCommandTest {
     }
 
     private static BenchModel open(WeightType type) {
-        return new BenchModel(Path.of(model), CpuBackend.choose(), Optional.of(type), CacheType.AUTO, 1,
+        return new BenchModel(Path.of(model), CpuChoice.choose(), Optional.of(type), CacheType.AUTO, 1,
                 (done, total) -> {});
     }
 }

@@ -94,7 +94,7 @@ final class ContinuousBatch implements AutoCloseable {
             for (Share share : shares) {
                 share.request.publish(share.rows);
                 if (share.logits) {
-                    model.kernels().read(rows, (long) row++ * logits.length, logits);
+                    model.computeBackend().tensors().read(rows, (long) row++ * logits.length, logits);
                     share.request.choose(logits);
                 }
             }

@@ -1,6 +1,6 @@
 package dev.isthmus.engine.api;
 
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -11,13 +11,13 @@ final class Logits {
     private Logits() {}
 
     /** The probabilities that they stand for, as the kernels compute softmax. */
-    static float[] softmax(Kernels kernels, float[] logits) {
+    static float[] softmax(Backend backend, float[] logits) {
         try (Arena temporary = Arena.ofShared()) {
-            Tensor x = kernels.allocate(temporary, 1, logits.length);
-            kernels.write(MemorySegment.ofArray(logits), x);
-            kernels.softmax(x);
+            Tensor x = backend.tensors().allocate(temporary, 1, logits.length);
+            backend.tensors().write(MemorySegment.ofArray(logits), x);
+            backend.kernels().softmax(x);
             float[] probabilities = new float[logits.length];
-            kernels.read(x, 0, probabilities);
+            backend.tensors().read(x, 0, probabilities);
             return probabilities;
         }
     }

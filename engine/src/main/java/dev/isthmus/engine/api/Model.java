@@ -11,8 +11,8 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.errors.UnsupportedModelException;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.model.Gpt2Fingerprint;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
@@ -57,7 +57,7 @@ public final class Model implements AutoCloseable {
     private final Arena arena;
     private final Gpt2Config config;
     private final Optional<Tokenizer> tokenizer;
-    private final Kernels kernels;
+    private final Backend backend;
     private final Gpt2Forward forward;
     private final Meter meter = new Meter();
     private final Gpt2Fingerprint fingerprint;
@@ -66,13 +66,13 @@ public final class Model implements AutoCloseable {
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
-    private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
+    private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Backend backend,
             Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, Gpt2Fingerprint fingerprint) {
         this.arena = arena;
         this.config = config;
         this.tokenizer = tokenizer;
-        this.kernels = kernels;
-        this.forward = new Gpt2Forward(config, weights, kernels, cacheType);
+        this.backend = backend;
+        this.forward = new Gpt2Forward(config, weights, backend, cacheType);
         this.fingerprint = fingerprint;
         this.blocks = forward.newBlockPool(cacheLimit);
         this.passes = new PassPool(forward);
@@ -142,24 +142,24 @@ public final class Model implements AutoCloseable {
         }, progress);
     }
 
-    private static Model load(Path path, ModelOptions options, Gpt2Config config, int threads, Kernels kernels,
+    private static Model load(Path path, ModelOptions options, Gpt2Config config, int threads, Backend backend,
             ProgressListener progress) {
         Arena arena = Arena.ofShared();
         // Its threads, one for each of what they do, have ended when this block is left.
         try (ExecutorService beside = Executors.newFixedThreadPool(2, LOADING_THREADS);
                 Checkpoint checkpoint = Checkpoint.open(path)) {
-            kernels.requireHeads(config.headChannels());
+            backend.requireHeads(config.headChannels());
             CompletableFuture<Optional<Tokenizer>> tokenizer =
                     CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
             CompletableFuture<Gpt2Fingerprint> fingerprint =
                     CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
-            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
+            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, backend.weights(), options.weights(), arena, threads,
                     progress::update);
-            return new Model(arena, config, joined(tokenizer), kernels, weights,
-                    cacheType(options.cache(), weights, kernels), new CacheLimit(options.cacheLimit()),
-                    joined(fingerprint).as(weights));
+            return new Model(arena, config, joined(tokenizer), backend, weights,
+                    cacheType(options.cache(), weights, backend), new CacheLimit(options.cacheLimit()),
+                    joined(fingerprint).as(weights, backend.blocks().layout()));
         } catch (Throwable failed) {
-            kernels.close();
+            backend.close();
             arena.close();
             throw failed;
         }
@@ -177,14 +177,14 @@ public final class Model implements AutoCloseable {
         }
     }
 
-    private static DType cacheType(CacheType asked, Gpt2Weights weights, Kernels kernels) {
+    private static DType cacheType(CacheType asked, Gpt2Weights weights, Backend backend) {
         DType type = switch (asked) {
             case AUTO -> weights.usualCacheType();
             case F32 -> DType.F32;
             case F16 -> DType.F16;
             case INT8 -> DType.INT8;
         };
-        List<DType> possible = kernels.cacheTypes(weights.head().weight().type());
+        List<DType> possible = backend.cacheTypes(weights.head().weight().type());
         return possible.contains(type) ? type : possible.getFirst();
     }
 
@@ -269,7 +269,7 @@ public final class Model implements AutoCloseable {
 
     /** {@return which kernels the model runs on, in words} */
     public String backend() {
-        return kernels.description();
+        return backend.description();
     }
 
     /** {@return what the model's sessions have done so far and hold now} */
@@ -356,7 +356,7 @@ public final class Model implements AutoCloseable {
             if (!closed) {
                 closed = true;
                 passes.close();
-                kernels.close();
+                backend.close();
                 arena.close();
             }
         } finally {
@@ -416,7 +416,8 @@ public final class Model implements AutoCloseable {
         return fingerprint.bytes();
     }
 
-    Kernels kernels() {
-        return kernels;
+    /** The memory that its tensors lie in, and what computes with them. */
+    Backend computeBackend() {
+        return backend;
     }
 }

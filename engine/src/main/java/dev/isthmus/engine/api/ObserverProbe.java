@@ -1,9 +1,8 @@
 package dev.isthmus.engine.api;
 
-import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
-import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.TensorMemory;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.tensor.Tensor;
 
@@ -15,12 +14,12 @@ final class ObserverProbe implements LayerProbe {
 
     private final ForwardObserver observer;
     private final Gpt2Config config;
-    private final Kernels kernels;
+    private final TensorMemory tensors;
 
-    ObserverProbe(ForwardObserver observer, Gpt2Config config, Kernels kernels) {
+    ObserverProbe(ForwardObserver observer, Gpt2Config config, TensorMemory tensors) {
         this.observer = observer;
         this.config = config;
-        this.kernels = kernels;
+        this.tensors = tensors;
     }
 
     @Override
@@ -57,7 +56,7 @@ final class ObserverProbe implements LayerProbe {
     private void attention(int layer, int head, Tensor qkv, RowBatch batch, int sequence) {
         int channels = config.headChannels();
         int last = batch.endRow(sequence) - 1;
-        double[] keys = kernels.keys(batch.cache(sequence), layer, head, batch.position(last) + 1);
+        double[] keys = batch.cache(sequence).readKeys(layer, head, batch.position(last) + 1);
         for (int t = batch.firstRow(sequence); t <= last; t++) {
             double[] query = doubles(qkv, t * qkv.dim(1) + (long) head * channels, channels);
             observer.attention(layer, head, batch.position(t),
@@ -88,7 +87,7 @@ final class ObserverProbe implements LayerProbe {
 
     private double[] doubles(Tensor tensor, long from, int count) {
         double[] values = new double[count];
-        kernels.read(tensor, from, values);
+        tensors.read(tensor, from, values);
         return values;
     }
 }

@@ -5,6 +5,7 @@ import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Draw;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.TokenChooser;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
@@ -119,17 +120,18 @@ final class Sequence implements AutoCloseable {
 
     /** The next token of a continuation, which becomes part of the text. */
     Token next(Continuation continuation, LayerProbe probe) {
-        Optional<Draw> draw = model.kernels().choosesTokens() && !logitsValid ? continuation.draw() : Optional.empty();
-        int chosen = draw.isPresent() ? choose(draw.get(), probe) : -1;
+        Optional<TokenChooser> chooser = model.computeBackend().tokenChooser();
+        Optional<Draw> draw = chooser.isPresent() && !logitsValid ? continuation.draw() : Optional.empty();
+        int chosen = draw.isPresent() ? choose(chooser.get(), draw.get(), probe) : -1;
         Token token = chosen >= 0 ? continuation.chosen(chosen) : continuation.next(currentLogits(probe));
         push(token.id());
         return token;
     }
 
     /** What the kernels choose without showing the logits; negative if there is nothing to choose. */
-    private int choose(Draw draw, LayerProbe probe) {
+    private int choose(TokenChooser chooser, Draw draw, LayerProbe probe) {
         int[] chosen = new int[1];
-        computeLast(rows -> chosen[0] = model.kernels().choose(rows, 0, draw)[0], probe);
+        computeLast(rows -> chosen[0] = chooser.choose(rows, 0, draw)[0], probe);
         logitsValid = false;
         return chosen[0];
     }
@@ -189,7 +191,7 @@ final class Sequence implements AutoCloseable {
     }
 
     private void keep(Tensor row) {
-        model.kernels().read(row, 0, logits);
+        model.computeBackend().tensors().read(row, 0, logits);
     }
 
     /**
@@ -219,7 +221,7 @@ final class Sequence implements AutoCloseable {
                 cache.publish(tokens, start);
                 cacheBytes = cache.bytes();
                 for (int i = 0; visitor != null && i < outputs.length; i++) {
-                    model.kernels().read(rowsOfLogits, (long) i * logits.length, logits);
+                    model.computeBackend().tensors().read(rowsOfLogits, (long) i * logits.length, logits);
                     visitor.row(first + i, logits);
                 }
                 if (visitor == null && outputs.length > 0) {

@@ -96,7 +96,8 @@ public final class Session implements AutoCloseable {
                 // The last token of a generation has yet to be read, and is not one of those to be seen.
                 sequence.currentLogits(LayerProbe.NONE);
             }
-            sequence.read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config(), model.kernels()));
+            sequence.read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config(),
+                    model.computeBackend().tensors()));
             changes++;
             return null;
         });
@@ -151,7 +152,7 @@ public final class Session implements AutoCloseable {
      * @throws InvalidInputException if the session is empty
      */
     public float[] probabilities() {
-        return exclusively(() -> Logits.softmax(model.kernels(), sequence.currentLogits(LayerProbe.NONE)));
+        return exclusively(() -> Logits.softmax(model.computeBackend(), sequence.currentLogits(LayerProbe.NONE)));
     }
 
     /**

@@ -147,7 +147,7 @@ public final class TokenEmbeddings {
     }
 
     private void read(int first, float[] vectors) {
-        model.kernels().readWeights(wte, first, vectors);
+        model.computeBackend().weights().read(wte, first, vectors);
         model.forward().weights().requireWhole();
     }
 

@@ -3,7 +3,6 @@ package dev.isthmus.engine.cache;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.isthmus.engine.tensor.DType;
-import dev.isthmus.engine.tensor.Place;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -11,8 +10,8 @@ import java.lang.foreign.ValueLayout;
  * Where keys and values lie in a block of a cache, as isthmus.h says for the kernels: for each layer in turn the keys
  * [D, B] of each head and then the values [B, D'] of each head, D' being D rounded up to a multiple of 16. INT8 keys
  * are [D / 4, B, 4], D rounded up, with an offset of 128, and INT8 values [B / 4, D', 4]; the float32 scale of each
- * position follows a head's keys, and its values. In a device's memory a block has the same size and the order that its
- * kernels like.
+ * position follows a head's keys, and its values. In a device's memory a block has the same size and the order of its
+ * {@link BlockMemory}.
  *
  * @param layers the model's layers
  * @param heads H
@@ -192,15 +191,10 @@ record BlockLayout(int layers, int heads, int headChannels, DType type) {
         }
     }
 
-    /** Forgets what is kept of a position, in a block from a place; a device's have [H, B, D] of keys and of values. */
-    void clear(MemorySegment data, Place place, int slot) {
+    /** Zeroes what is kept of a position. */
+    void clear(MemorySegment data, int slot) {
         for (int layer = 0; layer < layers; layer++) {
             for (int head = 0; head < heads; head++) {
-                if (place == Place.DEVICE) {
-                    clear(data, layerOffset(layer) + ((long) head * B + slot) * headChannels, headChannels);
-                    clear(data, layerOffset(layer) + ((long) (heads + head) * B + slot) * headChannels, headChannels);
-                    continue;
-                }
                 for (int d = 0; d < headChannels; d++) {
                     clear(data, keyIndex(layer, head, slot, d), 1);
                     clear(data, valueIndex(layer, head, slot, d), 1);

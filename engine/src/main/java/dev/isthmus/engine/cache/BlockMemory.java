@@ -42,4 +42,24 @@ public interface BlockMemory {
 
     /** Copies bytes from memory that Java reads to a block of the same size. */
     void write(MemorySegment from, Tensor block);
+
+    /** The order of a block's elements, for telling stored blocks apart; empty for the host's. */
+    default String layout() {
+        return "";
+    }
+
+    /** Zeroes what a block's bytes, as {@link #read} gives them, hold of one of its positions. */
+    default void clear(KvCache cache, MemorySegment bytes, int slot) {
+        cache.layout().clear(bytes, slot);
+    }
+
+    /** The keys of one head at the first {@code positions} positions of a cache: [positions, D]. */
+    default double[] keys(KvCache cache, int layer, int head, int positions) {
+        int d = cache.headChannels();
+        double[] keys = new double[positions * d];
+        for (int i = 0; i < keys.length; i++) {
+            keys[i] = cache.key(layer, head, i / d, i % d);
+        }
+        return keys;
+    }
 }

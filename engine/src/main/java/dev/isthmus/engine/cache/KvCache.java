@@ -204,7 +204,7 @@ public final class KvCache implements AutoCloseable {
         pool.memory().read(block(index), into);
         for (int slot = Math.clamp(length - (long) index * BLOCK_POSITIONS, 0, BLOCK_POSITIONS);
                 slot < BLOCK_POSITIONS; slot++) {
-            layout.clear(into, block(index).place(), slot);
+            pool.memory().clear(this, into, slot);
         }
     }
 
@@ -230,6 +230,16 @@ public final class KvCache implements AutoCloseable {
     /** Where the keys of a layer's head begin in a block, in elements; but for INT8, they are [D, B]. */
     public long keys(int layer, int head) {
         return layout.keys(layer, head);
+    }
+
+    /** The keys of a layer's head at the first {@code positions} positions, [positions, D]; from a device's memory too. */
+    public double[] readKeys(int layer, int head, int positions) {
+        return pool.memory().keys(this, layer, head, positions);
+    }
+
+    /** Where elements lie in a block in the process's own memory. */
+    BlockLayout layout() {
+        return layout;
     }
 
     /** The keys of a layer's head in block {@code index}, [D, B]. */

@@ -3,19 +3,19 @@ package dev.isthmus.engine.kernels;
 import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.errors.BackendException;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.kernels.cuda.CudaDevice;
-import dev.isthmus.engine.kernels.cuda.CudaKernels;
-import dev.isthmus.engine.kernels.reference.ReferenceKernels;
+import dev.isthmus.engine.kernels.cuda.CudaBackend;
+import dev.isthmus.engine.kernels.reference.ReferenceBackend;
 
-/** Makes the kernels that a model runs on. */
+/** Opens the backend that a model runs on. */
 public final class Backends {
 
     private Backends() {}
 
     /** Plain Java in float64, the oracle. */
-    public static Kernels reference() {
-        return new ReferenceKernels();
+    public static Backend reference() {
+        return new ReferenceBackend();
     }
 
     /**
@@ -26,8 +26,8 @@ public final class Backends {
      * @param threads the threads that work, the caller's included
      * @throws BackendException if the level named cannot be used
      */
-    public static Kernels cpu(int threads) {
-        return CpuBackend.choose().open(threads);
+    public static Backend cpu(int threads) {
+        return CpuChoice.choose().open(threads);
     }
 
     /**
@@ -36,8 +36,8 @@ public final class Backends {
      * @throws BackendException if the driver or cuBLAS is missing or too old, there is no device that can be used, or
      *     too little memory is free on it; the message says which and what to do
      */
-    public static Kernels cuda() {
-        return new CudaKernels(CudaDevice.find());
+    public static Backend cuda() {
+        return new CudaBackend(CudaDevice.find());
     }
 
     /** Whether there may be a GPU to use: a driver is installed, and it is not the tests' stand-in for one. */

@@ -69,7 +69,7 @@ public final class HostMemory {
         }
     }
 
-    /** {@link Kernels#readWeights} for matrices in the process's own memory. */
+    /** {@link WeightMemory#read} for matrices in the process's own memory. */
     static void readWeights(Matrix matrix, int first, float[] into) {
         int inputs = matrix.inputs();
         // Input by input, as both forms lie in memory.

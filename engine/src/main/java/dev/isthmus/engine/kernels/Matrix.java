@@ -4,7 +4,7 @@ import dev.isthmus.engine.config.WeightType;
 
 /**
  * A weight matrix of K inputs and N outputs in the form that its backend computes with. It is made by
- * {@link Kernels#matrix} and filled by {@link Kernels#pack}.
+ * {@link WeightMemory#matrix} and filled by {@link WeightMemory#pack}.
  */
 public sealed interface Matrix permits PlainMatrix, PackedMatrix, DeviceMatrix {
 

@@ -57,7 +57,7 @@ public record PlainMatrix(WeightType type, Layout layout, Tensor weight) impleme
         return (long) inputs * outputs * Float.BYTES;
     }
 
-    /** {@link Kernels#pack} for such a matrix: copies a part and rounds it. */
+    /** {@link WeightMemory#pack} for such a matrix: copies a part and rounds it. */
     public void pack(MemorySegment weights, int k0, int k1, int n0, int n1) {
         boolean inOut = layout == Layout.IN_OUT;
         int rows = inOut ? k1 - k0 : n1 - n0;

@@ -37,7 +37,7 @@ public record ShapeChecks(Place place, DType stream, List<DType> inputs, List<DT
         }
     }
 
-    /** Checks {@link Kernels#pack}'s arguments. */
+    /** Checks {@link WeightMemory#pack}'s arguments. */
     public static void pack(Matrix matrix, MemorySegment weights, int k0, int k1, int n0, int n1) {
         int block = matrix.type().blockInputs();
         boolean whole = k0 % block == 0 && (k1 % block == 0 || k1 == matrix.inputs())

@@ -9,9 +9,9 @@ import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.UnsupportedModelException;
-import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.PackedMatrix;
+import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
@@ -85,12 +85,12 @@ public final class Gpt2Conversion {
      * The weights with matrices packed: U8 [panels, bytes of a panel] in the form of {@link PackedMatrix}, for a file
      * whose metadata are {@link #packedMetadata}.
      *
-     * @param kernels what packs
+     * @param memory what packs
      * @param threads how many threads may pack at a time
      * @throws BackendException if these kernels do not pack matrices
      */
-    public List<ConvertedTensor> packed(WeightType type, Kernels kernels, int threads) {
-        if (!kernels.packsMatrices()) {
+    public List<ConvertedTensor> packed(WeightType type, WeightMemory memory, int threads) {
+        if (!memory.packs()) {
             throw new BackendException("packing weights as " + type.name().toLowerCase(Locale.ROOT)
                     + " takes the C kernels, which are not available (isthmus info says why); choose f32, f16 or bf16");
         }
@@ -102,7 +102,7 @@ public final class Gpt2Conversion {
             int outputs = tensors.outputs(name);
             Shape shape = new Shape(Math.ceilDiv(outputs, PackedMatrix.PANEL), PackedMatrix.panelBytes(type, inputs));
             return new ConvertedTensor(info.name(), StoredType.U8, shape,
-                    (out, error) -> pack(info, Gpt2Tensors.layout(name), type, inputs, outputs, kernels, threads, out,
+                    (out, error) -> pack(info, Gpt2Tensors.layout(name), type, inputs, outputs, memory, threads, out,
                             error));
         });
     }
@@ -213,13 +213,13 @@ public final class Gpt2Conversion {
         }
     }
 
-    private void pack(TensorInfo info, Layout layout, WeightType type, int inputs, int outputs, Kernels kernels,
+    private void pack(TensorInfo info, Layout layout, WeightType type, int inputs, int outputs, WeightMemory memory,
             int threads, TensorSource.Sink out, RoundingError error) throws IOException {
         try (Arena arena = Arena.ofShared()) {
-            PackedMatrix matrix = (PackedMatrix) kernels.matrix(type, layout, inputs, outputs,
-                    arena.allocate(kernels.matrixBytes(type, inputs, outputs), Tensor.ALIGNMENT));
-            List<WeightPieces.Piece> pieces = WeightPieces.of(info, layout, matrix);
-            new WeightPieces(checkpoint, kernels, pieces, (done, total) -> { }).read(threads);
+            PackedMatrix matrix = (PackedMatrix) memory.matrix(type, layout, inputs, outputs,
+                    arena.allocate(memory.matrixBytes(type, inputs, outputs), Tensor.ALIGNMENT));
+            List<WeightPieces.Piece> pieces = WeightPieces.of(info, layout, matrix, memory.packsWholeRows());
+            new WeightPieces(checkpoint, memory, pieces, (done, total) -> { }).read(threads);
             // Summed up in the order of the pieces, so that the threads do not show in the result.
             RoundingError[] errors = new RoundingError[pieces.size()];
             List<Runnable> tasks = new ArrayList<>();

@@ -1,7 +1,6 @@
 package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.Gpt2Config;
-import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
@@ -52,9 +51,13 @@ public final class Gpt2Fingerprint {
         return new Gpt2Fingerprint(content.toByteArray());
     }
 
-    /** The fingerprint of this checkpoint loaded as {@code weights}. */
-    public Gpt2Fingerprint as(Gpt2Weights weights) {
-        byte[] types = types(weights).getBytes(StandardCharsets.UTF_8);
+    /**
+     * The fingerprint of this checkpoint loaded as {@code weights}.
+     *
+     * @param blockLayout the order in which blocks of keys and values lie
+     */
+    public Gpt2Fingerprint as(Gpt2Weights weights, String blockLayout) {
+        byte[] types = (types(weights) + blockLayout).getBytes(StandardCharsets.UTF_8);
         byte[] both = Arrays.copyOf(content, content.length + types.length);
         System.arraycopy(types, 0, both, content.length, types.length);
         return new Gpt2Fingerprint(both);
@@ -76,7 +79,6 @@ public final class Gpt2Fingerprint {
             types.append(block.attentionInput().weight().type()).append(block.attentionOutput().weight().type())
                     .append(block.feedForwardInput().weight().type()).append(block.feedForwardOutput().weight().type());
         }
-        // Blocks of keys and values lie in another order there.
-        return weights.positionEmbedding().place() == Place.HOST ? types.toString() : types + "device";
+        return types.toString();
     }
 }

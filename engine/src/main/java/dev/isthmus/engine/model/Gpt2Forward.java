@@ -7,6 +7,7 @@ import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.DType;
@@ -26,18 +27,20 @@ public final class Gpt2Forward {
 
     private final Gpt2Config config;
     private final Gpt2Weights weights;
+    private final Backend backend;
     private final Kernels kernels;
     private final DType cacheType;
 
     /**
-     * A transformer of these weights on these kernels.
+     * A transformer of these weights on the backend that holds them.
      *
-     * @param cacheType the type of keys and values in the cache, one of the kernels' {@link Kernels#cacheTypes}
+     * @param cacheType the type of keys and values in the cache, one of the backend's {@link Backend#cacheTypes}
      */
-    public Gpt2Forward(Gpt2Config config, Gpt2Weights weights, Kernels kernels, DType cacheType) {
+    public Gpt2Forward(Gpt2Config config, Gpt2Weights weights, Backend backend, DType cacheType) {
         this.config = config;
         this.weights = weights;
-        this.kernels = kernels;
+        this.backend = backend;
+        this.kernels = backend.kernels();
         this.cacheType = cacheType;
     }
 
@@ -58,7 +61,7 @@ public final class Gpt2Forward {
 
     /** What the blocks of many caches come from, which may take so much memory. */
     public BlockPool newBlockPool(CacheLimit limit) {
-        return new BlockPool(kernels.blockMemory(), kernels.isBatchInvariant(), limit);
+        return new BlockPool(backend.blocks(), backend.isBatchInvariant(), limit);
     }
 
     /** An empty cache for one sequence; its memory comes from {@code pool}. */
@@ -68,12 +71,12 @@ public final class Gpt2Forward {
 
     /** An empty cache for one sequence, freed with {@code arena}. */
     public KvCache newCache(Arena arena) {
-        return newCache(BlockPool.in(kernels.blockMemory(), arena));
+        return newCache(BlockPool.in(backend.blocks(), arena));
     }
 
     /** Scratch for this model's passes. */
     public Scratch newScratch() {
-        return new Scratch(config, weights.head().weight().type(), kernels);
+        return new Scratch(config, weights.head().weight().type(), backend);
     }
 
     /**

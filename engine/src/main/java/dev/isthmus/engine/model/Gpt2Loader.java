@@ -3,13 +3,11 @@ package dev.isthmus.engine.model;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException;
-import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
-import dev.isthmus.engine.tensor.DType;
-import dev.isthmus.engine.tensor.Place;
+import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.MemoryLimit;
@@ -46,7 +44,7 @@ public final class Gpt2Loader {
 
     private final Checkpoint checkpoint;
     private final Gpt2Config config;
-    private final Kernels kernels;
+    private final WeightMemory memory;
     private Optional<WeightType> asked;
     private final Gpt2Tensors tensors;
     private final Map<String, Tensor> vectors = new HashMap<>();
@@ -54,10 +52,10 @@ public final class Gpt2Loader {
     private final List<WeightPieces.Piece> pieces = new ArrayList<>();
     private final Map<Path, Optional<MappedFile>> files = new LinkedHashMap<>();
 
-    private Gpt2Loader(Checkpoint checkpoint, Gpt2Config config, Kernels kernels, Optional<WeightType> asked) {
+    private Gpt2Loader(Checkpoint checkpoint, Gpt2Config config, WeightMemory memory, Optional<WeightType> asked) {
         this.checkpoint = checkpoint;
         this.config = config;
-        this.kernels = kernels;
+        this.memory = memory;
         this.asked = asked;
         this.tensors = new Gpt2Tensors(checkpoint, config);
     }
@@ -67,18 +65,18 @@ public final class Gpt2Loader {
      *
      * @param checkpoint where they are; it may be closed afterwards
      * @param config what shapes to expect
-     * @param kernels what will compute with them, and says how matrices lie in memory
+     * @param memory where they will lie, in the form that its backend computes with
      * @param type how to keep the matrices; empty for as they are stored
      * @param arena what owns the memory; it must be usable by any thread (shared). After a failure the caller closes it
      * @param threads how many threads may read at a time, the caller's included; at least 1
      * @param progress told (bytes read, bytes in all), from any of these threads, one call at a time
      * @return the weights, each tensor aligned to {@link Tensor#ALIGNMENT} bytes; matrices that are stored as they are
-     *     kept lie in the file itself, where the kernels read files
+     *     kept lie in the file itself, where the backend reads files
      * @throws CheckpointException if a tensor is missing, has another shape or type than expected, or cannot be read
      */
-    public static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, Kernels kernels, Optional<WeightType> type,
-            Arena arena, int threads, BiConsumer<Long, Long> progress) {
-        Gpt2Loader loader = new Gpt2Loader(checkpoint, config, kernels, type);
+    public static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, WeightMemory memory,
+            Optional<WeightType> type, Arena arena, int threads, BiConsumer<Long, Long> progress) {
+        Gpt2Loader loader = new Gpt2Loader(checkpoint, config, memory, type);
         if (!loader.tensors.faults().isEmpty()) {
             throw loader.tensors.faults().getFirst();
         }
@@ -107,16 +105,15 @@ public final class Gpt2Loader {
         if (!ownHead) {
             names.remove(Gpt2Tensors.HEAD);
         }
-        if (kernels.place() == Place.DEVICE) {
-            takeOneType(names);
-        }
+        asked = memory.commonType(names.stream().filter(Gpt2Tensors::isMatrix).map(name -> type(tensors.get(name)))
+                .distinct().toList()).or(() -> asked);
         Map<String, MemorySegment> inPlace = new HashMap<>();
         names.forEach(name -> inPlace(name, arena).ifPresent(matrix -> inPlace.put(name, matrix)));
-        SegmentAllocator memory = allocate(arena, names.stream().filter(name -> !inPlace.containsKey(name)).toList());
+        SegmentAllocator allocator = allocate(arena, names.stream().filter(name -> !inPlace.containsKey(name)).toList());
         // In the order of the file, which is the order that a disk is fast in.
         names.stream().sorted(Comparator.comparingLong(name -> tensors.get(name).begin()))
-                .forEach(name -> prepare(name, inPlace.get(name), memory));
-        new WeightPieces(checkpoint, kernels, pieces, progress).read(threads);
+                .forEach(name -> prepare(name, inPlace.get(name), allocator));
+        new WeightPieces(checkpoint, memory, pieces, progress).read(threads);
         if (!embedding) {
             matrices.put(Gpt2Tensors.EMBEDDING, matrices.get(Gpt2Tensors.HEAD));
         } else if (!ownHead) {
@@ -127,30 +124,23 @@ public final class Gpt2Loader {
         return weights;
     }
 
-    /** What lies between products on a device has one type, so all matrices have: F32 where files mix several. */
-    private void takeOneType(Set<String> names) {
-        List<WeightType> types = names.stream().filter(Gpt2Tensors::isMatrix).map(name -> type(tensors.get(name)))
-                .distinct().toList();
-        asked = Optional.of(types.size() == 1 ? types.getFirst() : WeightType.F32);
-    }
-
     /** One area for all, so that large pages are not left half empty. */
     private SegmentAllocator allocate(Arena arena, List<String> names) {
         long bytes = names.stream().mapToLong(name -> Math.ceilDiv(bytes(name), Tensor.ALIGNMENT) * Tensor.ALIGNMENT)
                 .sum();
-        return kernels.weightsAllocator(arena, bytes);
+        return memory.allocator(arena, bytes);
     }
 
     private long bytes(String name) {
         TensorInfo info = tensors.get(name);
-        return Gpt2Tensors.isMatrix(name) ? kernels.matrixBytes(type(info), tensors.inputs(name), tensors.outputs(name))
+        return Gpt2Tensors.isMatrix(name) ? memory.matrixBytes(type(info), tensors.inputs(name), tensors.outputs(name))
                 : info.shape().elements() * Float.BYTES;
     }
 
     /** A packed matrix where it lies in its file, if it can be used there. */
     private Optional<MemorySegment> inPlace(String name, Arena arena) {
         TensorInfo info = tensors.get(name);
-        if (!Gpt2Tensors.isMatrix(name) || !kernels.packsMatrices() || info.begin() % Tensor.ALIGNMENT != 0
+        if (!Gpt2Tensors.isMatrix(name) || !memory.packs() || info.begin() % Tensor.ALIGNMENT != 0
                 || tensors.packedType(info).filter(type -> type == type(info)).isEmpty()) {
             return Optional.empty();
         }
@@ -159,34 +149,34 @@ public final class Gpt2Loader {
     }
 
     private Optional<MappedFile> map(Path file, Arena arena) {
-        return checkpoint.map(file, arena).flatMap(mapping -> kernels.watch(mapping, arena)
-                .map(whole -> new MappedFile(file, mapping, whole)));
+        return memory.mapped().flatMap(mapped -> checkpoint.map(file, arena).flatMap(mapping ->
+                mapped.watch(mapping, arena).map(whole -> new MappedFile(file, mapping, whole))));
     }
 
-    private void prepare(String name, MemorySegment inPlace, SegmentAllocator memory) {
+    private void prepare(String name, MemorySegment inPlace, SegmentAllocator allocator) {
         TensorInfo info = tensors.get(name);
-        MemorySegment area = inPlace != null ? inPlace : memory.allocate(bytes(name), Tensor.ALIGNMENT);
+        MemorySegment area = inPlace != null ? inPlace : allocator.allocate(bytes(name), Tensor.ALIGNMENT);
         if (!Gpt2Tensors.isMatrix(name)) {
-            Tensor vector = new Tensor(area, DType.F32, info.shape(), kernels.place());
+            Tensor vector = memory.vector(area, info.shape());
             vectors.put(name, vector);
             pieces.add(new WeightPieces.Vector(info, vector));
             return;
         }
         Layout layout = Gpt2Tensors.layout(name);
         Optional<WeightType> packed = tensors.packedType(info);
-        Matrix matrix = kernels.matrix(type(info), packed.isPresent() ? Layout.IN_OUT : layout, tensors.inputs(name),
+        Matrix matrix = memory.matrix(type(info), packed.isPresent() ? Layout.IN_OUT : layout, tensors.inputs(name),
                 tensors.outputs(name), area);
         matrices.put(name, matrix);
         pieces.addAll(inPlace != null ? WeightPieces.inPlace(area)
                 : packed.isPresent() ? WeightPieces.ofPacked(info, packed.get(), matrix)
-                : WeightPieces.of(info, layout, matrix));
+                : WeightPieces.of(info, layout, matrix, memory.packsWholeRows()));
     }
 
     /** What a matrix is kept as: what was asked for, else what it is stored as. */
     private WeightType type(TensorInfo info) {
         Optional<WeightType> packed = tensors.packedType(info);
-        if (packed.isPresent() && asked.orElse(packed.get()) == packed.get() && !kernels.packsMatrices()) {
-            // These kernels take the stored values as they are; rounding them again might move them.
+        if (packed.isPresent() && asked.orElse(packed.get()) == packed.get() && !memory.packs()) {
+            // This backend takes the stored values as they are; rounding them again might move them.
             return WeightType.F32;
         }
         return asked.or(() -> packed).orElseGet(() -> switch (info.type()) {

@@ -2,7 +2,7 @@ package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Passes;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -18,7 +18,7 @@ public final class Scratch implements AutoCloseable {
 
     private final Gpt2Config config;
     private final WeightType type;
-    private final Kernels kernels;
+    private final Backend backend;
     private Passes passes = Passes.DIRECT;
 
     private Arena ofRows = Arena.ofShared();
@@ -40,10 +40,10 @@ public final class Scratch implements AutoCloseable {
      *
      * @param type how the model's matrices are kept
      */
-    public Scratch(Gpt2Config config, WeightType type, Kernels kernels) {
+    public Scratch(Gpt2Config config, WeightType type, Backend backend) {
         this.config = config;
         this.type = type;
-        this.kernels = kernels;
+        this.backend = backend;
     }
 
     /**
@@ -77,7 +77,7 @@ public final class Scratch implements AutoCloseable {
             if (outputs > outputCapacity) {
                 allocateOutputs(outputs);
             }
-            passes = kernels.newPasses();
+            passes = backend.newPasses();
         }
         long c = config.channels();
         Rows all = new Rows(x.rows(rows), wide.view(rows * 3 * c, rows, c), h.rows(rows), inner(rows));
@@ -108,9 +108,9 @@ public final class Scratch implements AutoCloseable {
     private void allocateRows(int rows) {
         freeRows();
         int c = config.channels();
-        x = kernels.allocate(ofRows, rows, c);
-        h = kernels.allocateInputs(type, ofRows, rows, c);
-        wide = kernels.allocateInputs(type, ofRows, rows, Math.max(4L * c, config.inner()));
+        x = backend.tensors().allocate(ofRows, rows, c);
+        h = backend.tensors().allocateInputs(type, ofRows, rows, c);
+        wide = backend.tensors().allocateInputs(type, ofRows, rows, Math.max(4L * c, config.inner()));
         capacity = rows;
     }
 
@@ -124,9 +124,9 @@ public final class Scratch implements AutoCloseable {
         outputCapacity = -1;
         ofOutputs.close();
         ofOutputs = Arena.ofShared();
-        outputX = kernels.allocate(ofOutputs, outputs, config.channels());
-        outputAttention = kernels.allocateInputs(type, ofOutputs, outputs, config.channels());
-        logits = kernels.allocate(ofOutputs, outputs, config.vocabulary());
+        outputX = backend.tensors().allocate(ofOutputs, outputs, config.channels());
+        outputAttention = backend.tensors().allocateInputs(type, ofOutputs, outputs, config.channels());
+        logits = backend.tensors().allocate(ofOutputs, outputs, config.vocabulary());
         outputCapacity = outputs;
     }
 

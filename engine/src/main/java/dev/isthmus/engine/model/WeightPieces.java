@@ -1,12 +1,10 @@
 package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.DeviceMatrix;
-import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
-import dev.isthmus.engine.tensor.Place;
+import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
@@ -32,7 +30,7 @@ final class WeightPieces {
     private static final long IN_PLACE_BYTES = 1 << 24;
 
     private final Checkpoint checkpoint;
-    private final Kernels kernels;
+    private final WeightMemory memory;
     private final List<Piece> pieces;
     private final BiConsumer<Long, Long> progress;
     private final long total;
@@ -43,9 +41,9 @@ final class WeightPieces {
      *
      * @param progress told (bytes read, bytes in all), one call at a time
      */
-    WeightPieces(Checkpoint checkpoint, Kernels kernels, List<Piece> pieces, BiConsumer<Long, Long> progress) {
+    WeightPieces(Checkpoint checkpoint, WeightMemory memory, List<Piece> pieces, BiConsumer<Long, Long> progress) {
         this.checkpoint = checkpoint;
-        this.kernels = kernels;
+        this.memory = memory;
         this.pieces = pieces;
         this.progress = progress;
         this.total = pieces.stream().mapToLong(Piece::storedBytes).sum();
@@ -69,11 +67,6 @@ final class WeightPieces {
         @Override
         public long storedBytes() {
             return info.bytes();
-        }
-
-        @Override
-        public long bufferBytes() {
-            return into.place() == Place.HOST ? 0 : into.bytes();
         }
     }
 
@@ -127,15 +120,19 @@ final class WeightPieces {
         }
     }
 
-    /** The pieces of a matrix that is stored plain. */
-    static List<Piece> of(TensorInfo info, Layout layout, Matrix matrix) {
+    /**
+     * The pieces of a matrix that is stored plain.
+     *
+     * @param wholeRows whether packing is fastest with all inputs of an output at once
+     */
+    static List<Piece> of(TensorInfo info, Layout layout, Matrix matrix, boolean wholeRows) {
         List<Piece> pieces = new ArrayList<>();
         int inputs = matrix.inputs();
         int outputs = matrix.outputs();
         if (layout == Layout.IN_OUT) {
             int block = matrix.type().blockInputs();
-            // A tensor that is turned round while it is read, or on a device, is read fastest as a whole.
-            boolean whole = info.transposed() || matrix instanceof DeviceMatrix;
+            // A tensor that is transposed while it is read is read fastest as a whole, too.
+            boolean whole = info.transposed() || wholeRows;
             int step = whole ? inputs : Math.max(1, PIECE_BYTES / Float.BYTES / outputs / block) * block;
             for (int k = 0; k < inputs; k += step) {
                 pieces.add(new Part(info, layout, matrix, k, Math.min(k + step, inputs), 0, outputs));
@@ -190,25 +187,15 @@ final class WeightPieces {
 
     private void read(Piece piece, MemorySegment buffer) {
         switch (piece) {
-            case Vector vector -> readVector(vector.info(), vector.into(), buffer);
+            case Vector vector -> memory.fill(vector.into(), into -> checkpoint.readF32(vector.info(), 0, into));
             case Part part -> {
                 MemorySegment weights = buffer.asSlice(0, part.bufferBytes());
                 checkpoint.readF32(part.info(), part.first(), weights);
-                kernels.pack(part.matrix(), part.layout(), weights, part.k0(), part.k1(), part.n0(), part.n1());
+                memory.pack(part.matrix(), part.layout(), weights, part.k0(), part.k1(), part.n0(), part.n1());
             }
             case Panels panels -> readPanels(panels, buffer);
-            case InPlace mapped -> kernels.touch(mapped.part());
+            case InPlace mapped -> memory.mapped().orElseThrow().touch(mapped.part());
         }
-    }
-
-    private void readVector(TensorInfo info, Tensor into, MemorySegment buffer) {
-        if (into.place() == Place.HOST) {
-            checkpoint.readF32(info, 0, into.data());
-            return;
-        }
-        MemorySegment values = buffer.asSlice(0, into.bytes());
-        checkpoint.readF32(info, 0, values);
-        kernels.write(values, into);
     }
 
     private void readPanels(Panels panels, MemorySegment buffer) {
@@ -230,7 +217,7 @@ final class WeightPieces {
                         stored.weight(k, n));
             }
         }
-        kernels.pack(matrix, Layout.IN_OUT, weights, 0, inputs, panels.n0(), panels.n1());
+        memory.pack(matrix, Layout.IN_OUT, weights, 0, inputs, panels.n0(), panels.n1());
     }
 
     private synchronized void advance(long bytes) {

@@ -80,7 +80,7 @@ class BatchingExecutorTest {
     @EnumSource(value = BackendChoice.class, names = {"CPU", "REFERENCE"})
     void eachRequestGetsTheBitsThatASessionOfItsOwnWouldGive(BackendChoice backend) throws Exception {
         try (Model shared = Model.open(directory, ModelOptions.DEFAULT.withBackend(backend).withThreads(2))) {
-            assumeTrue(shared.kernels().isBatchInvariant(), "NOT TESTED: needs kernels whose rows do not depend on the"
+            assumeTrue(shared.computeBackend().isBatchInvariant(), "NOT TESTED: needs kernels whose rows do not depend on the"
                     + " size of the batch, libisthmus or the reference; here: " + shared.backend());
             List<GenerationRequest> requests = IntStream.range(0, 60).mapToObj(BatchingExecutorTest::varied).toList();
             try (BatchingExecutor many = shared.newBatchingExecutor(new BatchingOptions(7, 5, 24));
@@ -259,7 +259,7 @@ class BatchingExecutorTest {
             session.append(ids(130, 0));
             observed.submit(GenerationRequest.of(ids(140, 0), greedy(1))).result().join();
         }
-        assertEquals(LAYERS * (model.kernels().isBatchInvariant() ? 1 : Math.ceilDiv(140, NARROW.prefillRows())),
+        assertEquals(LAYERS * (model.computeBackend().isBatchInvariant() ? 1 : Math.ceilDiv(140, NARROW.prefillRows())),
                 layers.get());
     }
 

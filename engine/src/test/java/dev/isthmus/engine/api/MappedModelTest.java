@@ -10,9 +10,9 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.PackedMatrix;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.model.Gpt2Conversion;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
@@ -45,15 +45,15 @@ class MappedModelTest {
 
     @BeforeEach
     void write() throws IOException {
-        assumeTrue(!CpuBackend.supportedLevels().isEmpty(), "NOT TESTED: needs libisthmus, which was not built");
+        assumeTrue(!CpuChoice.supportedLevels().isEmpty(), "NOT TESTED: needs libisthmus, which was not built");
         plain = TinyModel.write(directory.resolve("plain"));
     }
 
     private Path packed(WeightType type) throws IOException {
         Path packed = TinyModel.write(directory.resolve("packed"));
-        try (Checkpoint checkpoint = Checkpoint.open(plain); Kernels kernels = Backends.cpu(1)) {
+        try (Checkpoint checkpoint = Checkpoint.open(plain); Backend opened = Backends.cpu(1)) {
             SafetensorsWriter.write(weights(packed), Gpt2Conversion.packedMetadata(type),
-                    new Gpt2Conversion(checkpoint, Gpt2Config.read(plain)).packed(type, kernels, 1), Tensor.ALIGNMENT);
+                    new Gpt2Conversion(checkpoint, Gpt2Config.read(plain)).packed(type, opened.weights(), 1), Tensor.ALIGNMENT);
         }
         return packed;
     }

@@ -7,7 +7,7 @@ import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 
 class ObserverProbeTest {
 
-    private final Kernels kernels = Backends.reference();
+    private final Backend opened = Backends.reference();
 
     private static final Gpt2Config CONFIG = new Gpt2Config(1, 2, 4, 8, 8, 10, 1e-5, Activation.RELU, true, false,
             true, List.of());
@@ -48,7 +48,7 @@ class ObserverProbeTest {
             gone = Tensor.allocate(closed, DType.F32, 3, 12);
         }
         Capture nothing = Capture.builder().build();
-        ObserverProbe probe = new ObserverProbe(nothing, CONFIG, kernels);
+        ObserverProbe probe = new ObserverProbe(nothing, CONFIG, opened.tensors());
         probe.hiddenState(0, gone, batch);
         probe.attention(0, gone, batch);
         assertFalse(probe.wantsFinalState());
@@ -71,7 +71,7 @@ class ObserverProbeTest {
             public void attention(int layer, int head, int position, double[] probabilities) {
                 seen.add(head + "@" + position + Arrays.toString(probabilities));
             }
-        }, CONFIG, kernels).attention(0, qkv, batch);
+        }, CONFIG, opened.tensors()).attention(0, qkv, batch);
         assertEquals(List.of("1@0[1.0]", "1@1[0.5, 0.5]", "1@0[1.0]", "1@1[0.5, 0.5]",
                 "1@2" + Arrays.toString(new double[] {1 / 3.0, 1 / 3.0, 1 / 3.0})), seen);
     }
@@ -87,7 +87,7 @@ class ObserverProbeTest {
                 default -> x.data().setAtIndex(ValueLayout.JAVA_SHORT, 2, Float.floatToFloat16(-1.5f));
             }
             Capture capture = Capture.builder().hiddenStates(0).build();
-            new ObserverProbe(capture, CONFIG, kernels).hiddenState(0, x, batch);
+            new ObserverProbe(capture, CONFIG, opened.tensors()).hiddenState(0, x, batch);
             assertEquals("[0.0, 0.0, -1.5, 0.0]", Arrays.toString(capture.hiddenStates(0)[0]), type.toString());
         }
     }

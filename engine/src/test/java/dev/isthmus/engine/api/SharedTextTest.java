@@ -134,7 +134,7 @@ class SharedTextTest {
             session.append(i);
             assertArrayEquals(alone(session.tokens()), session.logits());
         }
-        int blocks = model.kernels().isBatchInvariant() ? 2 + 5 : 3 * 5;
+        int blocks = model.computeBackend().isBatchInvariant() ? 2 + 5 : 3 * 5;
         assertEquals((long) blocks * blockBytes, model.cacheBytes());
         for (Session session : sessions) {
             session.close();
@@ -146,7 +146,7 @@ class SharedTextTest {
         int[] prefix = ids(150, 1);
         try (Session first = model.newSession(); Session second = model.newSession()) {
             first.append(prefix);
-            assertEquals(model.kernels().isBatchInvariant() ? 150 - 128 : 150, rowsComputed(second, prefix, 149));
+            assertEquals(model.computeBackend().isBatchInvariant() ? 150 - 128 : 150, rowsComputed(second, prefix, 149));
             second.rewind(0);
             assertEquals(150, rowsComputed(second, prefix, 0), "all logits are wanted");
             assertArrayEquals(alone(prefix), second.logits());

@@ -34,7 +34,7 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1", "1,7", "3,16", "17,33", "2,768", "19,65"})
     void embeddingAddsTokenAndPosition(int rows, int channels) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 1)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 1)) {
             int vocabulary = 11;
             float[] wte = tensors.values(vocabulary * channels, 1);
             float[] wpe = tensors.values(64 * channels, 1);
@@ -42,7 +42,7 @@ record KernelsTest(TestBackend backend) {
             int[] ids = IntStream.range(0, rows).map(t -> (7 * t + 3) % vocabulary).toArray();
             batch.add(tensors.cache(1, 1, 1, 1024), ids, 0, rows);
             Tensor x = tensors.output(rows, channels);
-            kernels.embedding(tensors.matrix(WeightType.F32, Layout.OUT_IN, channels, vocabulary, wte),
+            opened.kernels().embedding(tensors.matrix(WeightType.F32, Layout.OUT_IN, channels, vocabulary, wte),
                     tensors.weight(wpe, 64, channels), batch, x);
             double[] expected = new double[rows * channels];
             for (int i = 0; i < expected.length; i++) {
@@ -57,7 +57,7 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1", "1,2", "3,15", "17,33", "2,768", "1,769"})
     void layerNormCentresAndScalesEachRow(int rows, int channels) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 2)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 2)) {
             float[] x = tensors.values(rows * channels, 3);
             x[0] += 1000;
             float[] weight = tensors.values(channels, 2);
@@ -65,7 +65,7 @@ record KernelsTest(TestBackend backend) {
             Tensor out = tensors.output(rows, channels);
             LayerNorm norm = new LayerNorm(tensors.weight(weight, channels), tensors.weight(bias, channels), 1e-5);
             Tensor in = tensors.activation(x, rows, channels);
-            kernels.layerNorm(in, norm, out);
+            opened.kernels().layerNorm(in, norm, out);
             double[] expected = new double[rows * channels];
             for (int t = 0; t < rows; t++) {
                 int from = t * channels;
@@ -77,7 +77,7 @@ record KernelsTest(TestBackend backend) {
                 }
             }
             tensors.assertClose(expected, out, 2e-5);
-            kernels.layerNorm(in, norm, in);
+            opened.kernels().layerNorm(in, norm, in);
             assertArrayEquals(tensors.doubles(out), tensors.doubles(in), "the output may be the input");
             tensors.assertGuardsIntact();
         }
@@ -103,13 +103,13 @@ record KernelsTest(TestBackend backend) {
 
     private void checkLinear(int rows, int inputs, int outputs, Layout layout, boolean withBias,
             Activation activation) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 3)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 3)) {
             float[] x = tensors.values(rows * inputs, 2);
             float[] w = tensors.values(inputs * outputs, 1);
             float[] bias = tensors.values(outputs, 4);
             Matrix weight = tensors.matrix(WeightType.F32, layout, inputs, outputs, w);
             Tensor out = tensors.output(rows, outputs);
-            kernels.linear(tensors.activation(x, rows, inputs),
+            opened.kernels().linear(tensors.activation(x, rows, inputs),
                     new Linear(weight, withBias ? tensors.weight(bias, outputs) : null), activation, out);
             double[] expected = new double[rows * outputs];
             for (int t = 0; t < rows; t++) {
@@ -156,7 +156,7 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1,1", "5,3,7", "17,33,769", "100,64,65"})
     void linearAddAddsTheProductToWhatIsThere(int rows, int inputs, int outputs) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 4)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 4)) {
             float[] w = tensors.values(inputs * outputs, 1);
             float[] bias = tensors.values(outputs, 1);
             float[] before = tensors.values(rows * outputs, 5);
@@ -164,9 +164,9 @@ record KernelsTest(TestBackend backend) {
             Linear linear = new Linear(tensors.matrix(WeightType.F32, Layout.IN_OUT, inputs, outputs, w),
                     tensors.weight(bias, outputs));
             Tensor product = tensors.output(rows, outputs);
-            kernels.linear(x, linear, Activation.NONE, product);
+            opened.kernels().linear(x, linear, Activation.NONE, product);
             Tensor sum = tensors.activation(before, rows, outputs);
-            kernels.linearAdd(x, linear, sum);
+            opened.kernels().linearAdd(x, linear, sum);
             double[] expected = tensors.doubles(product);
             for (int i = 0; i < expected.length; i++) {
                 expected[i] += before[i];
@@ -179,10 +179,10 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1", "2,2", "3,17", "2,50257"})
     void softmaxTurnsEachRowIntoProbabilities(int rows, int columns) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 5)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 5)) {
             float[] x = tensors.values(rows * columns, 90);
             Tensor out = tensors.activation(x, rows, columns);
-            kernels.softmax(out);
+            opened.kernels().softmax(out);
             double[] expected = new double[x.length];
             for (int t = 0; t < rows; t++) {
                 int from = t * columns;
@@ -202,7 +202,7 @@ record KernelsTest(TestBackend backend) {
         "1,128,129"})
     void attentionLooksAtItsOwnSequenceUpToItself(int heads, int headChannels, int past) {
         assumeTrue(backend.takesHeads(headChannels), () -> backend + " takes no heads of " + headChannels + " channels");
-        try (Kernels kernels = backend.open(3); TestTensors tensors = new TestTensors(kernels, 6)) {
+        try (Backend opened = backend.open(3); TestTensors tensors = new TestTensors(opened, 6)) {
             int channels = heads * headChannels;
             int[] lengths = {past, 0, past / 2};
             int[] news = {1, 20, 70};
@@ -215,7 +215,7 @@ record KernelsTest(TestBackend backend) {
                 if (lengths[s] > 0) {
                     batch.clear();
                     batch.add(caches[s], new int[lengths[s]], 0, lengths[s]);
-                    kernels.appendKeysAndValues(tensors.activation(Arrays.copyOf(history[s], lengths[s] * 3 * channels),
+                    opened.kernels().appendKeysAndValues(tensors.activation(Arrays.copyOf(history[s], lengths[s] * 3 * channels),
                             lengths[s], 3L * channels), batch, 1);
                     batch.commit();
                 }
@@ -229,14 +229,14 @@ record KernelsTest(TestBackend backend) {
             }
             Tensor rows = tensors.activation(qkv, batch.rows(), 3L * channels);
             Tensor out = tensors.output(batch.rows(), channels);
-            kernels.appendKeysAndValues(rows, batch, 1);
-            kernels.attention(rows, batch, 1, 0.7, 0, out);
+            opened.kernels().appendKeysAndValues(rows, batch, 1);
+            opened.kernels().attention(rows, batch, 1, 0.7, 0, out);
             tensors.assertClose(expectedAttention(batch, history, heads, headChannels), out,
                     5e-6 * Math.max(1, headChannels / 64.0));
             double[] all = tensors.doubles(out);
             for (int first : new int[] {0, 7, batch.rows() - 1, batch.rows()}) {
                 Tensor part = tensors.output(batch.rows(), channels);
-                kernels.attention(rows, batch, 1, 0.7, first, part);
+                opened.kernels().attention(rows, batch, 1, 0.7, first, part);
                 assertArrayEquals(Arrays.copyOfRange(all, first * channels, all.length),
                         Arrays.copyOfRange(tensors.doubles(part), first * channels, all.length));
             }
@@ -247,7 +247,7 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @CsvSource({"1,1", "2,5", "3,64", "1,65", "2,96"})
     void aCacheOfBytesIsAsNearAsItsScaleAllowsOrRefused(int heads, int headChannels) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 9)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 9)) {
             int rows = 70;
             int channels = heads * headChannels;
             float[] qkv = tensors.values(rows * 3 * channels, 4);
@@ -255,11 +255,11 @@ record KernelsTest(TestBackend backend) {
             RowBatch batch = new RowBatch(tensors.arena());
             batch.add(cache, new int[rows], 0, rows);
             Tensor all = tensors.activation(qkv, rows, 3L * channels);
-            if (!kernels.cacheTypes().contains(DType.INT8)) {
-                assertThrows(IllegalArgumentException.class, () -> kernels.appendKeysAndValues(all, batch, 1));
+            if (!opened.cacheTypes(WeightType.F32).contains(DType.INT8)) {
+                assertThrows(IllegalArgumentException.class, () -> opened.kernels().appendKeysAndValues(all, batch, 1));
                 return;
             }
-            kernels.appendKeysAndValues(all, batch, 1);
+            opened.kernels().appendKeysAndValues(all, batch, 1);
             for (int i = 0; i < rows * heads; i++) {
                 int t = i / heads;
                 int head = i % heads;
@@ -318,7 +318,7 @@ record KernelsTest(TestBackend backend) {
     }
 
     private List<double[]> mixedWork(int threads) {
-        try (Kernels kernels = backend.open(threads); TestTensors tensors = new TestTensors(kernels, 7)) {
+        try (Backend opened = backend.open(threads); TestTensors tensors = new TestTensors(opened, 7)) {
             Linear inOut = new Linear(tensors.matrix(WeightType.F32, Layout.IN_OUT, 96, 500,
                     tensors.values(96 * 500, 1)), tensors.weight(tensors.values(500, 1), 500));
             Linear outIn = new Linear(tensors.matrix(WeightType.F32, Layout.OUT_IN, 96, 700,
@@ -328,14 +328,14 @@ record KernelsTest(TestBackend backend) {
             List<Tensor> outs = List.of(tensors.output(5, 500), tensors.output(290, 500),
                     tensors.output(5, 700), tensors.output(290, 700),
                     tensors.output(290, 32));
-            kernels.linear(few, inOut, Activation.GELU_TANH, outs.get(0));
-            kernels.linear(many, inOut, Activation.GELU_TANH, outs.get(1));
-            kernels.linear(few, outIn, Activation.NONE, outs.get(2));
-            kernels.linear(many, outIn, Activation.NONE, outs.get(3));
+            opened.kernels().linear(few, inOut, Activation.GELU_TANH, outs.get(0));
+            opened.kernels().linear(many, inOut, Activation.GELU_TANH, outs.get(1));
+            opened.kernels().linear(few, outIn, Activation.NONE, outs.get(2));
+            opened.kernels().linear(many, outIn, Activation.NONE, outs.get(3));
             RowBatch batch = new RowBatch(tensors.arena());
             batch.add(tensors.cache(1, 1, 32, 1024), new int[290], 0, 290);
-            kernels.appendKeysAndValues(many, batch, 0);
-            kernels.attention(many, batch, 0, 1, 0, outs.get(4));
+            opened.kernels().appendKeysAndValues(many, batch, 0);
+            opened.kernels().attention(many, batch, 0, 1, 0, outs.get(4));
             return outs.stream().map(tensors::doubles).toList();
         }
     }
@@ -343,20 +343,20 @@ record KernelsTest(TestBackend backend) {
     @ParameterizedTest
     @ValueSource(ints = {0, 4})
     void tensorsThatDoNotFitAreRefusedBeforeAnythingIsComputed(int wrong) {
-        try (Kernels kernels = backend.open(1); TestTensors tensors = new TestTensors(kernels, 8)) {
+        try (Backend opened = backend.open(1); TestTensors tensors = new TestTensors(opened, 8)) {
             Tensor x = tensors.activation(tensors.values(6, 1), 2, 3);
             Tensor wide = tensors.output(2, wrong);
             Linear linear = new Linear(tensors.matrix(WeightType.F32, Layout.IN_OUT, 3, 5,
                     tensors.values(15, 1)), null);
             LayerNorm norm = new LayerNorm(tensors.weight(tensors.values(3, 1), 3),
                     tensors.weight(tensors.values(3, 1), 3), 0);
-            assertThrows(IllegalArgumentException.class, () -> kernels.linear(x, linear, Activation.NONE, wide));
-            assertThrows(IllegalArgumentException.class, () -> kernels.linear(wide, linear, Activation.NONE, x));
-            assertThrows(IllegalArgumentException.class, () -> kernels.layerNorm(x, norm, wide));
-            assertThrows(IllegalArgumentException.class, () -> kernels.linearPart(x, linear, 0, 0, wide));
-            assertThrows(IllegalArgumentException.class, () -> kernels.linearAdd(x, linear, wide));
-            assertThrows(IllegalArgumentException.class, () -> kernels.selectRows(x, new int[] {0}, wide));
-            assertThrows(IndexOutOfBoundsException.class, () -> kernels.selectRows(x, new int[] {0, 2}, x));
+            assertThrows(IllegalArgumentException.class, () -> opened.kernels().linear(x, linear, Activation.NONE, wide));
+            assertThrows(IllegalArgumentException.class, () -> opened.kernels().linear(wide, linear, Activation.NONE, x));
+            assertThrows(IllegalArgumentException.class, () -> opened.kernels().layerNorm(x, norm, wide));
+            assertThrows(IllegalArgumentException.class, () -> opened.kernels().linearPart(x, linear, 0, 0, wide));
+            assertThrows(IllegalArgumentException.class, () -> opened.kernels().linearAdd(x, linear, wide));
+            assertThrows(IllegalArgumentException.class, () -> opened.kernels().selectRows(x, new int[] {0}, wide));
+            assertThrows(IndexOutOfBoundsException.class, () -> opened.kernels().selectRows(x, new int[] {0, 2}, x));
         }
     }
 }

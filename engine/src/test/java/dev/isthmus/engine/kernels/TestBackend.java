@@ -4,7 +4,7 @@ import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.UnsupportedModelException;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.kernels.cpu.KernelLevel;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +17,7 @@ import java.util.stream.Stream;
  * machine has, plain Java with and without OpenBLAS, and CUDA where there is a driver: on machines without a GPU the
  * build names the stand-in, which runs the kernels on the CPU.
  */
-public record TestBackend(String name, IntFunction<Kernels> opener) {
+public record TestBackend(String name, IntFunction<Backend> opener) {
 
     /** Few, so that OpenBLAS is tested on small products too. */
     private static final int OPEN_BLAS_ROWS = 5;
@@ -44,8 +44,8 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
 
     /** Whether it computes attention of heads of so many channels. */
     public boolean takesHeads(int headChannels) {
-        try (Kernels kernels = open(1)) {
-            kernels.requireHeads(headChannels);
+        try (Backend opened = open(1)) {
+            opened.requireHeads(headChannels);
             return true;
         } catch (UnsupportedModelException refused) {
             return false;
@@ -63,7 +63,7 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
     }
 
     /** Opens it on so many threads. */
-    public Kernels open(int threads) {
+    public Backend open(int threads) {
         return opener.apply(threads);
     }
 
@@ -97,12 +97,12 @@ public record TestBackend(String name, IntFunction<Kernels> opener) {
     public static List<TestBackend> cpu() {
         List<TestBackend> backends = new ArrayList<>();
         List<Optional<KernelLevel>> levels = new ArrayList<>(List.of(Optional.empty()));
-        CpuBackend.supportedLevels().forEach(level -> levels.add(Optional.of(level)));
+        CpuChoice.supportedLevels().forEach(level -> levels.add(Optional.of(level)));
         for (Optional<KernelLevel> level : levels) {
             String name = "cpu " + level.map(Enum::name).orElse("JAVA");
-            backends.add(new TestBackend(name, new CpuBackend(level, CpuBackend.NEVER)::open));
+            backends.add(new TestBackend(name, new CpuChoice(level, CpuChoice.NEVER)::open));
             if (level.isEmpty() && NativeLibraries.isAvailable(NativeLibrary.OPENBLAS)) {
-                backends.add(new TestBackend(name + " + OpenBLAS", new CpuBackend(level, OPEN_BLAS_ROWS)::open));
+                backends.add(new TestBackend(name + " + OpenBLAS", new CpuChoice(level, OPEN_BLAS_ROWS)::open));
             }
         }
         return backends;

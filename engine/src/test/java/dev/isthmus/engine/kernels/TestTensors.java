@@ -27,14 +27,19 @@ public final class TestTensors implements AutoCloseable {
     private static final int GUARD_BYTES = 256;
     private static final byte GUARD = 0x5A;
 
-    private final Kernels kernels;
+    private final Backend opened;
     private final Arena arena = Arena.ofShared();
     private final SplittableRandom random;
     private final List<MemorySegment> regions = new ArrayList<>();
 
-    public TestTensors(Kernels kernels, long seed) {
-        this.kernels = kernels;
+    public TestTensors(Backend opened, long seed) {
+        this.opened = opened;
         random = new SplittableRandom(seed);
+    }
+
+    /** Whether Java reaches the backend's tensors. */
+    public boolean isOnHost() {
+        return opened.tensors().allocate(arena, 1).place() == Place.HOST;
     }
 
     public Arena arena() {
@@ -50,50 +55,50 @@ public final class TestTensors implements AutoCloseable {
         return values;
     }
 
-    /** Values for {@link Kernels#pack}, off alignment as those in a mapped checkpoint are. */
+    /** Values for {@link WeightMemory#pack}, off alignment as those in a mapped checkpoint are. */
     public MemorySegment stored(float[] values) {
         return filled(DType.F32, values, 4, values.length).data();
     }
 
     /** A vector or table of weights holding {@code values}, off alignment where Java reaches it. */
     public Tensor weight(float[] values, long... dims) {
-        if (kernels.place() == Place.HOST) {
+        if (isOnHost()) {
             return filled(DType.F32, values, 4, dims);
         }
         Shape shape = new Shape(dims);
-        Tensor weight = new Tensor(kernels.allocateWeights(arena, shape.elements() * Float.BYTES), DType.F32, shape,
+        Tensor weight = new Tensor(opened.weights().allocate(arena, shape.elements() * Float.BYTES), DType.F32, shape,
                 Place.DEVICE);
-        kernels.write(MemorySegment.ofArray(values), weight);
+        opened.tensors().write(MemorySegment.ofArray(values), weight);
         return weight;
     }
 
     /** A weight matrix of the backend's form, of float32 values in the order of {@code layout}. */
     public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, float[] values) {
-        Matrix matrix = kernels.matrix(type, layout, inputs, outputs,
-                weightMemory(kernels.matrixBytes(type, inputs, outputs)));
-        kernels.pack(matrix, layout, stored(values), 0, inputs, 0, outputs);
+        Matrix matrix = opened.weights().matrix(type, layout, inputs, outputs,
+                weightMemory(opened.weights().matrixBytes(type, inputs, outputs)));
+        opened.weights().pack(matrix, layout, stored(values), 0, inputs, 0, outputs);
         return matrix;
     }
 
     /** Memory for a matrix, in which something is already where Java reaches it. */
     public MemorySegment weightMemory(long bytes) {
-        return kernels.place() == Place.HOST ? guarded(bytes, 4) : kernels.allocateWeights(arena, bytes);
+        return isOnHost() ? guarded(bytes, 4) : opened.weights().allocate(arena, bytes);
     }
 
     /** An activation of the residual stream's type holding {@code values}. */
     public Tensor activation(float[] values, long... dims) {
-        return kernels.place() == Place.HOST ? filled(kernels.allocate(arena, 1).dtype(), values, 0, dims)
-                : written(kernels.allocate(arena, dims), values);
+        return isOnHost() ? filled(opened.tensors().allocate(arena, 1).dtype(), values, 0, dims)
+                : written(opened.tensors().allocate(arena, dims), values);
     }
 
     /** What products with such weights read, holding {@code values} as far as its type can. */
     public Tensor input(WeightType weights, float[] values, long... dims) {
-        return kernels.place() == Place.HOST ? activation(values, dims)
-                : written(kernels.allocateInputs(weights, arena, dims), values);
+        return isOnHost() ? activation(values, dims)
+                : written(opened.tensors().allocateInputs(weights, arena, dims), values);
     }
 
     private Tensor written(Tensor tensor, float[] values) {
-        kernels.write(MemorySegment.ofArray(values), tensor);
+        opened.tensors().write(MemorySegment.ofArray(values), tensor);
         return tensor;
     }
 
@@ -113,10 +118,10 @@ public final class TestTensors implements AutoCloseable {
         return values;
     }
 
-    /** An empty cache on the kernels' own memory. */
+    /** An empty cache on the backend's own memory. */
     public KvCache cache(int layers, int heads, int headChannels, int context) {
-        return new KvCache(layers, heads, headChannels, context, kernels.cacheTypes().getFirst(),
-                BlockPool.in(kernels.blockMemory(), arena));
+        return new KvCache(layers, heads, headChannels, context, opened.cacheTypes(WeightType.F32).getFirst(),
+                BlockPool.in(opened.blocks(), arena));
     }
 
     private Tensor filled(DType type, float[] values, int misalignment, long... dims) {
@@ -150,7 +155,7 @@ public final class TestTensors implements AutoCloseable {
 
     public double[] doubles(Tensor tensor) {
         double[] values = new double[(int) tensor.shape().elements()];
-        kernels.read(tensor, 0, values);
+        opened.tensors().read(tensor, 0, values);
         return values;
     }
 

@@ -113,7 +113,7 @@ record TypedProductsTest(TestBackend backend, WeightType type) {
         "4,3072,64"})
     void linearIsTheProductOfTheRoundedNumbersPlusBias(int rows, int inputs, int outputs) {
         for (Layout layout : Layout.values()) {
-            try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 1)) {
+            try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 1)) {
                 Case product = Case.of(tensors, layout, rows, inputs, outputs);
                 // Blocks whose scale comes from one outlier, and rows of nothing and next to nothing.
                 for (int k = 0; k < inputs; k++) {
@@ -124,9 +124,9 @@ record TypedProductsTest(TestBackend backend, WeightType type) {
                     }
                 }
                 Tensor out = tensors.output(rows, outputs);
-                kernels.linear(tensors.input(type, product.x, rows, inputs),
+                opened.kernels().linear(tensors.input(type, product.x, rows, inputs),
                         product.linear(tensors, type), Activation.NONE, out);
-                assertProduct(product, kernels.packsMatrices(), null, tensors.doubles(out));
+                assertProduct(product, opened.weights().packs(), null, tensors.doubles(out));
                 tensors.assertGuardsIntact();
             }
         }
@@ -135,28 +135,28 @@ record TypedProductsTest(TestBackend backend, WeightType type) {
     @ParameterizedTest
     @CsvSource({"1,40,65", "5,300,70", "33,64,129"})
     void linearAddAddsTheProductToWhatIsThere(int rows, int inputs, int outputs) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 2)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 2)) {
             Case product = Case.of(tensors, Layout.IN_OUT, rows, inputs, outputs);
             float[] before = tensors.values(rows * outputs, 5);
             Tensor out = tensors.activation(before, rows, outputs);
-            kernels.linearAdd(tensors.input(type, product.x, rows, inputs),
+            opened.kernels().linearAdd(tensors.input(type, product.x, rows, inputs),
                     product.linear(tensors, type), out);
-            assertProduct(product, kernels.packsMatrices(), before, tensors.doubles(out));
+            assertProduct(product, opened.weights().packs(), before, tensors.doubles(out));
             tensors.assertGuardsIntact();
         }
     }
 
     @Test
     void theActivationIsThatOfTheSum() {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 3)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 3)) {
             Case product = Case.of(tensors, Layout.IN_OUT, 9, 40, 65);
             Linear linear = product.linear(tensors, type);
             Tensor x = tensors.input(type, product.x, 9, 40);
             Tensor sums = tensors.output(9, 65);
-            kernels.linear(x, linear, Activation.NONE, sums);
+            opened.kernels().linear(x, linear, Activation.NONE, sums);
             for (Activation activation : Activation.values()) {
                 Tensor out = tensors.output(9, 65);
-                kernels.linear(x, linear, activation, out);
+                opened.kernels().linear(x, linear, activation, out);
                 double[] expected = Arrays.stream(tensors.doubles(sums))
                         .map(sum -> ActivationFunction.apply(activation, sum)).toArray();
                 tensors.assertClose(expected, out, 4e-6);
@@ -167,7 +167,7 @@ record TypedProductsTest(TestBackend backend, WeightType type) {
     /** Only its own row and column of a product become NaN, whatever the type. */
     @Test
     void whatIsNotANumberStaysInItsRowAndColumn() {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 4)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 4)) {
             int rows = 7;
             int inputs = 300;
             int outputs = 70;
@@ -176,7 +176,7 @@ record TypedProductsTest(TestBackend backend, WeightType type) {
             product.x[4 * inputs + 5] = Float.POSITIVE_INFINITY;
             product.weights[280 * outputs + 66] = Float.NaN;
             Tensor out = tensors.output(rows, outputs);
-            kernels.linear(tensors.input(type, product.x, rows, inputs),
+            opened.kernels().linear(tensors.input(type, product.x, rows, inputs),
                     product.linear(tensors, type), Activation.NONE, out);
             double[] found = tensors.doubles(out);
             for (int i = 0; i < found.length; i++) {
@@ -200,14 +200,14 @@ record TypedProductsTest(TestBackend backend, WeightType type) {
     @ParameterizedTest
     @CsvSource({"1,0,0", "1,1,64", "23,22,128", "23,23,200", "130,57,70", "130,129,400", "130,0,128"})
     void aPartOfAProductHasTheBitsOfTheWhole(int rows, int first, int column) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 1)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 1)) {
             Case product = Case.of(tensors, Layout.IN_OUT, rows, 260, OUTPUTS);
             Linear linear = product.linear(tensors, type);
             Tensor x = tensors.input(type, product.x, rows, product.inputs);
             Tensor whole = tensors.output(rows, OUTPUTS);
             Tensor part = tensors.output(rows, OUTPUTS);
-            kernels.linear(x, linear, Activation.NONE, whole);
-            kernels.linearPart(x, linear, first, column, part);
+            opened.kernels().linear(x, linear, Activation.NONE, whole);
+            opened.kernels().linearPart(x, linear, first, column, part);
             double[] expected = tensors.doubles(whole);
             double[] found = tensors.doubles(part);
             for (int t = 0; t < rows; t++) {
@@ -233,13 +233,13 @@ record TypedProductsTest(TestBackend backend, WeightType type) {
 
     /** Products of a case of so many rows: for each count, of that many of them from {@code first} on. */
     private List<double[]> products(int threads, int first, int rows, int... counts) {
-        try (Kernels kernels = backend.open(threads); TestTensors tensors = new TestTensors(kernels, 5)) {
+        try (Backend opened = backend.open(threads); TestTensors tensors = new TestTensors(opened, 5)) {
             Case product = Case.of(tensors, Layout.OUT_IN, rows, 260, OUTPUTS);
             Linear linear = product.linear(tensors, type);
             return Arrays.stream(counts).mapToObj(count -> {
                 float[] x = Arrays.copyOfRange(product.x, first * product.inputs, (first + count) * product.inputs);
                 Tensor out = tensors.output(count, OUTPUTS);
-                kernels.linear(tensors.input(type, x, count, product.inputs), linear, Activation.GELU_TANH,
+                opened.kernels().linear(tensors.input(type, x, count, product.inputs), linear, Activation.GELU_TANH,
                         out);
                 return tensors.doubles(out);
             }).toList();

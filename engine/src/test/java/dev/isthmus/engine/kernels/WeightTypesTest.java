@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -107,11 +106,11 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
     }
 
     /** Weight (k, n) as element [n][k]. */
-    private static float[][] weights(Kernels kernels, Matrix matrix) {
+    private static float[][] weights(Backend opened, Matrix matrix) {
         float[][] weights = new float[matrix.outputs()][matrix.inputs()];
         for (int n = 0; n < weights.length; n++) {
             if (matrix instanceof DeviceMatrix device) {
-                kernels.read(device.weight(), (long) n * matrix.inputs(), weights[n]);
+                opened.tensors().read(device.weight(), (long) n * matrix.inputs(), weights[n]);
                 continue;
             }
             for (int k = 0; k < weights[n].length; k++) {
@@ -127,13 +126,13 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
     }
 
     /** Just what lies in memory, where Java can see it, else the weights. */
-    private static byte[] bytes(Kernels kernels, Matrix matrix) {
+    private static byte[] bytes(Backend opened, Matrix matrix) {
         return switch (matrix) {
             case PackedMatrix packed -> packed.data().toArray(ValueLayout.JAVA_BYTE);
             case PlainMatrix plain -> plain.weight().data().toArray(ValueLayout.JAVA_BYTE);
             case DeviceMatrix _ -> {
                 ByteBuffer bytes = ByteBuffer.allocate(matrix.inputs() * matrix.outputs() * Float.BYTES);
-                for (float[] row : weights(kernels, matrix)) {
+                for (float[] row : weights(opened, matrix)) {
                     for (float weight : row) {
                         bytes.putInt(Float.floatToIntBits(weight));
                     }
@@ -147,10 +146,10 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
     @CsvSource({"1,1", "3,64", "7,65", "32,63", "33,130", "255,64", "256,40", "257,129", "600,70"})
     void packedWeightsAreTheRoundedOnesBitForBit(int inputs, int outputs) {
         for (Layout layout : Layout.values()) {
-            try (Kernels kernels = backend.open(1); TestTensors tensors = new TestTensors(kernels, 1)) {
+            try (Backend opened = backend.open(1); TestTensors tensors = new TestTensors(opened, 1)) {
                 Weights weights = Weights.awkward(layout, inputs, outputs);
                 Matrix matrix = packed(tensors, weights);
-                float[][] found = weights(kernels, matrix);
+                float[][] found = weights(opened, matrix);
                 float[][] rounded = weights.rounded(type);
                 for (int n = 0; n < outputs; n++) {
                     for (int k = 0; k < inputs; k++) {
@@ -174,15 +173,21 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
     @CsvSource({"7,65", "257,129", "300,70"})
     void allBackendsOfAFormFillAMatrixWithTheSameBytes(int inputs, int outputs) {
         Weights weights = Weights.awkward(Layout.OUT_IN, inputs, outputs);
-        try (Kernels kernels = backend.open(1); Kernels first = firstOfTheSameForm(kernels);
-                TestTensors tensors = new TestTensors(kernels, 2); TestTensors firsts = new TestTensors(first, 2)) {
-            assertArrayEquals(bytes(first, packed(firsts, weights)), bytes(kernels, packed(tensors, weights)));
+        try (Backend opened = backend.open(1); Backend first = firstOfTheSameForm(opened);
+                TestTensors tensors = new TestTensors(opened, 2); TestTensors firsts = new TestTensors(first, 2)) {
+            assertArrayEquals(bytes(first, packed(firsts, weights)), bytes(opened, packed(tensors, weights)));
         }
     }
 
-    private static Kernels firstOfTheSameForm(Kernels kernels) {
+    private static boolean onHost(Backend opened) {
+        try (TestTensors tensors = new TestTensors(opened, 0)) {
+            return tensors.isOnHost();
+        }
+    }
+
+    private static Backend firstOfTheSameForm(Backend opened) {
         return TestBackend.all().map(other -> other.open(1)).filter(other -> {
-            boolean same = other.packsMatrices() == kernels.packsMatrices() && other.place() == kernels.place();
+            boolean same = other.weights().packs() == opened.weights().packs() && onHost(other) == onHost(opened);
             if (!same) {
                 other.close();
             }
@@ -194,21 +199,21 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
     @CsvSource({"7,65", "257,129", "600,200"})
     void packingInPiecesGivesWhatPackingAtOnceGives(int inputs, int outputs) {
         for (Layout layout : Layout.values()) {
-            try (Kernels kernels = backend.open(1); TestTensors tensors = new TestTensors(kernels, 3)) {
+            try (Backend opened = backend.open(1); TestTensors tensors = new TestTensors(opened, 3)) {
                 Weights weights = Weights.awkward(layout, inputs, outputs);
                 Matrix whole = packed(tensors, weights);
-                Matrix pieces = kernels.matrix(type, layout, inputs, outputs,
-                        kernels.allocateWeights(tensors.arena(), kernels.matrixBytes(type, inputs, outputs)));
+                Matrix pieces = opened.weights().matrix(type, layout, inputs, outputs,
+                        opened.weights().allocate(tensors.arena(), opened.weights().matrixBytes(type, inputs, outputs)));
                 int depth = Math.ceilDiv(inputs / 3 + 1, type.blockInputs()) * type.blockInputs();
                 for (int k = (inputs - 1) / depth * depth; k >= 0; k -= depth) {
                     for (int n = 0; n < outputs; n += PackedMatrix.PANEL) {
                         int k1 = Math.min(k + depth, inputs);
                         int n1 = Math.min(n + PackedMatrix.PANEL, outputs);
                         float[] part = weights.part(k, k1, n, n1).values;
-                        kernels.pack(pieces, layout, tensors.stored(part), k, k1, n, n1);
+                        opened.weights().pack(pieces, layout, tensors.stored(part), k, k1, n, n1);
                     }
                 }
-                assertArrayEquals(bytes(kernels, whole), bytes(kernels, pieces), layout.toString());
+                assertArrayEquals(bytes(opened, whole), bytes(opened, pieces), layout.toString());
             }
         }
     }
@@ -216,7 +221,7 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
     @ParameterizedTest
     @CsvSource({"1,1", "5,33", "130,300", "65,768"})
     void embeddingsAreTheRoundedWeightsPlusThePosition(int vocabulary, int channels) {
-        try (Kernels kernels = backend.open(2); TestTensors tensors = new TestTensors(kernels, 4)) {
+        try (Backend opened = backend.open(2); TestTensors tensors = new TestTensors(opened, 4)) {
             int rows = 37;
             Weights wte = new Weights(Layout.OUT_IN, channels, vocabulary, tensors.values(vocabulary * channels, 2));
             float[] wpe = tensors.values(64 * channels, 1);
@@ -224,7 +229,7 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
             RowBatch batch = new RowBatch(tensors.arena());
             batch.add(tensors.cache(1, 1, 1, 64), ids, 0, rows);
             Tensor x = tensors.output(rows, channels);
-            kernels.embedding(packed(tensors, wte), tensors.weight(wpe, 64, channels), batch, x);
+            opened.kernels().embedding(packed(tensors, wte), tensors.weight(wpe, 64, channels), batch, x);
             float[][] rounded = wte.rounded(type);
             double[] expected = new double[rows * channels];
             for (int i = 0; i < expected.length; i++) {
@@ -238,14 +243,14 @@ record WeightTypesTest(TestBackend backend, WeightType type) {
 
     @Test
     void aMatrixTakesAsManyBytesAsItsTypeSays() {
-        try (Kernels kernels = backend.open(1)) {
+        try (Backend opened = backend.open(1)) {
             // Multiples of all panels and blocks, so that nothing is filled up.
-            long bytes = kernels.matrixBytes(type, 768, 128);
+            long bytes = opened.weights().matrixBytes(type, 768, 128);
             int scaleBits = type.isQuantized() ? Short.SIZE : 0;
             long packedBits = 768L * 128 * type.bits() + 768L / type.blockInputs() * 128 * scaleBits;
-            boolean plain = !kernels.packsMatrices() && kernels.place() == Place.HOST;
+            boolean plain = !opened.weights().packs() && onHost(opened);
             assertEquals(plain ? 768L * 128 * Float.BYTES : packedBits / 8, bytes);
-            assertTrue(kernels.matrixBytes(type, 767, 127) <= bytes);
+            assertTrue(opened.weights().matrixBytes(type, 767, 127) <= bytes);
         }
     }
 }

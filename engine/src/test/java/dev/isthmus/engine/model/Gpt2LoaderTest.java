@@ -12,7 +12,7 @@ import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
-import dev.isthmus.engine.kernels.Backends;
+import dev.isthmus.engine.kernels.PlainWeights;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
@@ -65,7 +65,7 @@ class Gpt2LoaderTest {
 
     private static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, Arena arena, int threads,
             BiConsumer<Long, Long> progress) {
-        return Gpt2Loader.load(checkpoint, config, Backends.reference(), Optional.empty(), arena, threads, progress);
+        return Gpt2Loader.load(checkpoint, config, PlainWeights.INSTANCE, Optional.empty(), arena, threads, progress);
     }
 
     private CheckpointException refusal(Reason reason, List<Entry> entries, boolean tied) throws IOException {

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.TestBackend;
 import dev.isthmus.engine.tensor.DType;
 import java.util.Arrays;
@@ -47,8 +47,8 @@ record Gpt2TypesTest(TestBackend backend, WeightType type, DType cacheType) {
     }
 
     private static Stream<DType> cacheTypes(TestBackend backend, WeightType type) {
-        try (Kernels kernels = backend.open(1)) {
-            return kernels.cacheTypes(type).stream();
+        try (Backend opened = backend.open(1)) {
+            return opened.cacheTypes(type).stream();
         }
     }
 
@@ -111,7 +111,7 @@ record Gpt2TypesTest(TestBackend backend, WeightType type, DType cacheType) {
                         Arrays.copyOfRange(together, first * V, (first + to - from) * V));
                 from = to;
             }
-            assertEquals(!backend.mayAddInAnotherOrder(), model.kernels.isBatchInvariant());
+            assertEquals(!backend.mayAddInAnotherOrder(), model.backend.isBatchInvariant());
         }
     }
 
@@ -166,7 +166,7 @@ record Gpt2TypesTest(TestBackend backend, WeightType type, DType cacheType) {
             }
             boolean fewer = cacheType == DType.F16 || cacheType == DType.INT8;
             assertEquals(fewer && !backend.isCuda(), worst > 0, "rounded, where that is not usual");
-            boolean bytes = type.isQuantized() && model.kernels.packsMatrices();
+            boolean bytes = type.isQuantized() && model.backend.weights().packs();
             double bound = cacheType == DType.INT8 ? BYTE_CACHE_BOUND
                     : bytes ? HALF_CACHE_BOUND_WITH_BYTES : HALF_CACHE_BOUND;
             assertTrue(worst <= bound, "expected within " + bound + ", found " + worst);

@@ -11,12 +11,13 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.CheckpointException;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.kernels.PlainMatrix;
 import dev.isthmus.engine.kernels.Rounding;
 import dev.isthmus.engine.kernels.TestBackend;
+import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.SafetensorsWriter.Entry;
 import dev.isthmus.engine.weights.SafetensorsWriter;
@@ -203,8 +204,8 @@ class PackedFileTest {
         return write(Map.of("isthmus.weights", scheme()), entry -> entry);
     }
 
-    private static Gpt2Weights load(Checkpoint checkpoint, Kernels kernels, Optional<WeightType> type, Arena arena) {
-        return Gpt2Loader.load(checkpoint, CONFIG, kernels, type, arena, 3, (done, total) -> {});
+    private static Gpt2Weights load(Checkpoint checkpoint, WeightMemory memory, Optional<WeightType> type, Arena arena) {
+        return Gpt2Loader.load(checkpoint, CONFIG, memory, type, arena, 3, (done, total) -> {});
     }
 
     private static Map<String, Matrix> matrices(Gpt2Weights weights) {
@@ -244,19 +245,19 @@ class PackedFileTest {
 
     @Test
     void aPackedFileHoldsWhatPackingAtLoadWouldMake() {
-        try (Kernels kernels = backend.open(1); Arena arena = Arena.ofShared()) {
+        try (Backend opened = backend.open(1); Arena arena = Arena.ofShared()) {
             try (Checkpoint checkpoint = writePacked()) {
-                Gpt2Weights weights = load(checkpoint, kernels, Optional.empty(), arena);
+                Gpt2Weights weights = load(checkpoint, opened.weights(), Optional.empty(), arena);
                 assertHold(weights, WeightType.F32);
-                assertHold(load(checkpoint, kernels, Optional.of(stored), arena), WeightType.F32);
-                assertEquals(kernels.packsMatrices() ? stored : WeightType.F32, weights.head().weight().type());
+                assertHold(load(checkpoint, opened.weights(), Optional.of(stored), arena), WeightType.F32);
+                assertEquals(opened.weights().packs() ? stored : WeightType.F32, weights.head().weight().type());
                 assertEquals(List.of(), Gpt2Loader.unused(checkpoint, CONFIG));
             }
             List<Entry> entries = new ArrayList<>(vectors);
             matrices.keySet().forEach(name -> entries.add(plain(name)));
             SafetensorsWriter.write(directory.resolve(Checkpoint.SINGLE_FILE), Map.of(), entries);
             try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-                assertHold(load(checkpoint, kernels, Optional.of(stored), arena), WeightType.F32);
+                assertHold(load(checkpoint, opened.weights(), Optional.of(stored), arena), WeightType.F32);
             }
         }
     }
@@ -264,15 +265,15 @@ class PackedFileTest {
     @ParameterizedTest
     @EnumSource(WeightType.class)
     void aPackedFileMayBeKeptAsAnyType(WeightType type) {
-        try (Kernels kernels = backend.open(1); Arena arena = Arena.ofShared(); Checkpoint checkpoint = writePacked()) {
-            assertHold(load(checkpoint, kernels, Optional.of(type), arena), type == stored ? WeightType.F32 : type);
+        try (Backend opened = backend.open(1); Arena arena = Arena.ofShared(); Checkpoint checkpoint = writePacked()) {
+            assertHold(load(checkpoint, opened.weights(), Optional.of(type), arena), type == stored ? WeightType.F32 : type);
         }
     }
 
     private CheckpointException refusal(Map<String, String> metadata, UnaryOperator<Entry> change) {
-        try (Kernels kernels = backend.open(1); Arena arena = Arena.ofShared();
+        try (Backend opened = backend.open(1); Arena arena = Arena.ofShared();
                 Checkpoint checkpoint = write(metadata, change)) {
-            return assertThrows(CheckpointException.class, () -> load(checkpoint, kernels, Optional.empty(), arena));
+            return assertThrows(CheckpointException.class, () -> load(checkpoint, opened.weights(), Optional.empty(), arena));
         }
     }
 
@@ -323,8 +324,8 @@ class PackedFileTest {
     void oneAreaHoldsAllWeightsAndIsFreedWithTheArena() {
         List<MemorySegment> areas = new ArrayList<>();
         Arena arena = Arena.ofShared();
-        try (Kernels kernels = backend.open(1); Checkpoint checkpoint = writePacked()) {
-            Kernels counting = watched(kernels, areas);
+        try (Backend opened = backend.open(1); Checkpoint checkpoint = writePacked()) {
+            WeightMemory counting = watched(opened.weights(), areas);
             // As another type than the file's, so that none is used where it lies there.
             Gpt2Weights weights = load(checkpoint, counting, Optional.of(WeightType.F16), arena);
             assertEquals(1, areas.size());
@@ -339,16 +340,16 @@ class PackedFileTest {
         assertFalse(areas.getFirst().scope().isAlive());
     }
 
-    /** These kernels, noting what they allocate for weights. */
-    private static Kernels watched(Kernels kernels, List<MemorySegment> areas) {
-        return (Kernels) Proxy.newProxyInstance(Kernels.class.getClassLoader(), new Class<?>[] {Kernels.class},
+    /** This memory, noting what it allocates. */
+    private static WeightMemory watched(WeightMemory memory, List<MemorySegment> areas) {
+        return (WeightMemory) Proxy.newProxyInstance(WeightMemory.class.getClassLoader(), new Class<?>[] {WeightMemory.class},
                 (proxy, method, arguments) -> {
                     try {
                         // Through the proxy, so that what a default method calls is noted too.
-                        Object result = method.getName().equals("weightsAllocator")
+                        Object result = method.getName().equals("allocator")
                                 ? InvocationHandler.invokeDefault(proxy, method, arguments)
-                                : method.invoke(kernels, arguments);
-                        if (method.getName().equals("allocateWeights")) {
+                                : method.invoke(memory, arguments);
+                        if (method.getName().equals("allocate")) {
                             areas.add((MemorySegment) result);
                         }
                         return result;

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Passes;
 import dev.isthmus.engine.tensor.Tensor;
 import org.junit.jupiter.api.Test;
@@ -16,8 +16,8 @@ class ScratchTest {
 
     private static final int PROMPT = 64;
 
-    private static Scratch scratch(Kernels kernels) {
-        return new Scratch(TinyGpt2.config(true), WeightType.F32, kernels);
+    private static Scratch scratch(Backend opened) {
+        return new Scratch(TinyGpt2.config(true), WeightType.F32, opened);
     }
 
     private static boolean isAlive(Tensor tensor) {
@@ -26,7 +26,7 @@ class ScratchTest {
 
     @Test
     void decodingAfterAPromptGivesThePromptsRowsBack() {
-        try (Kernels kernels = Backends.cpu(1); Scratch scratch = scratch(kernels)) {
+        try (Backend opened = Backends.cpu(1); Scratch scratch = scratch(opened)) {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
             scratch.expect(1);
             assertFalse(isAlive(ofPrompt.rows().x()));
@@ -42,7 +42,7 @@ class ScratchTest {
 
     @Test
     void aSomewhatShorterPassUsesWhatIsThere() {
-        try (Kernels kernels = Backends.cpu(1); Scratch scratch = scratch(kernels)) {
+        try (Backend opened = Backends.cpu(1); Scratch scratch = scratch(opened)) {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
             scratch.expect(PROMPT / 16);
             scratch.views(PROMPT / 16, 1);
@@ -53,8 +53,8 @@ class ScratchTest {
     @Test
     void recordedPassesKeepTheirMemory() {
         Passes recorded = (batch, outputRows, watched, pass) -> pass.run();
-        try (Kernels kernels = InterceptedKernels.of(Backends.cpu(1),
-                name -> name.equals("newPasses") ? recorded : null); Scratch scratch = scratch(kernels)) {
+        try (Backend opened = InterceptedBackend.of(Backends.cpu(1),
+                name -> name.equals("newPasses") ? recorded : null); Scratch scratch = scratch(opened)) {
             Scratch.Views ofPrompt = scratch.views(PROMPT, 1);
             scratch.expect(1);
             scratch.views(1, 1);

@@ -4,7 +4,7 @@ import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
@@ -29,7 +29,7 @@ final class SmallGpt2 implements AutoCloseable {
     private static final Gpt2Config ODD = config(4, 36);
     private static final Gpt2Config EVEN = config(2, 64);
 
-    final Kernels kernels;
+    final Backend backend;
     final TestTensors tensors;
     final Gpt2Forward forward;
     final Scratch scratch;
@@ -47,16 +47,16 @@ final class SmallGpt2 implements AutoCloseable {
     }
 
     /**
-     * On kernels that it closes.
+     * On a backend that it closes.
      *
      * @param even whether the heads' size is one that CUDA takes
-     * @param cacheType empty for the kernels' usual one
+     * @param cacheType empty for the backend's usual one
      */
-    SmallGpt2(Kernels kernels, boolean even, WeightType type, Optional<DType> cacheType) {
-        this.kernels = kernels;
+    SmallGpt2(Backend opened, boolean even, WeightType type, Optional<DType> cacheType) {
+        this.backend = opened;
         this.type = type;
         config = even ? EVEN : ODD;
-        tensors = new TestTensors(kernels, 11);
+        tensors = new TestTensors(opened, 11);
         batch = new RowBatch(tensors.arena());
         List<Gpt2Weights.Block> blocks = new ArrayList<>();
         int c = config.channels();
@@ -67,7 +67,7 @@ final class SmallGpt2 implements AutoCloseable {
         Matrix wte = tensors.matrix(type, Layout.OUT_IN, c, config.vocabulary(),
                 tensors.values(config.vocabulary() * c, 1));
         forward = new Gpt2Forward(config, new Gpt2Weights(wte, weight(1, config.context(), c), blocks, norm(),
-                new Linear(wte, null), List.of()), kernels, cacheType.orElse(kernels.cacheTypes(type).getFirst()));
+                new Linear(wte, null), List.of()), opened, cacheType.orElse(opened.cacheTypes(type).getFirst()));
         scratch = forward.newScratch();
     }
 
@@ -110,7 +110,7 @@ final class SmallGpt2 implements AutoCloseable {
     @Override
     public void close() {
         scratch.close();
-        kernels.close();
+        backend.close();
         tensors.close();
     }
 }

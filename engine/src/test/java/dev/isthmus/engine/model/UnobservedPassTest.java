@@ -24,7 +24,7 @@ class UnobservedPassTest {
 
     @BeforeEach
     void open() {
-        model = new SmallGpt2(InterceptedKernels.of(Backends.cpu(1), name -> {
+        model = new SmallGpt2(InterceptedBackend.of(Backends.cpu(1), name -> {
             calls.add(name);
             return null;
         }), false, WeightType.F32, Optional.empty());

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Optional;
@@ -30,8 +30,8 @@ class Int8PeerTest {
         ParityCase expected = ParityCase.all().filter(each -> each.name().equals(peer.text("fixture"))).findFirst()
                 .orElseThrow();
         int last = expected.prompt().length - 1;
-        try (OpenedCase opened = new OpenedCase(expected.checkpoint()); Kernels kernels = Backends.cpu(2)) {
-            opened.read(kernels, Optional.of(WeightType.INT8), expected.prompt(), last + 1,
+        try (OpenedCase opened = new OpenedCase(expected.checkpoint()); Backend backend = Backends.cpu(2)) {
+            opened.read(backend, Optional.of(WeightType.INT8), expected.prompt(), last + 1,
                     (sequence, position, logits) -> {
                         for (int i = 0; i < expected.sampledIds().length; i++) {
                             compare(expected.sampledLogProbabilities()[position][i] + expected.logSumExp()[position],

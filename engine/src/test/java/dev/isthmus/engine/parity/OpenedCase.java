@@ -3,7 +3,7 @@ package dev.isthmus.engine.parity;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
@@ -24,7 +24,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/** A fixture's checkpoint on disk and in memory, for passes on any kernels. */
+/** A fixture's checkpoint on disk and in memory, for passes on any opened. */
 final class OpenedCase implements AutoCloseable {
 
     /** Takes the logits of one position of one sequence, in double whatever the kernels compute in. */
@@ -53,13 +53,13 @@ final class OpenedCase implements AutoCloseable {
     }
 
     /** Reads a text in chunks of so many rows, with all its logits, the weights kept as {@code type}. */
-    void read(Kernels kernels, Optional<WeightType> type, int[] ids, int chunk, Rows rows) {
+    void read(Backend opened, Optional<WeightType> type, int[] ids, int chunk, Rows rows) {
         List<int[]> steps = new ArrayList<>();
         for (int end = chunk; end < ids.length; end += chunk) {
             steps.add(new int[] {end});
         }
         steps.add(new int[] {ids.length});
-        readTogether(kernels, type, List.of(ids), steps, rows);
+        readTogether(opened, type, List.of(ids), steps, rows);
     }
 
     /**
@@ -68,16 +68,16 @@ final class OpenedCase implements AutoCloseable {
      * @param type what the weights are kept as; empty for as they are stored
      * @param steps one for each pass: up to where each sequence is read in it
      */
-    void readTogether(Kernels kernels, Optional<WeightType> type, List<int[]> sequences, List<int[]> steps,
+    void readTogether(Backend opened, Optional<WeightType> type, List<int[]> sequences, List<int[]> steps,
             Rows rows) {
         try (Arena temporary = Arena.ofShared(); Checkpoint files = Checkpoint.open(directory)) {
-            Gpt2Weights weights = Gpt2Loader.load(files, config, kernels, type, temporary, 2, (done, total) -> {});
-            DType cacheType = kernels.cacheTypes(weights.head().weight().type()).getFirst();
-            readTogether(new Gpt2Forward(config, weights, kernels, cacheType), kernels, sequences, steps, rows);
+            Gpt2Weights weights = Gpt2Loader.load(files, config, opened.weights(), type, temporary, 2, (done, total) -> {});
+            DType cacheType = opened.cacheTypes(weights.head().weight().type()).getFirst();
+            readTogether(new Gpt2Forward(config, weights, opened, cacheType), opened, sequences, steps, rows);
         }
     }
 
-    private static void readTogether(Gpt2Forward forward, Kernels kernels, List<int[]> sequences, List<int[]> steps,
+    private static void readTogether(Gpt2Forward forward, Backend opened, List<int[]> sequences, List<int[]> steps,
             Rows rows) {
         try (Arena temporary = Arena.ofShared(); Scratch scratch = forward.newScratch()) {
             RowBatch batch = new RowBatch(temporary);
@@ -89,15 +89,15 @@ final class OpenedCase implements AutoCloseable {
                 }
                 Tensor logits = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
                 for (int t = 0; t < batch.rows(); t++) {
-                    rows.row(batch.sequence(t), batch.position(t), row(kernels, logits, t));
+                    rows.row(batch.sequence(t), batch.position(t), row(opened, logits, t));
                 }
             }
         }
     }
 
-    private static double[] row(Kernels kernels, Tensor tensor, int index) {
+    private static double[] row(Backend opened, Tensor tensor, int index) {
         double[] row = new double[(int) tensor.dim(1)];
-        kernels.read(tensor, (long) index * row.length, row);
+        opened.tensors().read(tensor, (long) index * row.length, row);
         return row;
     }
 

@@ -13,7 +13,7 @@ import dev.isthmus.engine.api.TestedBackends;
 import dev.isthmus.engine.api.Token;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.TestBackend;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -87,9 +87,9 @@ record ParityTest(ParityCase expected) {
     @TestFactory
     Stream<DynamicTest> logProbabilitiesAreThoseOfTransformersHoweverThePromptIsCut() {
         return runs().map(run -> DynamicTest.dynamicTest(run.toString(), () -> {
-            try (Kernels kernels = run.backend.open(2)) {
+            try (Backend computing = run.backend.open(2)) {
                 Deviation deviation = new Deviation(expected);
-                opened.read(kernels, expected.weights(), expected.prompt(), run.rows,
+                opened.read(computing, expected.weights(), expected.prompt(), run.rows,
                         (sequence, position, logits) -> deviation.accept(position, logits));
                 deviation.assertWithin(bound(run.backend));
             }
@@ -159,10 +159,10 @@ record ParityTest(ParityCase expected) {
         List<int[]> steps = List.of(new int[] {1, prompt.length - 1, prompt.length / 2},
                 new int[] {2, prompt.length, prompt.length / 2 + 1});
         return together().map(backend -> DynamicTest.dynamicTest(backend.toString(), () -> {
-            try (Kernels kernels = backend.open(2)) {
+            try (Backend computing = backend.open(2)) {
                 Deviation deviation = new Deviation(expected);
                 Map<Integer, double[]> starts = new HashMap<>();
-                opened.readTogether(kernels, expected.weights(), sequences, steps, (sequence, position, logits) -> {
+                opened.readTogether(computing, expected.weights(), sequences, steps, (sequence, position, logits) -> {
                     if (sequence == 1) {
                         deviation.accept(position, logits);
                     } else if (sequence == 2) {
@@ -170,7 +170,7 @@ record ParityTest(ParityCase expected) {
                     }
                 });
                 deviation.assertWithin(bound(backend));
-                opened.read(kernels, expected.weights(), Arrays.copyOf(reversed, prompt.length / 2 + 1),
+                opened.read(computing, expected.weights(), Arrays.copyOf(reversed, prompt.length / 2 + 1),
                         prompt.length, (sequence, position, logits) ->
                                 assertAgree(logits, starts.get(position), position, bound(backend)));
             }
@@ -199,10 +199,10 @@ record ParityTest(ParityCase expected) {
     }
 
     private long fingerprint(int threads) {
-        try (Kernels kernels = Backends.cpu(threads)) {
+        try (Backend computing = Backends.cpu(threads)) {
             CRC32 crc = new CRC32();
             int length = expected.prompt().length;
-            opened.readTogether(kernels, expected.weights(), List.of(expected.prompt()),
+            opened.readTogether(computing, expected.weights(), List.of(expected.prompt()),
                     List.of(new int[] {length - 1}, new int[] {length}), (sequence, position, logits) -> {
                         ByteBuffer bytes = ByteBuffer.allocate(Double.BYTES * logits.length);
                         bytes.asDoubleBuffer().put(logits);

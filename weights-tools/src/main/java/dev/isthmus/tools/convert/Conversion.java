@@ -3,7 +3,7 @@ package dev.isthmus.tools.convert;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.model.ConvertedTensor;
 import dev.isthmus.engine.model.Gpt2Conversion;
 import dev.isthmus.engine.model.Gpt2Loader;
@@ -76,12 +76,12 @@ public final class Conversion {
                     + " int8");
         }
         try (Checkpoint checkpoint = open();
-                Kernels kernels = Backends.cpu(Runtime.getRuntime().availableProcessors());
+                Backend backend = Backends.cpu(Runtime.getRuntime().availableProcessors());
                 NewPath target = NewPath.directory(out)) {
             Gpt2Config config = Gpt2Config.read(in);
             Gpt2Conversion weights = new Gpt2Conversion(checkpoint, config);
             List<ConvertedTensor> tensors = packed
-                    .map(form -> weights.packed(form, kernels, Runtime.getRuntime().availableProcessors()))
+                    .map(form -> weights.packed(form, backend.weights(), Runtime.getRuntime().availableProcessors()))
                     .orElseGet(() -> weights.plain(type.stored().orElseThrow()));
             Map<String, String> metadata = packed.map(Gpt2Conversion::packedMetadata).orElse(Map.of("format", "pt"));
             HuggingFaceDirectory directory = new HuggingFaceDirectory(target.path());

@@ -7,7 +7,7 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
@@ -41,8 +41,8 @@ final class OperatorChecks {
     static Check layerNorm(int[] ids, double[] values) {
         return run((bench, comparison) -> {
             Tensor x = bench.embedding(ids);
-            Tensor out = bench.kernels.allocate(bench.arena, ids.length, bench.config.channels());
-            bench.kernels.layerNorm(x, new LayerNorm(bench.weight("h.0.ln_1.weight"), bench.weight("h.0.ln_1.bias"),
+            Tensor out = bench.backend.tensors().allocate(bench.arena, ids.length, bench.config.channels());
+            bench.backend.kernels().layerNorm(x, new LayerNorm(bench.weight("h.0.ln_1.weight"), bench.weight("h.0.ln_1.bias"),
                     bench.config.epsilon()), out);
             compare(comparison, out, 0, values, OPERATOR);
         });
@@ -59,13 +59,13 @@ final class OperatorChecks {
         return run((bench, comparison) -> {
             Gpt2Config config = bench.config;
             Tensor qkv = bench.linear(bench.embedding(ids), "h.0.attn.c_attn");
-            Tensor mixed = bench.kernels.allocate(bench.arena, ids.length, config.channels());
+            Tensor mixed = bench.backend.tensors().allocate(bench.arena, ids.length, config.channels());
             KvCache cache = new KvCache(1, config.heads(), config.headChannels(), ids.length,
-                    bench.kernels.cacheTypes().getFirst(), bench.arena);
+                    bench.backend.cacheTypes(WeightType.F32).getFirst(), bench.arena);
             RowBatch batch = new RowBatch(bench.arena);
             batch.add(cache, ids, 0, ids.length);
-            bench.kernels.appendKeysAndValues(qkv, batch, 0);
-            bench.kernels.attention(qkv, batch, 0, config.attentionScale(0), 0, mixed);
+            bench.backend.kernels().appendKeysAndValues(qkv, batch, 0);
+            bench.backend.kernels().attention(qkv, batch, 0, config.attentionScale(0), 0, mixed);
             Tensor out = bench.linear(mixed, "h.0.attn.c_proj");
             compare(comparison, out, 0, first, OPERATOR);
             compare(comparison, out, 2, third, OPERATOR);
@@ -73,7 +73,7 @@ final class OperatorChecks {
     }
 
     /** The kernels and weights that an operator is tried with. */
-    private record Bench(Arena arena, Kernels kernels, Gpt2Config config, Checkpoint checkpoint) {
+    private record Bench(Arena arena, Backend backend, Gpt2Config config, Checkpoint checkpoint) {
 
         Tensor weight(String name) {
             TensorInfo info = Subject.tensor(checkpoint, name).orElseThrow(() -> new CheckpointException(
@@ -89,7 +89,7 @@ final class OperatorChecks {
                     CheckpointException.Reason.MISSING_TENSOR, checkpoint.path(), "there is no tensor wte.weight"));
             int channels = config.channels();
             Tensor row = Tensor.allocate(arena, DType.F32, channels);
-            Tensor x = kernels.allocate(arena, ids.length, channels);
+            Tensor x = backend.tensors().allocate(arena, ids.length, channels);
             for (int t = 0; t < ids.length; t++) {
                 checkpoint.readF32(wte, (long) ids[t] * channels, row.data());
                 for (int c = 0; c < channels; c++) {
@@ -103,12 +103,12 @@ final class OperatorChecks {
             Tensor weight = weight(name + ".weight");
             int inputs = (int) weight.dim(0);
             int outputs = (int) weight.dim(1);
-            Matrix matrix = kernels.matrix(WeightType.F32, Layout.IN_OUT, inputs, outputs,
-                    kernels.allocateWeights(arena, kernels.matrixBytes(WeightType.F32, inputs, outputs)));
-            kernels.pack(matrix, Layout.IN_OUT, weight.data(), 0, inputs, 0, outputs);
+            Matrix matrix = backend.weights().matrix(WeightType.F32, Layout.IN_OUT, inputs, outputs,
+                    backend.weights().allocate(arena, backend.weights().matrixBytes(WeightType.F32, inputs, outputs)));
+            backend.weights().pack(matrix, Layout.IN_OUT, weight.data(), 0, inputs, 0, outputs);
             Linear linear = new Linear(matrix, weight(name + ".bias"));
-            Tensor out = kernels.allocate(arena, x.dim(0), linear.outputs());
-            kernels.linear(x, linear, Activation.NONE, out);
+            Tensor out = backend.tensors().allocate(arena, x.dim(0), linear.outputs());
+            backend.kernels().linear(x, linear, Activation.NONE, out);
             return out;
         }
     }
@@ -123,9 +123,9 @@ final class OperatorChecks {
             Comparison comparison = new Comparison();
             try (Arena arena = Arena.ofShared();
                     Checkpoint checkpoint = Checkpoint.open(subject.directory());
-                    Kernels kernels = subject.backend() == BackendChoice.REFERENCE ? Backends.reference()
+                    Backend backend = subject.backend() == BackendChoice.REFERENCE ? Backends.reference()
                             : Backends.cpu(1)) {
-                operator.run(new Bench(arena, kernels, subject.model().config(), checkpoint), comparison);
+                operator.run(new Bench(arena, backend, subject.model().config(), checkpoint), comparison);
             }
             return comparison.outcome();
         };

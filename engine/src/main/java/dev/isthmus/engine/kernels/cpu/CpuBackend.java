@@ -1,81 +1,71 @@
 package dev.isthmus.engine.kernels.cpu;
 
-import dev.isthmus.bindings.NativeLibraries;
-import dev.isthmus.bindings.NativeLibrary;
-import dev.isthmus.bindings.isthmus.Isthmus;
-import dev.isthmus.engine.errors.BackendException;
-import java.util.Arrays;
+import dev.isthmus.engine.cache.BlockMemory;
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.Backend;
+import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.TensorMemory;
+import dev.isthmus.engine.kernels.WeightMemory;
+import dev.isthmus.engine.tensor.DType;
 import java.util.List;
-import java.util.Locale;
-import java.util.Optional;
 
-/**
- * Which kernels the CPU backend is made of.
- *
- * @param level the instruction-set level of the C kernels; empty for plain Java
- * @param openBlasRows with plain Java, the rows from which on OpenBLAS computes a matrix product, where it can be loaded;
- *     {@link #NEVER} for not at all. The C kernels need no help: on Zen 4 they were 2.0 times as fast as OpenBLAS
- *     at 8 rows and 1.8 times at 128
- */
-public record CpuBackend(Optional<KernelLevel> level, int openBlasRows) {
+/** The CPU: float32 activations in the process's own memory, and a {@link WorkerTeam} that shares the operations out. */
+public final class CpuBackend implements Backend {
 
-    /** No product is OpenBLAS's. */
-    public static final int NEVER = Integer.MAX_VALUE;
-
-    /** Where OpenBLAS overtakes plain Java. */
-    private static final int JAVA_ROWS = 16;
+    private final CpuOps ops;
+    private final WorkerTeam team;
+    private final TensorMemory tensors = TensorMemory.host(CpuKernels.TYPE);
+    private final Kernels kernels;
 
     /**
-     * The fastest that this machine has, or what {@code isthmus.level} or {@code ISTHMUS_LEVEL} asks for: a level's
-     * name or {@code java}.
+     * Starts a team on some operations.
      *
-     * @throws BackendException if that cannot be had
+     * @param threads the threads that work, the caller's included
      */
-    public static CpuBackend choose() {
-        String named = System.getProperty("isthmus.level", System.getenv("ISTHMUS_LEVEL"));
-        if (named == null || named.isBlank()) {
-            return nativeKernels() ? of(KernelLevel.of(Isthmus.isthmus_best_level())) : ofJava();
-        }
-        if (named.equalsIgnoreCase("java")) {
-            return ofJava();
-        }
-        List<KernelLevel> supported = supportedLevels();
-        for (KernelLevel level : supported) {
-            if (level.name().equalsIgnoreCase(named)) {
-                return of(level);
-            }
-        }
-        throw new BackendException("kernel level '" + named + "' (isthmus.level or ISTHMUS_LEVEL): this machine has "
-                + (supported.isEmpty() ? "no libisthmus; only 'java' works"
-                        : supported.toString().toLowerCase(Locale.ROOT) + " and java"));
+    CpuBackend(CpuOps ops, int threads) {
+        this.ops = ops;
+        team = new WorkerTeam(threads);
+        kernels = new CpuKernels(ops, team);
     }
 
-    /** The C kernels at a level. */
-    public static CpuBackend of(KernelLevel level) {
-        return new CpuBackend(Optional.of(level), NEVER);
+    @Override
+    public String description() {
+        return "cpu: " + ops.description() + ", " + team.size() + (team.size() == 1 ? " thread" : " threads");
     }
 
-    /** Plain Java, and OpenBLAS where it is faster. */
-    public static CpuBackend ofJava() {
-        return new CpuBackend(Optional.empty(), JAVA_ROWS + 1);
+    @Override
+    public Kernels kernels() {
+        return kernels;
     }
 
-    /** The levels that libisthmus and this CPU have; empty without libisthmus. */
-    public static List<KernelLevel> supportedLevels() {
-        if (!nativeKernels()) {
-            return List.of();
-        }
-        return Arrays.stream(KernelLevel.values())
-                .filter(level -> Isthmus.isthmus_level_supported(level.code()) != 0).toList();
+    @Override
+    public TensorMemory tensors() {
+        return tensors;
     }
 
-    /** Starts a team of {@code threads} on these kernels. */
-    public CpuKernels open(int threads) {
-        CpuOps ops = level.<CpuOps>map(NativeOps::new).orElseGet(() -> new JavaOps(openBlasRows));
-        return new CpuKernels(ops, threads);
+    @Override
+    public WeightMemory weights() {
+        return ops.weights();
     }
 
-    private static boolean nativeKernels() {
-        return NativeLibraries.isAvailable(NativeLibrary.ISTHMUS);
+    @Override
+    public BlockMemory blocks() {
+        return BlockMemory.HOST;
+    }
+
+    @Override
+    public List<DType> cacheTypes(WeightType weights) {
+        return CpuKernels.CACHE_TYPES;
+    }
+
+    @Override
+    public boolean isBatchInvariant() {
+        return ops.isBatchInvariant();
+    }
+
+    @Override
+    public void close() {
+        team.close();
+        ops.close();
     }
 }

@@ -1,10 +1,8 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.engine.config.Activation;
-import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
-import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
@@ -12,20 +10,17 @@ import dev.isthmus.engine.kernels.ShapeChecks;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import java.util.Optional;
-import java.util.function.BooleanSupplier;
 
 /**
  * Float32 activations on the CPU, each operation split among a {@link WorkerTeam}. The parts depend on the shapes
  * alone, so results are bit-identical for any number of threads.
  */
-public final class CpuKernels implements Kernels {
+final class CpuKernels implements Kernels {
 
-    private static final DType TYPE = DType.F32;
-    private static final List<DType> CACHE_TYPES = List.of(DType.F32, DType.F16, DType.INT8);
+    static final DType TYPE = DType.F32;
+    static final List<DType> CACHE_TYPES = List.of(DType.F32, DType.F16, DType.INT8);
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
 
@@ -39,60 +34,14 @@ public final class CpuKernels implements Kernels {
     private final WorkerTeam team;
 
     /**
-     * Puts a backend together.
+     * The operations of a backend.
      *
      * @param ops the operations of parts
-     * @param threads the threads that work, the caller's included
+     * @param team shares them out
      */
-    CpuKernels(CpuOps ops, int threads) {
+    CpuKernels(CpuOps ops, WorkerTeam team) {
         this.ops = ops;
-        this.team = new WorkerTeam(threads);
-    }
-
-    @Override
-    public String description() {
-        return "cpu: " + ops.description() + ", " + team.size() + (team.size() == 1 ? " thread" : " threads");
-    }
-
-    @Override
-    public Tensor allocate(Arena arena, long... dims) {
-        return Tensor.allocate(arena, TYPE, dims);
-    }
-
-    @Override
-    public MemorySegment allocateWeights(Arena arena, long bytes) {
-        return ops.allocateWeights(arena, bytes);
-    }
-
-    @Override
-    public Optional<BooleanSupplier> watch(MemorySegment mapping, Arena arena) {
-        return ops.watch(mapping, arena);
-    }
-
-    @Override
-    public void touch(MemorySegment part) {
-        ops.touch(part);
-    }
-
-    @Override
-    public boolean packsMatrices() {
-        return ops instanceof NativeOps;
-    }
-
-    @Override
-    public long matrixBytes(WeightType type, int inputs, int outputs) {
-        return ops.matrixBytes(type, inputs, outputs);
-    }
-
-    @Override
-    public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory) {
-        return ops.matrix(type, layout, inputs, outputs, memory);
-    }
-
-    @Override
-    public void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1) {
-        ShapeChecks.pack(matrix, weights, k0, k1, n0, n1);
-        ops.pack(matrix, layout, weights, k0, k1, n0, n1);
+        this.team = team;
     }
 
     @Override
@@ -127,16 +76,6 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
-    public List<DType> cacheTypes() {
-        return CACHE_TYPES;
-    }
-
-    @Override
-    public boolean isBatchInvariant() {
-        return ops.isBatchInvariant();
-    }
-
-    @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         CHECKS.append(qkv, batch, layer);
         int tile = batch.rows() <= APPENDED_ROWS ? Tiles.ROWS : APPENDED_ROWS;
@@ -164,12 +103,6 @@ public final class CpuKernels implements Kernels {
     public void softmax(Tensor x) {
         CHECKS.softmax(x);
         overRows(x.dim(0), (t0, t1) -> ops.softmax(x.data(), x.dim(1), t0, t1));
-    }
-
-    @Override
-    public void close() {
-        team.close();
-        ops.close();
     }
 
     private void overRows(long rows, RangeTask task) {

@@ -1,16 +1,12 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.engine.config.Activation;
-import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.Optional;
-import java.util.function.BooleanSupplier;
 
 /**
  * The float32 operations on parts of tensors that {@link CpuKernels} shares out among its threads: rows [t0, t1),
@@ -22,26 +18,11 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
     /** What computes, in words. */
     String description();
 
-    /** As {@link dev.isthmus.engine.kernels.Kernels#isBatchInvariant}. */
+    /** As {@link dev.isthmus.engine.kernels.Backend#isBatchInvariant}. */
     boolean isBatchInvariant();
 
-    MemorySegment allocateWeights(Arena arena, long bytes);
-
-    /** As {@link dev.isthmus.engine.kernels.Kernels#watch}. */
-    default Optional<BooleanSupplier> watch(MemorySegment mapping, Arena arena) {
-        return Optional.empty();
-    }
-
-    /** As {@link dev.isthmus.engine.kernels.Kernels#touch}. */
-    default void touch(MemorySegment part) {
-        throw new UnsupportedOperationException("plain Java reads no files");
-    }
-
-    long matrixBytes(WeightType type, int inputs, int outputs);
-
-    Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory);
-
-    void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1);
+    /** The weights that these operations read. */
+    WeightMemory weights();
 
     void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1);
 

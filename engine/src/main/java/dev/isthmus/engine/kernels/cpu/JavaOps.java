@@ -4,15 +4,14 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
-import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.ActivationFunction;
-import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PlainMatrix;
+import dev.isthmus.engine.kernels.PlainWeights;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
@@ -46,7 +45,7 @@ final class JavaOps implements CpuOps {
 
     @Override
     public String description() {
-        boolean openBlas = blasRows != CpuBackend.NEVER && blas.get() != null;
+        boolean openBlas = blasRows != CpuChoice.NEVER && blas.get() != null;
         return "plain Java kernels, " + (openBlas ? "OpenBLAS from " + blasRows + " rows" : "no OpenBLAS");
     }
 
@@ -56,27 +55,12 @@ final class JavaOps implements CpuOps {
     /** OpenBLAS takes over from some number of rows on, and its own products depend on that number too. */
     @Override
     public boolean isBatchInvariant() {
-        return blasRows == CpuBackend.NEVER;
+        return blasRows == CpuChoice.NEVER;
     }
 
     @Override
-    public MemorySegment allocateWeights(Arena arena, long bytes) {
-        return arena.allocate(bytes, Tensor.ALIGNMENT);
-    }
-
-    @Override
-    public long matrixBytes(WeightType type, int inputs, int outputs) {
-        return PlainMatrix.bytes(inputs, outputs);
-    }
-
-    @Override
-    public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory) {
-        return PlainMatrix.of(type, layout, inputs, outputs, memory);
-    }
-
-    @Override
-    public void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1) {
-        PlainMatrix.of(matrix).pack(weights, k0, k1, n0, n1);
+    public WeightMemory weights() {
+        return PlainWeights.INSTANCE;
     }
 
     @Override

@@ -1,22 +1,17 @@
 package dev.isthmus.engine.kernels.cpu;
 
-import dev.isthmus.bindings.MappedMemory;
 import dev.isthmus.bindings.isthmus.Isthmus;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.BackendException;
-import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
-import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.Optional;
-import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
 /** The operations in C: libisthmus at one of its instruction-set levels. */
@@ -34,6 +29,7 @@ final class NativeOps implements CpuOps {
     private static final int FEW_ROWS_COLUMNS = 128;
 
     private final int level;
+    private final WeightMemory weights;
     private final Workspaces workspaces = new Workspaces();
 
     /**
@@ -46,6 +42,7 @@ final class NativeOps implements CpuOps {
         if (Isthmus.isthmus_level_supported(this.level) == 0) {
             throw new BackendException("kernel level " + level + ": this CPU or this build of libisthmus lacks it");
         }
+        weights = new NativeWeights(this.level);
     }
 
     @Override
@@ -59,39 +56,13 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
-    public MemorySegment allocateWeights(Arena arena, long bytes) {
-        return MappedMemory.allocate(arena, bytes).orElseGet(() -> arena.allocate(bytes, Tensor.ALIGNMENT));
-    }
-
-    @Override
-    public Optional<BooleanSupplier> watch(MemorySegment mapping, Arena arena) {
-        return MappedMemory.watch(mapping, arena);
-    }
-
-    @Override
-    public void touch(MemorySegment part) {
-        check("touch weights", Isthmus.isthmus_touch(part, part.byteSize()));
-    }
-
-    @Override
-    public long matrixBytes(WeightType type, int inputs, int outputs) {
-        return PackedMatrix.bytes(type, inputs, outputs);
-    }
-
-    @Override
-    public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory) {
-        return new PackedMatrix(type, inputs, outputs, memory);
-    }
-
-    @Override
-    public void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1) {
-        check("pack weights", Isthmus.isthmus_pack(level, weights, code(layout), code(matrix.type()),
-                packed(matrix).data(), matrix.inputs(), matrix.outputs(), k0, k1, n0, n1));
+    public WeightMemory weights() {
+        return weights;
     }
 
     @Override
     public void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1) {
-        check("embedding", Isthmus.isthmus_embedding(level, packed(wte).data(), code(wte.type()), wpe.data(),
+        check("embedding", Isthmus.isthmus_embedding(level, NativeWeights.packed(wte).data(), code(wte.type()), wpe.data(),
                 batch.tokens(), batch.positions(), x, wte.outputs(), wpe.dim(0), wte.inputs(), t0, t1));
     }
 
@@ -143,7 +114,7 @@ final class NativeOps implements CpuOps {
         if (rows == 0 || from == to) {
             return;
         }
-        MemorySegment weights = packed(linear.weight()).data();
+        MemorySegment weights = NativeWeights.packed(linear.weight()).data();
         MemorySegment bias = linear.bias() == null ? MemorySegment.NULL : linear.bias().data();
         int type = code(linear.weight().type());
         int function = code(activation);
@@ -182,21 +153,7 @@ final class NativeOps implements CpuOps {
         return cache.layerOffset(layer) * cache.type().bytes();
     }
 
-    private static PackedMatrix packed(Matrix matrix) {
-        if (matrix instanceof PackedMatrix packed) {
-            return packed;
-        }
-        throw new IllegalArgumentException("expected a matrix made by these kernels, found a plain one");
-    }
-
-    private static int code(Layout layout) {
-        return switch (layout) {
-            case IN_OUT -> Isthmus.ISTHMUS_LAYOUT_IN_OUT();
-            case OUT_IN -> Isthmus.ISTHMUS_LAYOUT_OUT_IN();
-        };
-    }
-
-    private static int code(WeightType type) {
+    static int code(WeightType type) {
         return switch (type) {
             case F32 -> Isthmus.ISTHMUS_TYPE_F32();
             case F16 -> Isthmus.ISTHMUS_TYPE_F16();
@@ -224,7 +181,7 @@ final class NativeOps implements CpuOps {
         };
     }
 
-    private static void check(String operation, int status) {
+    static void check(String operation, int status) {
         if (status != Isthmus.ISTHMUS_OK()) {
             throw new BackendException(operation + ": libisthmus refused the arguments (status " + status
                     + "); this is a defect of the engine, please report it");

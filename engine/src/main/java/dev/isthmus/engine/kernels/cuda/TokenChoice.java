@@ -5,14 +5,17 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.isthmus.engine.kernels.Draw;
+import dev.isthmus.engine.kernels.TokenChooser;
+import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.util.Arrays;
+import java.util.Objects;
 
-/** Chooses tokens on the device: of the logits, only the token's id comes back. */
-final class TokenChoice {
+/** Chooses tokens on the device: only their ids come back. */
+final class TokenChoice implements TokenChooser {
 
     /** {@code struct sampling} of kernels.h. */
     private static final StructLayout SAMPLING = MemoryLayout.structLayout(JAVA_DOUBLE.withName("temperature"),
@@ -39,8 +42,18 @@ final class TokenChoice {
         how = new Workspace(context);
     }
 
-    /** The tokens of rows of V logits, each by its draw, or negative numbers where there are none to take. */
-    int[] choose(MemorySegment logits, int vocabulary, Draw... draws) {
+    @Override
+    public int[] choose(Tensor logits, int first, Draw... draws) {
+        CudaKernels.CHECKS.softmax(logits);
+        Objects.checkFromIndexSize(first, draws.length, logits.dim(0));
+        int vocabulary = (int) logits.dim(1);
+        long row = (long) vocabulary * Float.BYTES;
+        try (CudaContext.Use _ = context.enter()) {
+            return choose(MemorySegment.ofAddress(logits.data().address() + first * row), vocabulary, draws);
+        }
+    }
+
+    private int[] choose(MemorySegment logits, int vocabulary, Draw[] draws) {
         int rows = draws.length;
         MemorySegment chosen = tokens.reserve((long) rows * Integer.BYTES);
         if (Arrays.stream(draws).allMatch(draw -> draw.temperature() == 0)) {

@@ -5,7 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
-import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.ActivationFunction;
 import dev.isthmus.engine.kernels.HostMemory;
 import dev.isthmus.engine.kernels.Kernels;
@@ -19,7 +18,6 @@ import dev.isthmus.engine.kernels.ShapeChecks;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.function.DoubleBinaryOperator;
@@ -29,49 +27,13 @@ import java.util.stream.IntStream;
  * The oracle: each operation in plain Java as its formula reads, with float64 activations, cache and sums. It uses no
  * native code. Matrix products use all processors, split over columns, so results do not depend on their number.
  */
-public final class ReferenceKernels implements Kernels {
+final class ReferenceKernels implements Kernels {
 
-    private static final DType TYPE = DType.F64;
-    private static final List<DType> CACHE_TYPES = List.of(DType.F64);
+    static final DType TYPE = DType.F64;
+    static final List<DType> CACHE_TYPES = List.of(DType.F64);
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
     private static final int COLUMN_TILE = 256;
-
-    @Override
-    public String description() {
-        return "reference: plain Java, float64";
-    }
-
-    @Override
-    public Tensor allocate(Arena arena, long... dims) {
-        return Tensor.allocate(arena, TYPE, dims);
-    }
-
-    @Override
-    public MemorySegment allocateWeights(Arena arena, long bytes) {
-        return arena.allocate(bytes, Tensor.ALIGNMENT);
-    }
-
-    @Override
-    public boolean packsMatrices() {
-        return false;
-    }
-
-    @Override
-    public long matrixBytes(WeightType type, int inputs, int outputs) {
-        return PlainMatrix.bytes(inputs, outputs);
-    }
-
-    @Override
-    public Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory) {
-        return PlainMatrix.of(type, layout, inputs, outputs, memory);
-    }
-
-    @Override
-    public void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1) {
-        ShapeChecks.pack(matrix, weights, k0, k1, n0, n1);
-        PlainMatrix.of(matrix).pack(weights, k0, k1, n0, n1);
-    }
 
     @Override
     public void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
@@ -176,16 +138,6 @@ public final class ReferenceKernels implements Kernels {
     }
 
     @Override
-    public List<DType> cacheTypes() {
-        return CACHE_TYPES;
-    }
-
-    @Override
-    public boolean isBatchInvariant() {
-        return true;
-    }
-
-    @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         CHECKS.append(qkv, batch, layer);
         for (int t = 0; t < batch.rows(); t++) {
@@ -269,9 +221,6 @@ public final class ReferenceKernels implements Kernels {
             x[i] /= sum;
         }
     }
-
-    @Override
-    public void close() {}
 
     private static double get(Tensor tensor, long index) {
         return tensor.data().getAtIndex(JAVA_DOUBLE, index);

@@ -12,8 +12,8 @@ class MachineLimitsTest {
 
     @Test
     void everyLevelMeasuresMemoryOfAnySizeAndBothKindsOfArithmetic() {
-        assumeTrue(!CpuBackend.supportedLevels().isEmpty(), "needs libisthmus, which was not built");
-        for (KernelLevel level : CpuBackend.supportedLevels()) {
+        assumeTrue(!CpuChoice.supportedLevels().isEmpty(), "needs libisthmus, which was not built");
+        for (KernelLevel level : CpuChoice.supportedLevels()) {
             try (MachineLimits limits = new MachineLimits(level, 3); Arena arena = Arena.ofShared()) {
                 for (long bytes : new long[] {64, 100, 3 << 20, (5 << 20) + 64}) {
                     isPlausible(limits.bytesPerSecond(arena.allocate(bytes, 64)));
