@@ -103,72 +103,70 @@ public final class Gpt2Forward {
     }
 
     private void compute(RowBatch batch, int[] outputRows, Scratch.Views s, LayerProbe probe) {
-        Tensor x = s.rows().x();
+        Scratch.Rows all = s.rows();
         Scratch.Rows outputs = s.outputs();
         int last = config.layers() - 1;
-        boolean onlyOutputs = outputRows.length < batch.rows() && !probe.watches();
+        // Later tokens read the keys and values of every row; after the last of these, only rows with logits go on.
+        boolean narrows = outputRows.length < batch.rows() && !probe.watches();
 
-        kernels.embedding(weights.tokenEmbedding(), weights.positionEmbedding(), batch, x);
-        probe.hiddenState(0, x, batch);
+        kernels.embedding(weights.tokenEmbedding(), weights.positionEmbedding(), batch, all.x());
+        probe.hiddenState(0, all.x(), batch);
         for (int layer = 0; layer <= last; layer++) {
             if (probe.cancelled()) {
                 throw new CancelledException("computing layer " + layer + " of " + config.layers()
                         + ": cancelled by the caller");
             }
-            if (layer == last && onlyOutputs) {
-                blockOfOutputs(layer, s, batch, outputRows);
-            } else {
-                block(layer, s, batch, probe);
-                probe.hiddenState(layer + 1, x, batch);
+            block(layer, s, batch, layer == last && narrows ? outputRows : null, probe);
+            if (layer < last || !narrows) {
+                probe.hiddenState(layer + 1, all.x(), batch);
             }
         }
         if (probe.wantsFinalState()) {
-            kernels.layerNorm(x, weights.finalNorm(), s.rows().h());
-            probe.hiddenState(config.layers() + 1, s.rows().h(), batch);
+            kernels.layerNorm(all.x(), weights.finalNorm(), all.h());
+            probe.hiddenState(config.layers() + 1, all.h(), batch);
         }
         if (outputRows.length > 0) {
-            if (!onlyOutputs) {
-                kernels.selectRows(x, outputRows, outputs.x());
+            if (!narrows) {
+                kernels.selectRows(all.x(), outputRows, outputs.x());
             }
             kernels.layerNorm(outputs.x(), weights.finalNorm(), outputs.h());
             kernels.linear(outputs.h(), weights.head(), Activation.NONE, s.logits());
         }
     }
 
-    private void block(int layer, Scratch.Views s, RowBatch batch, LayerProbe probe) {
-        queriesKeysAndValues(layer, s, 0);
-        kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), 0, s.rows().attention());
-        probe.attention(layer, s.qkv(), batch);
-        behindAttention(layer, s.rows());
-    }
+    /**
+     * Computes x = x + attention(ln_1(x)), and then x = x + mlp(ln_2(x)).
+     *
+     * @param goingOn the rows that are computed to the end; null for all. All rows' keys and values are computed
+     */
+    private void block(int layer, Scratch.Views s, RowBatch batch, int[] goingOn, LayerProbe probe) {
+        Gpt2Weights.Block block = weights.blocks().get(layer);
+        Scratch.Rows all = s.rows();
+        int first = goingOn == null ? 0 : Arrays.stream(goingOn).min().orElse(batch.rows());
 
-    /** The last block: later tokens read every row's keys and values; what follows these, only rows with logits need. */
-    private void blockOfOutputs(int layer, Scratch.Views s, RowBatch batch, int[] outputRows) {
-        int first = Arrays.stream(outputRows).min().orElse(batch.rows());
-        queriesKeysAndValues(layer, s, first);
-        if (outputRows.length == 0) {
+        // qkv = ln_1(x) · W + b; queries from the first row on that needs one
+        kernels.layerNorm(all.x(), block.attentionNorm(), all.h());
+        kernels.linearPart(all.h(), block.attentionInput(), first, config.channels(), s.qkv());
+        if (first == batch.rows()) {
             kernels.appendKeysAndValues(s.qkv(), batch, layer);
             return;
         }
-        kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), first, s.rows().attention());
-        kernels.selectRows(s.rows().x(), outputRows, s.outputs().x());
-        kernels.selectRows(s.rows().attention(), outputRows, s.outputs().attention());
-        behindAttention(layer, s.outputs());
-    }
+        // a = softmax(q · kᵀ · scale) · v
+        kernels.appendAndAttend(s.qkv(), batch, layer, config.attentionScale(layer), first, all.attention());
+        probe.attention(layer, s.qkv(), batch);
 
-    /** Of rows before {@code first}, keys and values only. */
-    private void queriesKeysAndValues(int layer, Scratch.Views s, int first) {
-        Gpt2Weights.Block block = weights.blocks().get(layer);
-        kernels.layerNorm(s.rows().x(), block.attentionNorm(), s.rows().h());
-        kernels.linearPart(s.rows().h(), block.attentionInput(), first, config.channels(), s.qkv());
-    }
-
-    private void behindAttention(int layer, Scratch.Rows rows) {
-        Gpt2Weights.Block block = weights.blocks().get(layer);
+        Scratch.Rows rows = goingOn == null ? all : selected(goingOn, all, s.outputs());
+        // x = x + a · W + b; h = ln_2(x)
         kernels.linearAddNorm(rows.attention(), block.attentionOutput(), rows.x(), block.feedForwardNorm(), rows.h());
-
+        // x = x + activation(h · W + b) · W' + b'
         kernels.linear(rows.h(), block.feedForwardInput(), config.activation(), rows.inner());
         kernels.linearAdd(rows.inner(), block.feedForwardOutput(), rows.x());
+    }
+
+    private Scratch.Rows selected(int[] rows, Scratch.Rows from, Scratch.Rows into) {
+        kernels.selectRows(from.x(), rows, into.x());
+        kernels.selectRows(from.attention(), rows, into.attention());
+        return into;
     }
 
     /**
