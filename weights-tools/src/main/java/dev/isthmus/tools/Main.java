@@ -56,7 +56,7 @@ public final class Main {
     }
 
     /** picocli takes some 10 ms to read a command's annotations, so only those needed are added. */
-    private static CommandLine commandLine(Console console, String[] args) {
+    static CommandLine commandLine(Console console, String... args) {
         CommandLine commandLine = new CommandLine(new IsthmusCommand());
         COMMANDS.forEach((name, command) -> {
             if (args.length == 0 || args[0].equals(name) || !COMMANDS.containsKey(args[0])) {

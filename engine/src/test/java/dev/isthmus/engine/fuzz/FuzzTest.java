@@ -1,19 +1,13 @@
 package dev.isthmus.engine.fuzz;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.isthmus.engine.ChildJvm;
-import java.io.File;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -29,18 +23,15 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class FuzzTest {
 
-    private static final Path SEEDS = Path.of("src/test/resources/fuzz");
     private static final Path KEPT = Path.of("target/fuzz");
     private static final int SHORT_SECONDS = 6;
-    private static final Pattern DONE = Pattern.compile("Done (\\d+) runs in (\\d+) second");
-    private static final Pattern COVERAGE = Pattern.compile("DONE\\s+cov: (\\d+)");
 
     @TempDir
     Path directory;
 
     @TestFactory
     Stream<DynamicTest> everySeedAndFindingIsAcceptedOrRefusedWithATypedError() {
-        return Arrays.stream(FuzzedReader.values()).flatMap(reader -> seeds(reader).stream().map(seed ->
+        return Arrays.stream(FuzzedReader.values()).flatMap(reader -> Fuzzing.seeds(reader).stream().map(seed ->
                 DynamicTest.dynamicTest(reader.folder() + "/" + seed.getFileName(), () -> {
                     Path folder = Files.createTempDirectory(directory, reader.folder());
                     reader.prepare(folder);
@@ -56,62 +47,44 @@ class FuzzTest {
     @Test
     void theReadersWithstandMutatedFiles() throws Exception {
         Integer seconds = Integer.getInteger("isthmus.fuzz.seconds");
-        if (seconds == null) {
-            Path corpus = Files.createDirectory(directory.resolve("corpus"));
-            for (FuzzedReader reader : FuzzedReader.values()) {
-                for (Path seed : seeds(reader)) {
-                    byte[] bytes = Files.readAllBytes(seed);
-                    byte[] input = new byte[bytes.length + 1];
-                    input[0] = (byte) reader.ordinal();
-                    System.arraycopy(bytes, 0, input, 1, bytes.length);
-                    Files.write(corpus.resolve(reader.folder() + "-" + seed.getFileName()), input);
-                }
-            }
-            fuzz("all readers", SHORT_SECONDS, corpus, List.of());
-            return;
+        String reader = System.getProperty("isthmus.fuzz.reader");
+        Fuzzing fuzzing = new Fuzzing(KEPT, directory);
+        if (seconds != null) {
+            fuzzing.inTurn(Fuzzing.readers(reader), seconds);
+        } else {
+            assertEquals(null, reader, "isthmus.fuzz.reader needs isthmus.fuzz.seconds");
+            fuzzing.together(SHORT_SECONDS);
         }
-        String wanted = System.getProperty("isthmus.fuzz.reader");
-        for (FuzzedReader reader : FuzzedReader.values()) {
-            if (wanted == null || wanted.equals(reader.folder())) {
-                Path corpus = Files.createDirectories(KEPT.resolve(reader.folder()));
-                for (Path seed : seeds(reader)) {
-                    Files.copy(seed, corpus.resolve(seed.getFileName()), StandardCopyOption.REPLACE_EXISTING);
-                }
-                fuzz(reader.folder(), seconds, corpus, List.of(reader.name()));
+    }
+
+    @Test
+    void readersAreFuzzedInTurn() throws Exception {
+        Path kept = directory.resolve("kept");
+        new Fuzzing(kept, directory).inTurn(List.of(FuzzedReader.INDEX, FuzzedReader.MERGES), 1);
+        for (FuzzedReader reader : List.of(FuzzedReader.INDEX, FuzzedReader.MERGES)) {
+            assertTrue(Files.exists(kept.resolve(reader.folder() + ".log")), reader.folder());
+        }
+    }
+
+    @Test
+    void aWorkFolderServesReaderAfterReader() throws Exception {
+        for (FuzzedReader reader : Fuzzing.readers(null)) {
+            FuzzTarget.fuzzerInitialize(new String[] {directory.toString(), reader.name()});
+            for (Path seed : Fuzzing.seeds(reader)) {
+                FuzzTarget.fuzzerTestOneInput(Files.readAllBytes(seed));
             }
         }
     }
 
-    private void fuzz(String what, int seconds, Path corpus, List<String> reader) throws Exception {
-        Files.createDirectories(KEPT);
-        Path log = KEPT.resolve(what.replace(' ', '-') + ".log");
-        List<String> arguments = new ArrayList<>(List.of(directory.resolve("work").toAbsolutePath().toString()));
-        arguments.addAll(reader);
-        // A reader that takes more memory for such small files is at fault.
-        List<String> options = List.of("-Xmx512m", "-XX:TieredStopAtLevel=" + (reader.isEmpty() ? 1 : 4));
-        Process process = ChildJvm.of(options, "com.code_intelligence.jazzer.Jazzer", List.of(
-                "--target_class=" + FuzzTarget.class.getName(), "--target_args=" + String.join(" ", arguments),
-                "--instrumentation_includes=dev.isthmus.**:com.fasterxml.jackson.core.**",
-                "--reproducer_path=" + KEPT, "-artifact_prefix=" + KEPT + File.separator, "-max_total_time=" + seconds,
-                "-max_len=16384", "-timeout=10", "-rss_limit_mb=0", "-print_final_stats=1", corpus.toString()))
-                .redirectOutput(log.toFile()).start();
-        int exitCode = process.waitFor();
-        String output = Files.readString(log);
-        assertEquals(0, exitCode, () -> what + ": fuzzing found a fault, or could not begin. The input is in " + KEPT
-                + " under the name that Jazzer says; put it into " + SEEDS + "/READER and mend the reader. Jazzer: …"
-                + output.substring(Math.max(0, output.length() - 6000)));
-        Matcher done = DONE.matcher(output);
-        Matcher coverage = COVERAGE.matcher(output);
-        assertTrue(done.find() && Long.parseLong(done.group(1)) > 1000, output);
-        assertTrue(coverage.find() && Integer.parseInt(coverage.group(1)) > 100, "guided by coverage: " + output);
-        System.out.println(what + ": " + done.group() + "s, " + coverage.group(1) + " edges covered");
+    @Test
+    void aReaderThatIsNotThereFails() {
+        assertEquals(List.of(FuzzedReader.GGUF), Fuzzing.readers("gguf"));
+        assertThrows(AssertionError.class, () -> Fuzzing.readers("pickle"));
     }
 
-    private static List<Path> seeds(FuzzedReader reader) {
-        try (Stream<Path> files = Files.list(SEEDS.resolve(reader.folder()))) {
-            return files.sorted().toList();
-        } catch (IOException e) {
-            throw new AssertionError("no seeds for " + reader, e);
-        }
+    @Test
+    void fuzzingForNoTimeFails() {
+        Fuzzing fuzzing = new Fuzzing(directory, directory);
+        assertThrows(AssertionError.class, () -> fuzzing.inTurn(Fuzzing.readers("index"), 0));
     }
 }

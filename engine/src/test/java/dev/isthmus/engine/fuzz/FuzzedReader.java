@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Locale;
 
@@ -47,7 +48,7 @@ public enum FuzzedReader {
         return name().toLowerCase(Locale.ROOT);
     }
 
-    /** Writes the files that stand beside the one at test. */
+    /** Writes the files that accompany the one under test; the directory may hold those of an earlier run. */
     void prepare(Path directory) throws IOException {
         Files.createDirectories(directory);
         switch (this) {
@@ -55,7 +56,7 @@ public enum FuzzedReader {
                 for (String tensor : List.of("a", "b")) {
                     Path shards = Files.createDirectories(directory.resolve(tensor));
                     Files.move(TestTensors.write(shards, List.of(TestTensors.f32(tensor, new long[] {1}, 1))),
-                            directory.resolve(tensor + ".safetensors"));
+                            directory.resolve(tensor + ".safetensors"), StandardCopyOption.REPLACE_EXISTING);
                     Files.delete(shards);
                 }
             }

@@ -73,7 +73,7 @@ class ExamplesTest {
     void theReadmeShowsTheCompletionAndThisVersion() throws IOException {
         String readme = Files.readString(Path.of("..", "..", "README.md"));
         String program = readme.substring(readme.indexOf("```java\n") + "```java\n".length());
-        program = program.substring(0, program.indexOf("```")).indent(4);
+        program = program.substring(program.indexOf("    public static void main"), program.indexOf("}\n```"));
         String example = Files.readString(Path.of("src/main/java/dev/isthmus/examples/Completion.java"));
         assertTrue(example.contains(program), () -> "README.md's first Java program is not Completion.main");
         assertTrue(readme.contains("<version>" + System.getProperty("isthmus.version") + "</version>"));
