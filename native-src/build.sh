@@ -40,8 +40,9 @@ if ! find_platform; then
 fi
 
 CFLAGS_SHIPPED="-O3 -fPIC -fvisibility=hidden"
+# nodelete: the library's SIGBUS handler stays installed (watch.c), so its code must outlive every dlclose.
 case $PLATFORM in
-linux-*) LINK="-shared -static-libgcc -Wl,-soname,$LIBRARY -Wl,--no-undefined -Wl,-z,noexecstack" ;;
+linux-*) LINK="-shared -static-libgcc -Wl,-soname,$LIBRARY -Wl,--no-undefined -Wl,-z,noexecstack -Wl,-z,nodelete" ;;
 macos-*) LINK="-dynamiclib -install_name @rpath/$LIBRARY" ;;
 esac
 

@@ -2,6 +2,10 @@
  * Weights in a mapped file. A page that the file has lost, or that its disk cannot deliver, raises SIGBUS in whoever
  * reads it; here the rest of such an area is replaced by zeros and the area marked, as systemd's sigbus.c does for
  * journals. A signal's handler belongs to the whole process, so this is the one file of the library that keeps state.
+ *
+ * The handler is never removed: another one that was installed later may call it, as this one calls the one before.
+ * Several copies of the library in one process thus form a chain, and none of them may be unloaded: build.sh links with
+ * nodelete, and the Java side keeps what it has opened.
  */
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE

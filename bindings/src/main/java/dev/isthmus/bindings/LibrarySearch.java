@@ -29,6 +29,12 @@ final class LibrarySearch {
 
     private static final String OFF = "none";
 
+    /**
+     * Keeps libraries loaded after this class and its loader are gone. libisthmus leaves the process a signal handler,
+     * OpenBLAS and the CUDA driver run threads: their code must stay. A later class loader gets the same copy.
+     */
+    private static final Arena FOREVER = Arena.global();
+
     private final NativeLibrary library;
     private final Settings settings;
     private final Platform platform;
@@ -226,7 +232,7 @@ final class LibrarySearch {
 
     private boolean loadByName(Origin origin, String place, String name) {
         try {
-            return accept(origin, place, name, SymbolLookup.libraryLookup(name, Arena.ofAuto()));
+            return accept(origin, place, name, SymbolLookup.libraryLookup(name, FOREVER));
         } catch (IllegalArgumentException notFound) {
             fail(place, "the system's loader does not find it");
             return false;
@@ -235,13 +241,10 @@ final class LibrarySearch {
 
     /** Opens files in order, the library itself last; gives that one's symbols, or none where one does not open. */
     private Optional<SymbolLookup> open(String place, List<Path> files) {
-        // An automatic arena: a library that is refused goes away by itself, and calls into the one that is kept
-        // need not count their users, as they would with a shared arena.
-        Arena arena = Arena.ofAuto();
         try {
             SymbolLookup last = null;
             for (Path file : files) {
-                last = open(file, arena);
+                last = open(file);
             }
             return Optional.ofNullable(last);
         } catch (LoadFailure failure) {
@@ -264,9 +267,9 @@ final class LibrarySearch {
         }
     }
 
-    private static SymbolLookup open(Path file, Arena arena) throws LoadFailure {
+    private static SymbolLookup open(Path file) throws LoadFailure {
         try {
-            return SymbolLookup.libraryLookup(file, arena);
+            return SymbolLookup.libraryLookup(file, FOREVER);
         } catch (IllegalArgumentException noReasonGiven) {
             throw new LoadFailure(systemReason(file));
         }

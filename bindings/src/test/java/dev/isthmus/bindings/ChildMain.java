@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 
@@ -20,6 +21,7 @@ final class ChildMain {
             case "maps" -> printMappedFiles();
             case "threads" -> askFromManyThreads();
             case "call" -> callWithoutAsking();
+            case "redeploy" -> new Redeployment().run(List.of(arguments).subList(1, arguments.length));
             default -> throw new IllegalArgumentException(arguments[0]);
         }
     }
