@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -88,6 +89,13 @@ final class AddedTokens {
     /** All of them, in no order. */
     Collection<AddedToken> all() {
         return Collections.unmodifiableCollection(tokens.values());
+    }
+
+    /** The option by which a token is found otherwise than by its text alone. */
+    Optional<String> unlikeGpt2() {
+        return tokens.values().stream().filter(token -> token.matching().leftStrip() || token.matching().rightStrip()
+                || token.matching().singleWord()).findFirst()
+                .map(token -> "lstrip, rstrip or single_word for " + JsonFile.quoted(token.content()));
     }
 
     /** Whether a token is one of these. */

@@ -2,6 +2,7 @@ package dev.isthmus.engine.tokenizer;
 
 import java.nio.charset.StandardCharsets;
 import java.util.BitSet;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /** The tables that byte pair encoding works on. Immutable. */
@@ -112,6 +113,16 @@ final class BytePairModel {
         BitSet made = merges.made();
         IntStream.of(tokenOfByte).filter(id -> id >= 0).forEach(made::set);
         return made;
+    }
+
+    /** The option by which this encodes otherwise than GPT-2. */
+    Optional<String> unlikeGpt2() {
+        if (takesWholePieces()) {
+            return Optional.of("ignore_merges");
+        }
+        boolean complete = IntStream.of(tokenOfByte).allMatch(id -> id >= 0);
+        return complete || !rules.fallsBack() && unknownToken < 0 ? Optional.empty()
+                : Optional.of("other tokens for bytes that its vocabulary lacks");
     }
 
     /** As {@link MergeTable#get}. */

@@ -1,5 +1,7 @@
 package dev.isthmus.engine.tokenizer;
 
+import java.util.Optional;
+
 /**
  * How the text between added tokens becomes the pieces that are encoded: an optional split by GPT-2's pattern, then the
  * ByteLevel pre-tokenizer.
@@ -22,6 +24,12 @@ record PreTokenization(boolean splitsFirst, boolean addsPrefixSpace, boolean spl
     /** The same with another answer on the prefix space. */
     PreTokenization withPrefixSpace(boolean adds) {
         return new PreTokenization(splitsFirst, adds, splitsByPattern);
+    }
+
+    /** The option by which this splits otherwise than GPT-2; a pattern that splits its own pieces changes nothing. */
+    Optional<String> unlikeGpt2() {
+        return addsPrefixSpace ? Optional.of("add_prefix_space")
+                : splitsFirst || splitsByPattern ? Optional.empty() : Optional.of("no splitting by a pattern");
     }
 
     /** Splits the characters of a text in [from, to), at least one, into pieces. */

@@ -180,6 +180,14 @@ public final class Tokenizer {
         return rules.added().contains(token(id));
     }
 
+    /**
+     * {@return an option by which this tokenizer gives other ids than GPT-2's own algorithm with the same vocabulary, merges
+     * and added tokens would; empty if there is none} What surrounds a text with special tokens does not count.
+     */
+    public Optional<String> unlikeGpt2() {
+        return rules.splitting().unlikeGpt2().or(model::unlikeGpt2).or(rules.added()::unlikeGpt2);
+    }
+
     /** {@return the merges in the order of their precedence, each as a line of merges.txt: {@code Ġt he}} */
     public List<String> merges() {
         return LongStream.of(model.mergesInOrder())
