@@ -100,6 +100,7 @@ final class ConvertCommand implements Callable<Integer> {
             Conversion conversion = new Conversion(found, out, dtype, packed, progress::update);
             result = gguf ? conversion.toGguf() : conversion.toDirectory(shardBytes);
         }
+        result.losses().forEach(loss -> console.say("warning: " + loss));
         if (output.json) {
             printJson(result);
         } else {

@@ -51,6 +51,9 @@ final class GenerateCommand implements Callable<Integer> {
     private OutputFlags output;
 
     @Mixin
+    private SpecialFlag special;
+
+    @Mixin
     private GenerationFlags flags;
 
     GenerateCommand(Console console) {
@@ -71,18 +74,16 @@ final class GenerateCommand implements Callable<Integer> {
                 description = "The prompt as token ids.")
         private IdList ids;
 
-        private int[] ids(Console console, Optional<Tokenizer> tokenizer) {
+        private int[] ids(Console console, Model model, SpecialFlag special) {
             if (ids != null) {
                 return ids.ids();
             }
-            Tokenizer known = tokenizer.orElseThrow(() -> new CommandException("the model has no tokenizer files"
-                    + " (vocab.json and merges.txt, or tokenizer.json), so it takes no text; give the prompt as"
-                    + " --ids"));
+            Tokenizer known = Texts.tokenizer(model, "give the prompt as --ids");
             if (file == null && !text.equals("-")) {
-                return known.encode(text);
+                return special.encode(known, text);
             }
             String read = file == null ? Texts.ofArgument(console, text) : Texts.ofFile(console, file);
-            return known.encode(Texts.withoutFinalNewline(read));
+            return special.encode(known, Texts.withoutFinalNewline(read));
         }
     }
 
@@ -123,12 +124,12 @@ final class GenerateCommand implements Callable<Integer> {
         try (ModelLoader.Loaded loaded = new ModelLoader(console).open(modelFlags)) {
             Model model = loaded.model();
             result.loadSeconds = loaded.seconds();
-            result.promptIds = prompt.ids(console, model.tokenizer());
+            result.promptIds = prompt.ids(console, model, special);
             result.hasText = model.tokenizer().isPresent();
             if (result.promptIds.length == 0) {
                 throw new InvalidInputException("the prompt is empty; a model continues at least one token");
             }
-            GenerationOptions options = withoutBans.toBuilder().banned(flags.banned(model.tokenizer())).build();
+            GenerationOptions options = withoutBans.toBuilder().banned(flags.banned(model)).build();
             try (Session session = model.newSession()) {
                 long begun = System.nanoTime();
                 session.append(result.promptIds);

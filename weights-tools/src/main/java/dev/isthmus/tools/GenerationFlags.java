@@ -2,7 +2,7 @@ package dev.isthmus.tools;
 
 import dev.isthmus.engine.api.BeamOptions;
 import dev.isthmus.engine.api.GenerationOptions;
-import dev.isthmus.engine.tokenizer.Tokenizer;
+import dev.isthmus.engine.api.Model;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -212,12 +212,10 @@ final class GenerationFlags {
     }
 
     /** The sequences that may not appear; texts need a tokenizer. */
-    List<List<Integer>> banned(Optional<Tokenizer> tokenizer) {
+    List<List<Integer>> banned(Model model) {
         List<int[]> sequences = new ArrayList<>();
         for (String text : rules.ban) {
-            sequences.add(tokenizer.orElseThrow(() -> new CommandException("the model has no tokenizer files"
-                    + " (vocab.json and merges.txt, or tokenizer.json), so --ban takes no text; give --ban-ids"))
-                    .encode(text));
+            sequences.add(Texts.tokenizer(model, "give --ban-ids in place of --ban").encode(text));
         }
         rules.banIds.forEach(ids -> sequences.add(ids.ids()));
         return sequences.stream().map(ids -> Arrays.stream(ids).boxed().toList()).toList();

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.EngineException;
+import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.TensorInfo;
@@ -40,7 +41,7 @@ import picocli.CommandLine.Parameters;
                 + " their types and shapes, what their numbers are like, the number of parameters, and the memory that"
                 + " they need by type.",
         footerHeading = "%n",
-        footer = "With --json: path, files, parameters, mask_elements, memory_bytes (by type of weight), config (as"
+        footer = "With --json: path, tokenizer_fault (why the model takes no text, or null), files, parameters, mask_elements, memory_bytes (by type of weight), config (as"
                 + " config.json or the GGUF file's metadata have it), unsupported (why the engine would refuse it, or null) and tensors, each with"
                 + " statistics (of the finite numbers; null if it was not read or has none).")
 final class InspectCommand implements Callable<Integer> {
@@ -71,12 +72,20 @@ final class InspectCommand implements Callable<Integer> {
             Optional<String> configText = GgufHeader.isGguf(found) ? GgufConfigJson.of(found)
                     : Files.isRegularFile(config) ? Optional.of(compact(config)) : Optional.empty();
             Optional<String> unsupported = Files.isDirectory(found) || GgufHeader.isGguf(found)
-                    ? unsupported(found) : Optional.empty();
+                    ? fault(() -> Gpt2Config.read(found)) : Optional.empty();
+            Optional<String> tokenizerFault = Files.isDirectory(found) || GgufHeader.isGguf(found)
+                    ? fault(() -> Tokenizer.open(found)) : Optional.empty();
             Map<String, TensorStatistics> statistics = headers ? Map.of() : statistics(checkpoint);
             if (output.json) {
-                Json.object(console.out(), json -> write(json, found, checkpoint, statistics, configText, unsupported));
+                Json.object(console.out(), json -> {
+                    json.writeStringField("path", found.toString());
+                    json.writeStringField("tokenizer_fault", tokenizerFault.orElse(null));
+                    write(json, checkpoint, statistics, configText, unsupported);
+                });
             } else {
                 print(found, checkpoint, statistics, configText, unsupported);
+                tokenizerFault.ifPresent(reason -> console.out().println("the model takes token ids only, no text: "
+                        + reason));
             }
         }
         return 0;
@@ -88,9 +97,10 @@ final class InspectCommand implements Callable<Integer> {
         }
     }
 
-    private static Optional<String> unsupported(Path directory) {
+    /** Why something cannot be read; empty if it can. */
+    private static Optional<String> fault(Runnable read) {
         try {
-            Gpt2Config.read(directory);
+            read.run();
             return Optional.empty();
         } catch (EngineException e) {
             return Optional.of(e.getMessage());
@@ -192,10 +202,8 @@ final class InspectCommand implements Callable<Integer> {
         }
     }
 
-    private static void write(JsonGenerator json, Path found, Checkpoint checkpoint,
-            Map<String, TensorStatistics> statistics, Optional<String> config, Optional<String> unsupported)
-            throws IOException {
-        json.writeStringField("path", found.toString());
+    private static void write(JsonGenerator json, Checkpoint checkpoint, Map<String, TensorStatistics> statistics,
+            Optional<String> config, Optional<String> unsupported) throws IOException {
         json.writeArrayFieldStart("files");
         for (Path file : checkpoint.files()) {
             json.writeString(file.getFileName().toString());

@@ -47,6 +47,9 @@ final class LogitsCommand implements Callable<Integer> {
     @Mixin
     private OutputFlags output;
 
+    @Mixin
+    private SpecialFlag special;
+
     @Option(names = "--all", description = "The logits of every position. Default: of the last one only.")
     private boolean all;
 
@@ -73,7 +76,7 @@ final class LogitsCommand implements Callable<Integer> {
                 Interruption _ = Interruption.watch(() -> interrupted = true, () -> true);
                 Arena arena = Arena.ofShared()) {
             Model model = loaded.model();
-            int[] ids = input.ids(console, model);
+            int[] ids = input.ids(console, model, special);
             int rows = all ? ids.length : 1;
             int vocabulary = model.config().vocabulary();
             // A whole context's rows at most: the model refuses longer texts before any of this memory is touched.

@@ -36,6 +36,9 @@ final class ScoreCommand implements Callable<Integer> {
     @Mixin
     private OutputFlags output;
 
+    @Mixin
+    private SpecialFlag special;
+
     @Option(names = "--stride", paramLabel = "N",
             description = "A text longer than the context is read in windows that move by N tokens."
                     + " Default: half of the context.")
@@ -55,7 +58,7 @@ final class ScoreCommand implements Callable<Integer> {
             Model model = loaded.model();
             int context = model.config().context();
             int step = stride != null ? stride : Math.max(1, context / 2);
-            int[] ids = input.ids(console, model);
+            int[] ids = input.ids(console, model, special);
             if (ids.length > context) {
                 console.say(String.format(Locale.ROOT, "%,d tokens, in windows of %,d that move by %,d", ids.length,
                         context, step));

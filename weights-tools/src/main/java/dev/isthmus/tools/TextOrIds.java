@@ -1,7 +1,6 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.api.Model;
-import dev.isthmus.engine.tokenizer.Tokenizer;
 import picocli.CommandLine.Option;
 
 /** A text to be read by a model, given in one of two ways. */
@@ -15,13 +14,9 @@ class TextOrIds {
     private IdList ids;
 
     /** The ids of the text. */
-    final int[] ids(Console console, Model model) {
-        if (ids != null) {
-            return ids.ids();
-        }
-        Tokenizer tokenizer = model.tokenizer().orElseThrow(() -> new CommandException("the model has no tokenizer"
-                + " files (vocab.json and merges.txt, or tokenizer.json), so it takes no text; give --ids"));
-        return tokenizer.encode(text(console));
+    final int[] ids(Console console, Model model, SpecialFlag special) {
+        return ids != null ? ids.ids()
+                : special.encode(Texts.tokenizer(model, "give the text as --ids"), text(console));
     }
 
     /** The text itself. */

@@ -1,5 +1,7 @@
 package dev.isthmus.tools;
 
+import dev.isthmus.engine.api.Model;
+import dev.isthmus.engine.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -16,6 +18,17 @@ final class Texts {
     private static final String STANDARD_INPUT = "-";
 
     private Texts() {}
+
+    /**
+     * The tokenizer of a model.
+     *
+     * @param instead what takes ids in place of the text
+     * @throws CommandException if it has none that is supported
+     */
+    static Tokenizer tokenizer(Model model, String instead) {
+        return model.tokenizer().orElseThrow(() -> new CommandException("the model takes no text: "
+                + model.tokenizerFault().orElseThrow() + "; " + instead));
+    }
 
     /** The argument itself, or standard input. */
     static String ofArgument(Console console, String argument) {

@@ -17,7 +17,8 @@ import picocli.CommandLine.Parameters;
         versionProvider = IsthmusCommand.Version.class,
         description = "Turns text into token ids, separated by spaces, or ids into text.",
         footerHeading = "%n",
-        footer = "With --json: ids, tokens (as the vocabulary writes them) and, with --decode, text.")
+        footer = "With --json: ids, tokens (as the vocabulary writes them; null for an id of the model that has none) and,"
+                + " with --decode, text.")
 final class TokenizeCommand implements Callable<Integer> {
 
     private final Console console;
@@ -31,9 +32,8 @@ final class TokenizeCommand implements Callable<Integer> {
     @Mixin
     private OutputFlags output;
 
-    @Option(names = "--special",
-            description = "Let special tokens such as <|endoftext|> in the text stand for themselves.")
-    private boolean special;
+    @Mixin
+    private SpecialFlag special;
 
     TokenizeCommand(Console console) {
         this.console = console;
@@ -69,7 +69,7 @@ final class TokenizeCommand implements Callable<Integer> {
     }
 
     private void encode(Tokenizer tokenizer, String text) {
-        int[] ids = special ? tokenizer.encodeWithSpecialTokens(text) : tokenizer.encode(text);
+        int[] ids = special.encode(tokenizer, text);
         if (output.json) {
             Json.object(console.out(), json -> write(json, tokenizer, ids));
         } else {
@@ -93,7 +93,7 @@ final class TokenizeCommand implements Callable<Integer> {
         Json.numbers(json, "ids", ids);
         json.writeArrayFieldStart("tokens");
         for (int id : ids) {
-            json.writeString(tokenizer.token(id));
+            json.writeString(tokenizer.hasToken(id) ? tokenizer.token(id) : null);
         }
         json.writeEndArray();
     }

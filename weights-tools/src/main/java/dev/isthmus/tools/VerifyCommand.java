@@ -84,6 +84,7 @@ final class VerifyCommand implements Callable<Integer> {
                     found.tensors().stream().mapToLong(TensorInfo::bytes).sum(), files(found));
         }
         found.faults().forEach(fault -> line("fault", "%s", fault));
+        found.tokenizerFault().ifPresent(fault -> line("tokenizer", "takes no text, token ids only: %s", fault));
         if (found.sha256().isEmpty()) {
             return;
         }
@@ -157,6 +158,7 @@ final class VerifyCommand implements Callable<Integer> {
             json.writeStringField(file.getKey(), file.getValue());
         }
         json.writeEndObject();
+        json.writeStringField("tokenizer_fault", found.tokenizerFault().orElse(null));
         if (found.identity().isEmpty()) {
             json.writeNullField("identity");
         } else {

@@ -56,7 +56,7 @@ public final class Model implements AutoCloseable {
 
     private final Arena arena;
     private final Gpt2Config config;
-    private final Optional<Tokenizer> tokenizer;
+    private final TokenizerResult tokenizer;
     private final Backend backend;
     private final Gpt2Forward forward;
     private final Meter meter = new Meter();
@@ -66,7 +66,7 @@ public final class Model implements AutoCloseable {
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
-    private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Backend backend,
+    private Model(Arena arena, Gpt2Config config, TokenizerResult tokenizer, Backend backend,
             Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, Gpt2Fingerprint fingerprint) {
         this.arena = arena;
         this.config = config;
@@ -92,7 +92,8 @@ public final class Model implements AutoCloseable {
     /**
      * Opens a GGUF file of architecture gpt2 (F32, F16, BF16 or Q8_0), or a Hugging Face style directory: config.json,
      * model.safetensors (or shards with model.safetensors.index.json) and, if it has them, tokenizer.json or vocab.json
-     * with merges.txt. The path may be of any file system.
+     * with merges.txt. The path may be of any file system. A tokenizer that is not supported does not keep the model from
+     * opening: {@link #tokenizerFault} says why it takes no text.
      *
      * <p>The weights are copied into memory, so the files may change or vanish afterwards. Only matrices that
      * {@code isthmus convert} has packed are used where they lie, in a file mapped into memory: deleting that file or
@@ -149,8 +150,8 @@ public final class Model implements AutoCloseable {
         try (ExecutorService beside = Executors.newFixedThreadPool(2, LOADING_THREADS);
                 Checkpoint checkpoint = Checkpoint.open(path)) {
             backend.requireHeads(config.headChannels());
-            CompletableFuture<Optional<Tokenizer>> tokenizer =
-                    CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
+            CompletableFuture<TokenizerResult> tokenizer =
+                    CompletableFuture.supplyAsync(() -> TokenizerResult.of(path), beside);
             CompletableFuture<Gpt2Fingerprint> fingerprint =
                     CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, backend.weights(), options.weights(), arena, threads,
@@ -252,19 +253,27 @@ public final class Model implements AutoCloseable {
         return config;
     }
 
-    /** {@return the tokenizer; empty where the directory has no tokenizer files} */
+    /**
+     * {@return the tokenizer; empty where the model has none, or one that is not supported} Everything that takes token
+     * ids works without it.
+     */
     public Optional<Tokenizer> tokenizer() {
-        return tokenizer;
+        return tokenizer.tokenizer();
+    }
+
+    /** {@return why the model takes no text; empty where it has a tokenizer} */
+    public Optional<String> tokenizerFault() {
+        return tokenizer.fault();
     }
 
     /**
      * The tokenizer.
      *
-     * @throws InvalidInputException if the directory has no tokenizer files
+     * @throws InvalidInputException if the model has none
+     * @throws UnsupportedModelException if it has one that is not supported
      */
     Tokenizer requireTokenizer(String purpose) {
-        return tokenizer.orElseThrow(() -> new InvalidInputException(purpose + ": the model's directory has neither "
-                + "tokenizer.json nor vocab.json with merges.txt, so text cannot be used; pass token ids"));
+        return tokenizer.require(purpose);
     }
 
     /** {@return which kernels the model runs on, in words} */

@@ -8,6 +8,8 @@ import dev.isthmus.engine.weights.GgufValue;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /**
  * Reads the configuration from a GGUF file's metadata. What GGUF has no key for is as llama.cpp computes it for the
@@ -97,9 +99,14 @@ final class Gpt2GgufConfig {
                 "expected the tensor token_embd.weight with two dimensions, found none; convert the model again");
     }
 
+    /** All that end a text in llama.cpp: the end of text, of a turn and of a message. */
     private List<Integer> endOfText(int vocabulary) {
-        return header.metadata().get("tokenizer.ggml.eos_token_id") instanceof GgufValue.Whole(long id) && id >= 0
-                && id < vocabulary ? List.of((int) id) : List.of();
+        return Stream.of("eos", "eot", "eom").map(end -> header.metadata().get("tokenizer.ggml." + end + "_token_id"))
+                .mapMulti((GgufValue value, Consumer<Integer> ids) -> {
+                    if (value instanceof GgufValue.Whole(long id) && id >= 0 && id < vocabulary) {
+                        ids.accept((int) id);
+                    }
+                }).distinct().toList();
     }
 
     private UnsupportedModelException refuse(String key, String supported) {

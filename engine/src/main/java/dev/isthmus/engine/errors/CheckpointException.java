@@ -39,6 +39,8 @@ public final class CheckpointException extends EngineException {
         UNWRITABLE,
         /** The file's content is not what this kind of file holds. */
         MALFORMED,
+        /** The file asks for a tokenizer that is not supported; whatever takes token ids works without it. */
+        UNSUPPORTED_TOKENIZER,
         /** A tensor that the model needs is not there. */
         MISSING_TENSOR,
         /** A tensor has another shape than the configuration asks for. */

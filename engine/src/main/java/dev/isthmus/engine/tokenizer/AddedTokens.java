@@ -3,14 +3,17 @@ package dev.isthmus.engine.tokenizer;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
  * Finds added tokens in a text as Hugging Face tokenizers do: leftmost first, and the longest of those that begin at
- * one place; the tokens that are not normalized before the others. Immutable.
+ * one place; the tokens that are not normalized before the others. A match that is not a single word is ordinary text,
+ * and white space that a match strips belongs to none of the parts. Immutable.
  */
 final class AddedTokens {
 
@@ -65,7 +68,7 @@ final class AddedTokens {
         Group normalized = new Group();
         boolean special = true;
         for (AddedToken token : added) {
-            (token.normalized() ? normalized : exact).add(token);
+            (token.matching().normalized() ? normalized : exact).add(token);
             tokens.put(token.content(), token);
             special &= token.special();
         }
@@ -81,6 +84,18 @@ final class AddedTokens {
     OptionalInt special(String content) {
         AddedToken token = tokens.get(content);
         return token != null && token.special() ? OptionalInt.of(token.id()) : OptionalInt.empty();
+    }
+
+    /** All of them, in no order. */
+    Collection<AddedToken> all() {
+        return Collections.unmodifiableCollection(tokens.values());
+    }
+
+    /** The option by which a token is found otherwise than by its text alone. */
+    Optional<String> unlikeGpt2() {
+        return tokens.values().stream().filter(token -> token.matching().leftStrip() || token.matching().rightStrip()
+                || token.matching().singleWord()).findFirst()
+                .map(token -> "lstrip, rstrip or single_word for " + JsonFile.quoted(token.content()));
     }
 
     /** Whether a token is one of these. */
@@ -101,10 +116,11 @@ final class AddedTokens {
     }
 
     private void split(String text, int from, int to, boolean withSpecial, int groupIndex, Parts parts) {
+        if (from >= to) {
+            return;
+        }
         if (groupIndex == groups.size()) {
-            if (from < to) {
-                parts.text(from, to);
-            }
+            parts.text(from, to);
             return;
         }
         Group group = groups.get(groupIndex);
@@ -117,13 +133,36 @@ final class AddedTokens {
                 continue;
             }
             int end = at + found.content().length();
-            if (withSpecial || !found.special()) {
-                split(text, textStart, at, withSpecial, groupIndex + 1, parts);
+            if ((withSpecial || !found.special()) && isAllowed(found, text, from, at, end, to)) {
+                int begin = found.matching().leftStrip() ? Math.max(textStart, spaceBefore(text, from, at)) : at;
+                split(text, textStart, begin, withSpecial, groupIndex + 1, parts);
                 parts.token(found.id());
-                textStart = end;
+                textStart = found.matching().rightStrip() ? spaceAfter(text, end, to) : end;
             }
             at = end;
         }
         split(text, textStart, to, withSpecial, groupIndex + 1, parts);
+    }
+
+    private static boolean isAllowed(AddedToken token, String text, int from, int at, int end, int to) {
+        return !token.matching().singleWord()
+                || !(at > from && Characters.isWord(text.codePointBefore(at)))
+                && !(end < to && Characters.isWord(text.codePointAt(end)));
+    }
+
+    private static int spaceBefore(String text, int from, int at) {
+        int begin = at;
+        while (begin > from && Characters.isWhiteSpace(text.charAt(begin - 1))) {
+            begin--;
+        }
+        return begin;
+    }
+
+    private static int spaceAfter(String text, int end, int to) {
+        int after = end;
+        while (after < to && Characters.isWhiteSpace(text.charAt(after))) {
+            after++;
+        }
+        return after;
     }
 }

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.tokenizer;
 
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
@@ -32,5 +33,16 @@ final class ByteAlphabet {
     /** The byte that a character stands for, or -1 if it is not one of the alphabet. */
     static int value(int character) {
         return character < BYTE.length ? BYTE[character] : -1;
+    }
+
+    /** A text's UTF-8 in the alphabet; an unpaired surrogate counts as U+FFFD. */
+    static String write(String text) {
+        StringBuilder whole = new StringBuilder(text.length());
+        text.codePoints().forEach(c -> whole.appendCodePoint(c >= 0xD800 && c < 0xE000 ? 0xFFFD : c));
+        StringBuilder written = new StringBuilder(whole.length());
+        for (byte each : whole.toString().getBytes(StandardCharsets.UTF_8)) {
+            written.append(character(each & 0xFF));
+        }
+        return written.toString();
     }
 }

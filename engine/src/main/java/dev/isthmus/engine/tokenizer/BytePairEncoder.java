@@ -11,10 +11,8 @@ import java.util.Arrays;
  */
 final class BytePairEncoder {
 
-    /** In place of the left neighbour of a symbol without a token of its own, before the symbols are linked. */
-    private static final int UNKNOWN = -2;
-
     private final BytePairModel model;
+    private final PreTokenization splitting;
     private int[] ids = new int[256];
     private int count;
 
@@ -24,11 +22,19 @@ final class BytePairEncoder {
     private int[] previous = new int[64];
     private int[] next = new int[64];
     private int symbols;
+    /** Whether bytes without a token came last, whose unknown token is not among the symbols yet. */
+    private boolean unknownPending;
     private long[] heap = new long[64];
     private int heapSize;
 
+    /** Makes one that splits text as GPT-2 does. */
     BytePairEncoder(BytePairModel model) {
+        this(model, PreTokenization.GPT2);
+    }
+
+    BytePairEncoder(BytePairModel model, PreTokenization splitting) {
         this.model = model;
+        this.splitting = splitting;
     }
 
     /** Appends a token as it is. */
@@ -41,11 +47,8 @@ final class BytePairEncoder {
 
     /** Encodes the characters in [from, to) of a text. */
     void append(String text, int from, int to) {
-        int at = from;
-        while (at < to) {
-            int end = Pretokenizer.pieceEnd(text, at, to);
-            appendPiece(text, at, end);
-            at = end;
+        if (from < to) {
+            splitting.split(text, from, to, this::appendPiece);
         }
     }
 
@@ -55,8 +58,24 @@ final class BytePairEncoder {
     }
 
     private void appendPiece(String text, int from, int to) {
-        reserve(utf8Length(text, from, to));
+        int whole = model.takesWholePieces() ? model.tokenOfPiece(text.substring(from, to)) : BytePairModel.NONE;
+        if (whole >= 0) {
+            append(whole);
+            return;
+        }
+        reserve(model.mostTokensOfByte() * utf8Length(text, from, to));
         symbols = 0;
+        addBytes(text, from, to);
+        flushUnknown();
+        merge();
+        for (int i = 0; i < symbols; i++) {
+            if (token[i] >= 0) {
+                append(token[i]);
+            }
+        }
+    }
+
+    private void addBytes(String text, int from, int to) {
         for (int at = from; at < to; at++) {
             int c = text.charAt(at);
             if (c < 0x80) {
@@ -75,12 +94,6 @@ final class BytePairEncoder {
                 addByte(0xE0 | character >> 12, text, at);
                 addByte(0x80 | character >> 6 & 0x3F, text, at);
                 addByte(0x80 | character & 0x3F, text, at);
-            }
-        }
-        merge();
-        for (int i = 0; i < symbols; i++) {
-            if (token[i] >= 0) {
-                append(token[i]);
             }
         }
     }
@@ -106,21 +119,35 @@ final class BytePairEncoder {
 
     private void addByte(int value, String text, int at) {
         int id = model.tokenOfByte(value);
-        if (id < 0) {
-            id = model.unknownToken();
-            if (id < 0) {
-                throw new InvalidInputException(String.format("encoding a text: the vocabulary has no token for byte "
-                        + "0x%02X of character U+%04X at index %d; use a tokenizer whose vocabulary has all 256 bytes",
-                        value, text.codePointAt(at), at));
-            }
-            if (model.fusesUnknown() && symbols > 0 && previous[symbols - 1] == UNKNOWN) {
-                return;
-            }
-            previous[symbols] = UNKNOWN;
-        } else {
-            previous[symbols] = 0;
+        if (id >= 0) {
+            flushUnknown();
+            token[symbols++] = id;
+            return;
         }
-        token[symbols++] = id;
+        int[] fallback = model.fallbackOfByte(value);
+        if (fallback != null) {
+            for (int each : fallback) {
+                token[symbols++] = each;
+            }
+            return;
+        }
+        if (model.unknownToken() < 0) {
+            throw new InvalidInputException(String.format("encoding a text: the vocabulary has no token for byte "
+                    + "0x%02X of character U+%04X at index %d%s; use a tokenizer whose vocabulary has all 256 bytes",
+                    value, text.codePointAt(at), at, model.unknownText() == null ? ""
+                            : ", nor its unk_token " + JsonFile.quoted(model.unknownText())));
+        }
+        if (!model.fusesUnknown()) {
+            flushUnknown();
+        }
+        unknownPending = true;
+    }
+
+    private void flushUnknown() {
+        if (unknownPending) {
+            token[symbols++] = model.unknownToken();
+            unknownPending = false;
+        }
     }
 
     private void merge() {

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.tokenizer;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.IntStream;
 
@@ -51,6 +52,13 @@ final class MergeTable {
     long get(int left, int right) {
         int rank = slots[slot(pair(left, right))] - 1;
         return rank < 0 ? NONE : (long) rank << 32 | merged[rank];
+    }
+
+    /** The tokens that merges make. */
+    BitSet made() {
+        BitSet made = new BitSet();
+        IntStream.of(merged).limit(size).forEach(made::set);
+        return made;
     }
 
     /** The pairs, the one that merges earliest first; the left token in the upper 32 bits, the right one in the lower. */

@@ -82,7 +82,7 @@ final class Pretokenizer {
         if (c < 128) {
             return asciiKind(c);
         }
-        if (isWhiteSpace(c)) {
+        if (Characters.isWhiteSpace(c)) {
             return SPACE;
         }
         int category = 1 << Character.getType(isPair(text, at, end) ? text.codePointAt(at) : c);
@@ -97,12 +97,6 @@ final class Pretokenizer {
             return SPACE;
         }
         return c >= '0' && c <= '9' ? NUMBER : OTHER;
-    }
-
-    /** White_Space above ASCII (Unicode's PropList.txt); all of it lies in the basic plane. */
-    private static boolean isWhiteSpace(char c) {
-        return c == 0x85 || c == 0xA0 || c == 0x1680 || c >= 0x2000 && c <= 0x200A || c == 0x2028 || c == 0x2029
-                || c == 0x202F || c == 0x205F || c == 0x3000;
     }
 
     private static boolean isPair(String text, int at, int end) {

@@ -1,12 +1,15 @@
 package dev.isthmus.engine.tokenizer;
 
+import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.weights.TextFile;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** Finds the tokenizer files of a model directory and puts a tokenizer together from them. */
@@ -40,18 +43,23 @@ final class TokenizerFiles {
             requireBeside(vocabularyFile, mergesFile);
             vocabulary = new Vocabulary(TextFile.bytes(vocabularyFile) / VOCABULARY_BYTES_PER_TOKEN);
             added = new AddedTokenCollector(vocabulary);
-            try (JsonFile json = new JsonFile(vocabularyFile)) {
-                json.nextObject("the vocabulary");
-                readVocabulary(json, vocabulary);
-                json.end();
-            }
-            vocabulary.endOfModelTokens();
+            readVocabulary(vocabularyFile, vocabulary);
             MergeReader merges = new MergeReader(mergesFile, vocabulary);
             merges.addLines(TextFile.read(mergesFile));
-            model = new BytePairModel(vocabulary, merges.table(), -1, false);
+            model = new BytePairModel(vocabulary, merges.table(), BytePairRules.GPT2);
         }
         readSideFiles(directory, added);
-        return Optional.of(new Tokenizer(vocabulary, model, added.finish()));
+        return Optional.of(new Tokenizer(vocabulary, model, added.finish(), rowsOfModel(directory)));
+    }
+
+    /** The size of the vocabulary that the model's configuration states; 0 where there is none that can be read. */
+    private static int rowsOfModel(Path directory) {
+        try {
+            return Gpt2Config.read(directory).vocabulary();
+        } catch (EngineException e) {
+            // Whoever opens the model says why its configuration cannot be read.
+            return 0;
+        }
     }
 
     private static void requireBeside(Path other, Path file) {
@@ -62,6 +70,7 @@ final class TokenizerFiles {
     }
 
     private static void readSideFiles(Path directory, AddedTokenCollector added) {
+        SpecialTokensReader special = new SpecialTokensReader(added);
         Path addedFile = directory.resolve("added_tokens.json");
         if (isThere(addedFile)) {
             added.readAddedTokens(addedFile);
@@ -69,22 +78,60 @@ final class TokenizerFiles {
         for (String name : List.of("tokenizer_config.json", "special_tokens_map.json")) {
             Path file = directory.resolve(name);
             if (isThere(file)) {
-                added.readConfig(file);
+                special.read(file);
             }
         }
+        special.finish();
     }
 
-    /** Reads a vocabulary, {@code {"token": id, …}}, of which the opening brace has been read. */
-    static void readVocabulary(JsonFile json, Vocabulary vocabulary) {
-        for (String text = json.nextName(); text != null; text = json.nextName()) {
-            int id = json.nextId(text);
-            switch (vocabulary.add(text, id)) {
-                case NEW -> { }
-                case SAME_TEXT -> throw json.malformed("the token " + JsonFile.quoted(text) + " appears twice");
-                case SAME_ID -> throw json.malformed("the tokens " + JsonFile.quoted(vocabulary.text(id)) + " and "
-                        + JsonFile.quoted(text) + " have the same id " + id);
+    private static void readVocabulary(Path file, Vocabulary vocabulary) {
+        boolean read;
+        try (JsonFile json = new JsonFile(file)) {
+            json.nextObject("the vocabulary");
+            read = readVocabulary(json, vocabulary);
+            if (read) {
+                json.end();
             }
         }
+        if (!read) {
+            try (JsonFile json = new JsonFile(file)) {
+                Object tokens = json.nextValue();
+                json.end();
+                vocabulary.clear();
+                addVocabulary(json, (Map<?, ?>) tokens, vocabulary);
+            }
+        }
+        vocabulary.endOfModelTokens();
+    }
+
+    /**
+     * Reads a vocabulary, {@code {"token": id, …}}, of which the opening brace has been read.
+     *
+     * @return false if a token or an id comes a second time: what counts is known at the end only, so that the file is
+     *     to be read as a whole
+     */
+    static boolean readVocabulary(JsonFile json, Vocabulary vocabulary) {
+        for (String text = json.nextName(); text != null; text = json.nextName()) {
+            if (vocabulary.add(text, json.nextId(text)) != Vocabulary.Added.NEW) {
+                return false;
+            }
+        }
+        if (vocabulary.limit() == 0) {
+            throw json.malformed("the vocabulary is empty");
+        }
+        return true;
+    }
+
+    /** Adds a vocabulary that was read as a whole, in which the last of several ids of a token counts. */
+    static void addVocabulary(JsonFile json, Map<?, ?> tokens, Vocabulary vocabulary) {
+        tokens.forEach((name, value) -> {
+            String text = (String) name;
+            int id = json.id(value, text);
+            if (vocabulary.add(text, id) == Vocabulary.Added.SAME_ID) {
+                throw json.malformed("the tokens " + JsonFile.quoted(vocabulary.text(id)) + " and "
+                        + JsonFile.quoted(text) + " have the same id " + id);
+            }
+        });
         if (vocabulary.limit() == 0) {
             throw json.malformed("the vocabulary is empty");
         }

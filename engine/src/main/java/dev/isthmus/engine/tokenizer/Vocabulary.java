@@ -2,6 +2,8 @@ package dev.isthmus.engine.tokenizer;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
@@ -25,6 +27,8 @@ final class Vocabulary {
     private int entries;
     private int modelEntries;
     private int limit;
+    /** Of tokens whose text says it otherwise than in the byte alphabet. */
+    private final Map<Integer, byte[]> bytesOfId = new HashMap<>();
 
     /** Makes an empty one, with room for about so many tokens before it grows. */
     Vocabulary(int expected) {
@@ -83,6 +87,31 @@ final class Vocabulary {
         modelEntries = entries;
     }
 
+    /** Whether an id that has a token was added before the end of the model's own. */
+    boolean isModelToken(int id) {
+        return entryOfId(id) - 1 < modelEntries;
+    }
+
+    /** How many tokens were added before the end of the model's own. */
+    int modelSize() {
+        return modelEntries;
+    }
+
+    /** Sets the bytes of text that a token stands for, whatever its own text. */
+    void setBytes(int id, byte[] bytes) {
+        bytesOfId.put(id, bytes);
+    }
+
+    /** Takes away all tokens. */
+    void clear() {
+        Arrays.fill(table, 0);
+        Arrays.fill(entryOfId, 0);
+        entries = 0;
+        modelEntries = 0;
+        limit = 0;
+        bytesOfId.clear();
+    }
+
     /** How many tokens there are. */
     int size() {
         return entries;
@@ -131,11 +160,16 @@ final class Vocabulary {
 
     /**
      * The bytes of text that an id stands for: the text's characters through {@link ByteAlphabet}, or its UTF-8 where
-     * one is not of that alphabet or the token is not the model's own.
+     * one is not of that alphabet or the token is not the model's own; or what {@link #setBytes} set.
      *
      * @param id an id that has a token
      */
     byte[] bytes(int id) {
+        byte[] set = bytesOfId.get(id);
+        return set != null ? set : writtenBytes(id);
+    }
+
+    private byte[] writtenBytes(int id) {
         int entry = entryOfId(id) - 1;
         byte[] utf8 = Arrays.copyOfRange(texts, start(entry), ends[entry]);
         if (entry >= modelEntries) {

@@ -9,6 +9,7 @@ import dev.isthmus.tools.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Set;
 
 /** Writes a config.json. */
@@ -65,12 +66,13 @@ final class ConfigJson {
             json.writeBooleanField("scale_attn_weights", config.scaleAttention());
             json.writeBooleanField("scale_attn_by_inverse_layer_idx", config.scaleByInverseLayer());
             json.writeBooleanField("tie_word_embeddings", config.tiedHead());
-            for (String key : new String[] {"bos_token_id", "eos_token_id"}) {
-                if (config.endOfText().isEmpty()) {
-                    json.writeNullField(key);
-                } else {
-                    json.writeNumberField(key, config.endOfText().getFirst());
-                }
+            List<Integer> ends = config.endOfText();
+            json.writeObjectField("bos_token_id", ends.isEmpty() ? null : ends.getFirst());
+            if (ends.size() > 1) {
+                json.writeFieldName("eos_token_id");
+                json.writeArray(ends.stream().mapToInt(Integer::intValue).toArray(), 0, ends.size());
+            } else {
+                json.writeObjectField("eos_token_id", ends.isEmpty() ? null : ends.getFirst());
             }
             json.writeEndObject();
         }

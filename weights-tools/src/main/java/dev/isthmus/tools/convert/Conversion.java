@@ -43,8 +43,10 @@ public final class Conversion {
      * @param files the files, by name
      * @param tensors the tensors in the order of the files; what rounding changed is in each
      * @param unused the tensors of the model that it does not need and that were left out
+     * @param losses what else the format has no place for: sentences for the user
      */
-    public record Result(List<String> files, List<ConvertedTensor> tensors, List<TensorInfo> unused) {}
+    public record Result(List<String> files, List<ConvertedTensor> tensors, List<TensorInfo> unused,
+            List<String> losses) {}
 
     /**
      * Prepares a conversion.
@@ -89,7 +91,7 @@ public final class Conversion {
             directory.writeWeights(watched(tensors), metadata, shardBytes);
             List<String> files = directory.files();
             target.publish();
-            return new Result(files, tensors, Gpt2Loader.unused(checkpoint, config));
+            return new Result(files, tensors, Gpt2Loader.unused(checkpoint, config), List.of());
         } catch (IOException e) {
             throw cannotWrite(e);
         }
@@ -108,9 +110,11 @@ public final class Conversion {
         try (Checkpoint checkpoint = open(); NewPath target = NewPath.file(out)) {
             Gpt2Config config = Gpt2Config.read(in);
             List<ConvertedTensor> tensors = new Gpt2Conversion(checkpoint, config).gguf(type.stored().orElseThrow());
-            GgufModel.write(target.path(), name(), config, Tokenizer.open(in), fileType, watched(tensors));
+            Optional<Tokenizer> tokenizer = Tokenizer.open(in);
+            GgufModel.write(target.path(), name(), config, tokenizer, fileType, watched(tensors));
             target.publish();
-            return new Result(List.of(out.getFileName().toString()), tensors, Gpt2Loader.unused(checkpoint, config));
+            return new Result(List.of(out.getFileName().toString()), tensors, Gpt2Loader.unused(checkpoint, config),
+                    GgufModel.losses(config, tokenizer.orElseThrow()));
         } catch (IOException e) {
             throw cannotWrite(e);
         }

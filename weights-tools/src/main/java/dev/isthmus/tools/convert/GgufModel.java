@@ -23,6 +23,9 @@ final class GgufModel {
     private static final int USER_DEFINED = 4;
     private static final int UNUSED = 5;
 
+    /** The keys for ids that end a text: of a text, of a turn and of a message. */
+    private static final List<String> ENDS = List.of("eos", "eot", "eom");
+
     private GgufModel() {}
 
     /**
@@ -72,16 +75,26 @@ final class GgufModel {
                 + " " + expected + " only, and this model has " + found + "; convert it to a directory instead");
     }
 
-    private static void putTokenizer(Map<String, GgufValue> metadata, Gpt2Config config, Tokenizer tokenizer) {
-        if (tokenizer.vocabularySize() > config.vocabulary()) {
-            throw new UnsupportedModelException("writing a GGUF file: the tokenizer has ids up to "
-                    + (tokenizer.vocabularySize() - 1) + " and the model has " + config.vocabulary()
-                    + " tokens; take tokenizer and weights from the same model");
+    private static void requireSameTokens(Gpt2Config config, Tokenizer tokenizer) {
+        for (int id = config.vocabulary(); id < tokenizer.vocabularySize(); id++) {
+            if (tokenizer.hasToken(id) && tokenizer.specialToken(tokenizer.token(id)).isEmpty()) {
+                throw new UnsupportedModelException("writing a GGUF file: the tokenizer has the id " + id
+                        + " and the model has " + config.vocabulary()
+                        + " tokens; take tokenizer and weights from the same model");
+            }
         }
+        tokenizer.unlikeGpt2().ifPresent(option -> {
+            throw new UnsupportedModelException("writing a GGUF file: llama.cpp knows GPT-2's own tokenizer only, and"
+                    + " this one has " + option + "; convert the model to a directory instead");
+        });
+    }
+
+    private static void putTokenizer(Map<String, GgufValue> metadata, Gpt2Config config, Tokenizer tokenizer) {
+        requireSameTokens(config, tokenizer);
         List<String> tokens = new ArrayList<>();
         int[] types = new int[config.vocabulary()];
         for (int id = 0; id < types.length; id++) {
-            if (!tokenizer.hasToken(id)) {
+            if (!tokenizer.hasToken(id) || tokenizer.token(id).isEmpty()) {
                 tokens.add("[PAD" + id + "]");
                 types[id] = UNUSED;
                 continue;
@@ -96,11 +109,46 @@ final class GgufModel {
         metadata.put("tokenizer.ggml.tokens", GgufValue.Texts.of(tokens));
         metadata.put("tokenizer.ggml.token_type", GgufValue.Wholes.of(types));
         metadata.put("tokenizer.ggml.merges", GgufValue.Texts.of(tokenizer.merges()));
-        if (!config.endOfText().isEmpty()) {
-            GgufValue end = new GgufValue.Whole(config.endOfText().getFirst());
-            metadata.put("tokenizer.ggml.bos_token_id", end);
-            metadata.put("tokenizer.ggml.eos_token_id", end);
+        putEnds(metadata, config, tokenizer);
+    }
+
+    /** The ids that end a text, in the order in which the reader finds them again, and what surrounds a text. */
+    private static void putEnds(Map<String, GgufValue> metadata, Gpt2Config config, Tokenizer tokenizer) {
+        List<Integer> ends = config.endOfText();
+        int[] surrounding = tokenizer.encodeWithSpecialTokens("");
+        int[] surrounded = tokenizer.encodeWithSpecialTokens("a");
+        boolean addsBos = surrounding.length > 0 && surrounded[0] == surrounding[0];
+        if (addsBos) {
+            metadata.put("tokenizer.ggml.bos_token_id", new GgufValue.Whole(surrounding[0]));
+        } else if (!ends.isEmpty()) {
+            metadata.put("tokenizer.ggml.bos_token_id", new GgufValue.Whole(ends.getFirst()));
         }
-        metadata.put("tokenizer.ggml.add_bos_token", new GgufValue.Truth(false));
+        for (int i = 0; i < Math.min(ends.size(), ENDS.size()); i++) {
+            metadata.put("tokenizer.ggml." + ENDS.get(i) + "_token_id", new GgufValue.Whole(ends.get(i)));
+        }
+        metadata.put("tokenizer.ggml.add_bos_token", new GgufValue.Truth(addsBos));
+        boolean addsEos = surrounding.length > (addsBos ? 1 : 0) && !ends.isEmpty()
+                && surrounded[surrounded.length - 1] == ends.getFirst();
+        metadata.put("tokenizer.ggml.add_eos_token", new GgufValue.Truth(addsEos));
+    }
+
+    /** What of a model no key of GGUF holds: sentences for the user; empty if nothing is lost. */
+    static List<String> losses(Gpt2Config config, Tokenizer tokenizer) {
+        List<String> losses = new ArrayList<>();
+        List<Integer> ends = config.endOfText();
+        if (ends.size() > ENDS.size()) {
+            losses.add("a GGUF file names at most " + ENDS.size() + " ids that end a text; left out: "
+                    + ends.subList(ENDS.size(), ends.size()));
+        }
+        List<String> beyond = new ArrayList<>();
+        for (int id = config.vocabulary(); id < tokenizer.vocabularySize(); id++) {
+            if (tokenizer.hasToken(id)) {
+                beyond.add(tokenizer.token(id));
+            }
+        }
+        if (!beyond.isEmpty()) {
+            losses.add("special tokens for which the model has no row were left out: " + String.join(" ", beyond));
+        }
+        return losses;
     }
 }

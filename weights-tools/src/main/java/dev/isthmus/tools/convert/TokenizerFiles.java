@@ -28,6 +28,7 @@ final class TokenizerFiles {
         try (JsonGenerator json = generator(directory.resolve("tokenizer_config.json"))) {
             json.writeStartObject();
             json.writeStringField("tokenizer_class", "GPT2Tokenizer");
+            writeSurrounding(json, tokenizer);
             json.writeObjectFieldStart("added_tokens_decoder");
             for (int id = 0; id < tokenizer.vocabularySize(); id++) {
                 if (tokenizer.hasToken(id) && tokenizer.isAdded(id)) {
@@ -36,6 +37,21 @@ final class TokenizerFiles {
             }
             json.writeEndObject();
             json.writeEndObject();
+        }
+    }
+
+    /** Of what a GGUF file puts around a text: a token before it, one after it, or both. */
+    private static void writeSurrounding(JsonGenerator json, Tokenizer tokenizer) throws IOException {
+        int[] surrounding = tokenizer.encodeWithSpecialTokens("");
+        boolean begins = surrounding.length == 2 || surrounding.length == 1
+                && tokenizer.encodeWithSpecialTokens("a")[0] == surrounding[0];
+        if (begins) {
+            json.writeBooleanField("add_bos_token", true);
+            json.writeStringField("bos_token", tokenizer.token(surrounding[0]));
+        }
+        if (surrounding.length > (begins ? 1 : 0)) {
+            json.writeBooleanField("add_eos_token", true);
+            json.writeStringField("eos_token", tokenizer.token(surrounding[surrounding.length - 1]));
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.isthmus.tools.verify;
 
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.tokenizer.Tokenizer;
@@ -23,6 +24,7 @@ import java.util.function.Supplier;
  *
  * @param path what was verified
  * @param faults why the engine would refuse it; empty if it would not
+ * @param tokenizerFault why the model takes token ids only; empty if it takes text, or has no tokenizer
  * @param config the configuration; empty if there is none, or a wrong one
  * @param tensors all tensors
  * @param unused those that the configuration does not ask for
@@ -31,8 +33,8 @@ import java.util.function.Supplier;
  * @param identity how it compares with the published model; empty if it is not like any, or a GGUF file,
  *     of which no hashes are published
  */
-public record Verification(Path path, List<String> faults, Optional<Gpt2Config> config, List<TensorInfo> tensors,
-        List<TensorInfo> unused, Map<String, TensorStatistics> statistics, Map<String, String> sha256,
+public record Verification(Path path, List<String> faults, Optional<String> tokenizerFault, Optional<Gpt2Config> config,
+        List<TensorInfo> tensors, List<TensorInfo> unused, Map<String, TensorStatistics> statistics, Map<String, String> sha256,
         Optional<Identity> identity) {
 
     /**
@@ -45,12 +47,11 @@ public record Verification(Path path, List<String> faults, Optional<Gpt2Config> 
         boolean gguf = GgufHeader.isGguf(path);
         boolean hasConfig = gguf || Files.isDirectory(path);
         Optional<Gpt2Config> config = hasConfig ? attempt(faults, () -> Gpt2Config.read(path)) : Optional.empty();
-        if (hasConfig) {
-            attempt(faults, () -> Tokenizer.open(path));
-        }
+        Optional<String> tokenizerFault = hasConfig ? tokenizerFault(path, faults) : Optional.empty();
         Optional<Checkpoint> opened = attempt(faults, () -> Checkpoint.open(path));
         if (opened.isEmpty()) {
-            return new Verification(path, faults, config, List.of(), List.of(), Map.of(), Map.of(), Optional.empty());
+            return new Verification(path, faults, tokenizerFault, config, List.of(), List.of(), Map.of(), Map.of(),
+                    Optional.empty());
         }
         try (Checkpoint checkpoint = opened.get()) {
             config.ifPresent(known -> Gpt2Loader.faults(checkpoint, known)
@@ -60,9 +61,23 @@ public record Verification(Path path, List<String> faults, Optional<Gpt2Config> 
             Map<String, String> sha256 = new LinkedHashMap<>();
             checkpoint.files().forEach(file -> sha256.put(file.getFileName().toString(), Digests.sha256(file)));
             Optional<String> single = sha256.size() == 1 ? sha256.values().stream().findFirst() : Optional.empty();
-            return new Verification(path, List.copyOf(faults), config, tensors,
+            return new Verification(path, List.copyOf(faults), tokenizerFault, config, tensors,
                     config.map(known -> Gpt2Loader.unused(checkpoint, known)).orElse(List.of()), statistics, sha256,
                     gguf ? Optional.empty() : Identity.of(checkpoint, single, config));
+        }
+    }
+
+    /** A tokenizer that is not supported is no fault: the engine takes the model, and token ids in place of text. */
+    private static Optional<String> tokenizerFault(Path path, List<String> faults) {
+        try {
+            Tokenizer.open(path);
+            return Optional.empty();
+        } catch (CheckpointException e) {
+            if (e.reason() == CheckpointException.Reason.UNSUPPORTED_TOKENIZER) {
+                return Optional.of(e.getMessage());
+            }
+            faults.add(e.getMessage());
+            return Optional.empty();
         }
     }
 
