@@ -5,7 +5,7 @@
 
 A developer's tool, never needed to build, test or run Isthmus. It needs torch, transformers, numpy and gguf, llama.cpp's
 own package. The files hold one small synthetic checkpoint (synthetic_checkpoint.py) under llama.cpp's names, with its
-matrices in F32, F16, BF16 and Q8_0 and everything else in F32, as llama.cpp's converter writes them. expected.json has
+matrices in F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 and everything else in F32, as llama.cpp's converter writes them. expected.json has
 for each: the CRC-32 of every tensor's F32 bytes as transformers names and lays them out, dequantized by gguf; and the
 last position's logits by transformers in float64 with these weights. The tokenizer's expected ids come from
 transformers too.
@@ -35,6 +35,10 @@ CASE = dict(seed=31, dtype="F32", prefix="", tied=True, masks=False, shards=1, c
 TYPES = {"f32": (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32),
          "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
          "bf16": (gguf.GGMLQuantizationType.BF16, gguf.LlamaFileType.MOSTLY_BF16),
+         "q4_0": (gguf.GGMLQuantizationType.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0),
+         "q4_1": (gguf.GGMLQuantizationType.Q4_1, gguf.LlamaFileType.MOSTLY_Q4_1),
+         "q5_0": (gguf.GGMLQuantizationType.Q5_0, gguf.LlamaFileType.MOSTLY_Q5_0),
+         "q5_1": (gguf.GGMLQuantizationType.Q5_1, gguf.LlamaFileType.MOSTLY_Q5_1),
          "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0)}
 CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
 

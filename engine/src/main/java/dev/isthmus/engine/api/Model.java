@@ -22,6 +22,7 @@ import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.MemoryLimit;
+import dev.isthmus.engine.weights.ModelPath;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
@@ -90,10 +91,12 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * Opens a GGUF file of architecture gpt2 (F32, F16, BF16 or Q8_0), or a Hugging Face style directory: config.json,
-     * model.safetensors (or shards with model.safetensors.index.json) and, if it has them, tokenizer.json or vocab.json
-     * with merges.txt. The path may be of any file system. A tokenizer that is not supported does not keep the model from
-     * opening: {@link #tokenizerFault} says why it takes no text.
+     * Opens a GGUF file of architecture gpt2 (F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0; whole, or by any of the
+     * parts it was divided into), or a Hugging Face style directory: config.json, model.safetensors (or shards with
+     * model.safetensors.index.json) and, if it has them, generation_config.json, tokenizer.json or vocab.json with
+     * merges.txt. A directory's model.safetensors stands for the directory, and a directory with one GGUF file and no
+     * safetensors for that file. The path may be of any file system. A tokenizer that is not supported does not keep the
+     * model from opening: {@link #tokenizerFault} says why it takes no text.
      *
      * <p>The weights are copied into memory, so the files may change or vanish afterwards. Only matrices that
      * {@code isthmus convert} has packed are used where they lie, in a file mapped into memory: deleting that file or
@@ -126,7 +129,8 @@ public final class Model implements AutoCloseable {
         return MemoryLimit.reading(path, () -> load(path, options, progress));
     }
 
-    private static Model load(Path path, ModelOptions options, ProgressListener progress) {
+    private static Model load(Path given, ModelOptions options, ProgressListener progress) {
+        Path path = ModelPath.resolve(given);
         Gpt2Config config = Gpt2Config.read(path);
         int threads = options.threads() == 0 ? Runtime.getRuntime().availableProcessors() : options.threads();
         if (options.backend() == BackendChoice.AUTO && Backends.mayHaveGpu()) {

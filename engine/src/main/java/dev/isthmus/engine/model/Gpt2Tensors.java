@@ -8,10 +8,13 @@ import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.GgufHeader;
+import dev.isthmus.engine.weights.GgufWriter;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -198,8 +201,8 @@ final class Gpt2Tensors {
                 PackedMatrix.panelBytes(type, (int) inputs))).orElseGet(() -> new Shape(dims));
         if (!info.shape().equals(expected)) {
             faults.add(new CheckpointException(Reason.WRONG_SHAPE, info.file(), "tensor " + info.name()
-                    + ": expected shape " + expected + " by config.json, found " + info.shape()
-                    + "; take weights and config.json from the same model"));
+                    + ": expected shape " + expected + " by " + source() + ", found " + info.shape()
+                    + "; take weights and configuration from the same model"));
         } else if (packed.isEmpty() && !info.type().readsAsF32()) {
             faults.add(new CheckpointException(Reason.WRONG_TYPE, info.file(), "tensor " + info.name()
                     + ": expected F32, F16 or BF16, found " + info.type() + "; save the model in one of these types"));
@@ -208,9 +211,30 @@ final class Gpt2Tensors {
     }
 
     private CheckpointException missing(String name, String why) {
-        return new CheckpointException(Reason.MISSING_TENSOR, checkpoint.path(), "expected tensor " + name
-                + " or " + PREFIX + name + " by config.json (n_layer " + config.layers()
-                + "), found neither among " + checkpoint.tensors().size() + " tensors" + why
-                + "; take weights and config.json from the same GPT-2 model");
+        for (String each : List.of(name, PREFIX + name)) {
+            Optional<Path> shard = checkpoint.indexedShard(each);
+            if (shard.isPresent()) {
+                return new CheckpointException(Reason.INVALID_SHARD, shard.get(), "expected tensor " + each
+                        + " here by " + Checkpoint.INDEX_FILE + ", found it nowhere; download the model again");
+            }
+        }
+        Optional<String> prefix = ForeignPrefix.of(checkpoint, name);
+        if (prefix.isPresent()) {
+            return new CheckpointException(Reason.MISSING_TENSOR, checkpoint.path(), "expected tensor " + name + " or "
+                    + PREFIX + name + ", found it as " + prefix.get() + name + "; " + ForeignPrefix.remedy(prefix.get()));
+        }
+        String expected = isGguf() ? GgufWriter.name(name) : name + " or " + PREFIX + name;
+        return new CheckpointException(Reason.MISSING_TENSOR, checkpoint.path(), "expected tensor " + expected + " by "
+                + source() + " (" + (isGguf() ? "gpt2.block_count " : "n_layer ") + config.layers() + "), found "
+                + (isGguf() ? "it not" : "neither") + " among " + checkpoint.tensors().size() + " tensors" + why
+                + (isGguf() ? "; convert the model again" : "; take weights and config.json from the same GPT-2 model"));
+    }
+
+    private boolean isGguf() {
+        return GgufHeader.isGguf(checkpoint.path());
+    }
+
+    private String source() {
+        return isGguf() ? "the file's metadata" : "config.json";
     }
 }

@@ -18,7 +18,7 @@ import java.util.function.Function;
 
 /**
  * The open weight files of a model: a safetensors file, a set of shards with an index, or a GGUF file of architecture
- * gpt2, whose tensors appear under transformers' names and with its shapes. Works on any file system. Immutable but
+ * gpt2, whole or in parts, whose tensors appear under transformers' names and with its shapes. Works on any file system. Immutable but
  * for {@link #close}; any thread may read, several at the same time.
  */
 public final class Checkpoint implements AutoCloseable {
@@ -32,10 +32,13 @@ public final class Checkpoint implements AutoCloseable {
     private final Path path;
     private final Map<Path, TensorFile> files;
     private final Map<String, TensorInfo> tensors;
+    private final Optional<ShardIndex> index;
 
-    private Checkpoint(Path path, Map<Path, TensorFile> files, Map<String, TensorInfo> tensors) {
+    private Checkpoint(Path path, Map<Path, TensorFile> files, Map<String, TensorInfo> tensors,
+            Optional<ShardIndex> index) {
         this.path = path;
         this.files = files;
+        this.index = index;
         this.tensors = Collections.unmodifiableMap(tensors);
     }
 
@@ -43,7 +46,7 @@ public final class Checkpoint implements AutoCloseable {
      * Opens a checkpoint and checks its headers; no tensor's contents are read.
      *
      * @param path a directory with {@value #SINGLE_FILE} or else {@value #INDEX_FILE} (transformers' order), or one
-     *     safetensors or GGUF file
+     *     safetensors or GGUF file, or any part of a divided GGUF file
      * @throws CheckpointException if it is missing, unreadable or invalid
      */
     public static Checkpoint open(Path path) {
@@ -51,18 +54,21 @@ public final class Checkpoint implements AutoCloseable {
     }
 
     private static Checkpoint find(Path path) {
+        if (GgufHeader.isGguf(path)) {
+            return openFiles(path, GgufParts.of(path), Optional.empty(), TensorFile::openGguf);
+        }
         if (!Files.isDirectory(path)) {
-            return openFiles(path, List.of(path), null, GgufHeader.isGguf(path) ? TensorFile::openGguf
-                    : TensorFile::openSafetensors);
+            return openFiles(path, List.of(path), Optional.empty(), TensorFile::openSafetensors);
         }
         Path single = path.resolve(SINGLE_FILE);
         Path index = path.resolve(INDEX_FILE);
         if (isThere(single)) {
-            return openFiles(path, List.of(single), null, TensorFile::openSafetensors);
+            return openFiles(path, List.of(single), Optional.empty(), TensorFile::openSafetensors);
         }
         if (isThere(index)) {
             ShardIndex shards = ShardIndex.read(index);
-            return openFiles(path, new LinkedHashSet<>(shards.shards().values()), shards, TensorFile::openSafetensors);
+            return openFiles(path, new LinkedHashSet<>(shards.shards().values()), Optional.of(shards),
+                    TensorFile::openSafetensors);
         }
         throw noCheckpoint(path);
     }
@@ -84,7 +90,7 @@ public final class Checkpoint implements AutoCloseable {
                 + " itself");
     }
 
-    private static Checkpoint openFiles(Path path, Iterable<Path> paths, ShardIndex index,
+    private static Checkpoint openFiles(Path path, Iterable<Path> paths, Optional<ShardIndex> index,
             Function<Path, TensorFile> open) {
         Map<Path, TensorFile> files = new LinkedHashMap<>();
         Map<String, TensorInfo> tensors = new LinkedHashMap<>();
@@ -100,10 +106,8 @@ public final class Checkpoint implements AutoCloseable {
                     }
                 }
             }
-            if (index != null) {
-                checkIndex(index, tensors);
-            }
-            Checkpoint checkpoint = new Checkpoint(path, files, tensors);
+            index.ifPresent(shards -> checkIndex(shards, tensors));
+            Checkpoint checkpoint = new Checkpoint(path, files, tensors, index);
             files = Map.of();
             return checkpoint;
         } finally {
@@ -111,13 +115,13 @@ public final class Checkpoint implements AutoCloseable {
         }
     }
 
+    /** Checks the places of tensors that are there. One that is nowhere matters only to a model that needs it. */
     private static void checkIndex(ShardIndex index, Map<String, TensorInfo> tensors) {
         index.shards().forEach((name, shard) -> {
             TensorInfo tensor = tensors.get(name);
-            if (tensor == null || !tensor.file().equals(shard)) {
+            if (tensor != null && !tensor.file().equals(shard)) {
                 throw new CheckpointException(Reason.INVALID_SHARD, shard, "expected tensor " + Quote.of(name)
-                        + " here by " + index.file().getFileName() + ", found it "
-                        + (tensor == null ? "nowhere" : "in " + tensor.file().getFileName())
+                        + " here by " + index.file().getFileName() + ", found it in " + tensor.file().getFileName()
                         + "; download the model again");
             }
         });
@@ -143,13 +147,18 @@ public final class Checkpoint implements AutoCloseable {
         return Optional.ofNullable(tensors.get(name));
     }
 
+    /** The shard that the index of a sharded model names for a tensor, whether the tensor is there or not. */
+    public Optional<Path> indexedShard(String name) {
+        return index.map(shards -> shards.shards().get(name));
+    }
+
     /** The {@code __metadata__} of one of {@link #files}; empty if it has none, as a GGUF file. */
     public Map<String, String> metadata(Path file) {
         return file(file).metadata();
     }
 
     /**
-     * Reads a whole tensor as F32. F16 and BF16 are converted exactly, Q8_0 as ggml does.
+     * Reads a whole tensor as F32. F16 and BF16 are converted exactly, ggml's block types as ggml does.
      *
      * @param name the tensor's name
      * @param into off-heap memory of 4 bytes an element, in native byte order
@@ -173,7 +182,7 @@ public final class Checkpoint implements AutoCloseable {
      * @param tensor one of {@link #tensors}
      * @param first the index of the first element
      * @param into off-heap memory of 4 bytes for each element to read
-     * @throws CheckpointException if it has another type than F32, F16, BF16 and Q8_0, or the file cannot be read
+     * @throws CheckpointException if it has another type than {@link StoredType#readsAsF32} names, or the file cannot be read
      * @throws ClosedException after {@link #close}
      */
     public void readF32(TensorInfo tensor, long first, MemorySegment into) {

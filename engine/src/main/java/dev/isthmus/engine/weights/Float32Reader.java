@@ -6,18 +6,16 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * Reads elements as F32. F32 goes from the file straight into the destination. The other types pass through a bounded
- * buffer. F16 and BF16 widen exactly: every value of theirs is an F32 value; Q8_0 is dequantized as ggml's
- * {@code dequantize_row_q8_0} does, by one F32 product.
+ * buffer. F16 and BF16 widen exactly: every value of theirs is an F32 value; ggml's block types are dequantized by
+ * {@link GgmlBlocks}.
  */
 final class Float32Reader {
 
     /** Elements that are converted at a time: source and result stay in a core's own cache. */
     private static final int CHUNK = 1 << 14;
 
-    private static final int BLOCK = StoredType.Q8_0_BLOCK;
-    private static final int BLOCK_BYTES = Short.BYTES + BLOCK;
+    private static final int BLOCK = StoredType.GGML_BLOCK;
 
-    private static final ValueLayout.OfShort HALVES = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ValueLayout.OfInt BITS = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOATS = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
@@ -34,7 +32,7 @@ final class Float32Reader {
     static void read(TensorFile file, TensorInfo tensor, long first, MemorySegment into) {
         switch (tensor.type()) {
             case F32 -> file.read(tensor.begin() + first * Float.BYTES, into);
-            case Q8_0 -> dequantize(file, tensor.begin(), first, into);
+            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 -> dequantize(file, tensor, first, into);
             default -> widen(file, tensor.type(), tensor.begin() + first * Short.BYTES, into);
         }
     }
@@ -77,27 +75,21 @@ final class Float32Reader {
     }
 
     /** The first and the last element may lie in the midst of a block. */
-    private static void dequantize(TensorFile file, long begin, long first, MemorySegment into) {
-        long count = into.byteSize() / Float.BYTES;
-        long end = first + count;
+    private static void dequantize(TensorFile file, TensorInfo tensor, long first, MemorySegment into) {
+        int blockBytes = tensor.type().bits() / Byte.SIZE;
+        long end = first + into.byteSize() / Float.BYTES;
         long firstBlock = first / BLOCK;
-        long blocks = Math.ceilDiv(end, BLOCK) - firstBlock;
-        int most = (int) Math.min(CHUNK / BLOCK, blocks);
+        long endBlock = Math.ceilDiv(end, BLOCK);
+        int most = (int) Math.min(CHUNK / BLOCK, endBlock - firstBlock);
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment stored = arena.allocate((long) most * BLOCK_BYTES, Long.BYTES);
-            byte[] quants = new byte[BLOCK];
+            MemorySegment stored = arena.allocate((long) most * blockBytes, Long.BYTES);
+            byte[] bytes = new byte[most * blockBytes];
             float[] floats = new float[CHUNK];
-            for (long block = firstBlock; block < firstBlock + blocks; block += most) {
-                int n = (int) Math.min(most, firstBlock + blocks - block);
-                file.read(begin + block * BLOCK_BYTES, stored.asSlice(0, (long) n * BLOCK_BYTES));
-                for (int b = 0; b < n; b++) {
-                    float scale = Float.float16ToFloat(stored.get(HALVES, (long) b * BLOCK_BYTES));
-                    MemorySegment.copy(stored, ValueLayout.JAVA_BYTE, (long) b * BLOCK_BYTES + Short.BYTES, quants, 0,
-                            BLOCK);
-                    for (int i = 0; i < BLOCK; i++) {
-                        floats[b * BLOCK + i] = scale * quants[i];
-                    }
-                }
+            for (long block = firstBlock; block < endBlock; block += most) {
+                int n = (int) Math.min(most, endBlock - block);
+                file.read(tensor.begin() + block * blockBytes, stored.asSlice(0, (long) n * blockBytes));
+                MemorySegment.copy(stored, ValueLayout.JAVA_BYTE, 0, bytes, 0, n * blockBytes);
+                GgmlBlocks.dequantize(tensor.type(), bytes, n, floats);
                 long from = Math.max(first, block * BLOCK);
                 long to = Math.min(end, (block + n) * BLOCK);
                 MemorySegment.copy(floats, (int) (from - block * BLOCK), into, FLOATS, (from - first) * Float.BYTES,

@@ -23,15 +23,14 @@ import java.util.Set;
  *
  * <p>The format and the checks are those of llama.cpp's {@code ggml/src/gguf.cpp} (versions 2 and 3, little-endian):
  * no key or tensor twice, no array of arrays, at most four dimensions, tensors that follow each other in the order of
- * the header, each padded to {@code general.alignment}. Element types are F32, F16, BF16 and Q8_0; a file with
- * any other is refused.
+ * the header, each padded to {@code general.alignment}. Element types are F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 and
+ * Q8_0; a file with any other is refused by the type's name.
  *
  * @param metadata the keys and their values in the order of the file
  * @param tensors the tensors under GGUF's names, with their shapes outermost dimension first, in the order of the file
  */
 public record GgufHeader(Map<String, GgufValue> metadata, List<TensorInfo> tensors) {
 
-    private static final int MAGIC = 0x46554747;
     private static final String ALIGNMENT = "general.alignment";
     private static final int MAX_DIMS = 4;
 
@@ -51,7 +50,7 @@ public record GgufHeader(Map<String, GgufValue> metadata, List<TensorInfo> tenso
         }
         try (SeekableByteChannel channel = Files.newByteChannel(path)) {
             ByteBuffer magic = ByteBuffer.allocate(Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-            return channel.read(magic) == Integer.BYTES && magic.getInt(0) == MAGIC;
+            return channel.read(magic) == Integer.BYTES && magic.getInt(0) == GgufVersion.MAGIC;
         } catch (IOException | SecurityException e) {
             // Whoever opens it next says why it cannot be read.
             return false;
@@ -59,11 +58,24 @@ public record GgufHeader(Map<String, GgufValue> metadata, List<TensorInfo> tenso
     }
 
     /**
-     * Reads and checks the header of a file.
+     * Reads and checks the header of a file, or of all parts of a divided one: the metadata are the first part's, and
+     * the tensors those of all.
      *
-     * @throws CheckpointException if the file is missing, unreadable or no GGUF file with these element types
+     * @param file the file, or any of the parts
+     * @throws CheckpointException if the file is missing, unreadable or no GGUF file with these element types, or
+     *     another part is not what it should be
      */
     public static GgufHeader read(Path file) {
+        List<Path> parts = GgufParts.of(file);
+        GgufHeader first = readPart(parts.getFirst());
+        GgufParts.requireName(first, parts.getFirst());
+        List<TensorInfo> tensors = new ArrayList<>(first.tensors());
+        parts.stream().skip(1).forEach(part -> tensors.addAll(readPart(part).tensors()));
+        return new GgufHeader(first.metadata(), tensors);
+    }
+
+    /** As {@link #read}, of this file alone. */
+    static GgufHeader readPart(Path file) {
         TensorFile.requireRegularFile(file);
         try (SeekableByteChannel channel = Files.newByteChannel(file)) {
             return parse(channel, file);
@@ -82,14 +94,7 @@ public record GgufHeader(Map<String, GgufValue> metadata, List<TensorInfo> tenso
      */
     static GgufHeader parse(SeekableByteChannel channel, Path file) throws IOException {
         GgufInput in = new GgufInput(channel, file);
-        if (in.u32() != MAGIC) {
-            throw in.malformed("it does not begin with \"GGUF\"");
-        }
-        int version = in.u32();
-        if (version != 2 && version != 3) {
-            throw in.malformed("expected version 2 or 3 in little-endian order, found "
-                    + Integer.toUnsignedString(version));
-        }
+        GgufVersion.require(in);
         long tensorCount = in.u64();
         long keyCount = in.u64();
         Map<String, GgufValue> metadata = new LinkedHashMap<>();
@@ -190,9 +195,10 @@ public record GgufHeader(Map<String, GgufValue> metadata, List<TensorInfo> tenso
                 throw in.malformed("tensor " + Quote.of(name) + ": expected its data at offset " + next + ", found "
                         + Long.toUnsignedString(offset) + " (tensors must follow each other without gap or overlap)");
             }
-            if (type == StoredType.Q8_0 && (shape.rank() == 0 || shape.dim(shape.rank() - 1) % 32 != 0)) {
-                throw in.malformed("tensor " + Quote.of(name) + ", Q8_0 " + shape
-                        + ": expected rows of a multiple of 32 elements");
+            if (type.isBlocks() && (shape.rank() == 0
+                    || shape.dim(shape.rank() - 1) % StoredType.GGML_BLOCK != 0)) {
+                throw in.malformed("tensor " + Quote.of(name) + ", " + type + " " + shape
+                        + ": expected rows of a multiple of " + StoredType.GGML_BLOCK + " elements");
             }
             // More than the file has can only be wrong, and the sum cannot overflow then.
             if (shape.elements() > in.fileBytes() || type.bytes(shape.elements()) > in.fileBytes() - next) {
@@ -238,17 +244,11 @@ public record GgufHeader(Map<String, GgufValue> metadata, List<TensorInfo> tenso
         }
     }
 
-    /** The element types, by the numbers of {@code enum ggml_type}. */
     private static StoredType type(int number, String name, Path file) {
-        return switch (number) {
-            case 0 -> StoredType.F32;
-            case 1 -> StoredType.F16;
-            case 8 -> StoredType.Q8_0;
-            case 30 -> StoredType.BF16;
-            default -> throw new CheckpointException(Reason.WRONG_TYPE, file, "tensor " + Quote.of(name)
-                    + ": expected F32 (0), F16 (1), Q8_0 (8) or BF16 (30), found element type "
-                    + Integer.toUnsignedString(number) + " of ggml; convert the model to one of these types");
-        };
+        return GgmlTypes.stored(number).orElseThrow(() -> new CheckpointException(Reason.WRONG_TYPE, file, "tensor "
+                + Quote.of(name) + ": expected " + GgmlTypes.readable() + ", found " + GgmlTypes.name(number)
+                + "; convert the model to one of these types, for instance with llama.cpp's llama-quantize"
+                + " --allow-requantize"));
     }
 
     private static CheckpointException duplicate(Path file, String what) {

@@ -39,6 +39,17 @@ final class GgufInput {
         return fileBytes;
     }
 
+    /** The file's name for messages. */
+    Path file() {
+        return file;
+    }
+
+    /** As much of the file's beginning as tells what it is; nothing is taken. */
+    ByteBuffer beginning() throws IOException {
+        fetch((int) Math.min(WrongContent.BYTES, fileBytes));
+        return bytes.duplicate();
+    }
+
     /** How many bytes were taken so far. */
     int position() {
         return position;

@@ -18,7 +18,6 @@ import java.util.Set;
  */
 public final class GgufWriter {
 
-    private static final int MAGIC = 0x46554747;
     private static final int VERSION = 3;
     private static final int ALIGNMENT = 32;
 
@@ -50,7 +49,7 @@ public final class GgufWriter {
      * @param file where to write; its directory must exist
      * @param metadata the keys in the order to write; a {@link GgufValue.Whole} is written with 32 bits and without sign,
      *     a {@link GgufValue.Real} with 32 bits
-     * @param tensors the tensors, each name once, of type F32, F16, BF16 or Q8_0
+     * @param tensors the tensors, each name once, of a type that GGUF files have
      * @throws IllegalArgumentException if a value, a type or a name cannot be written
      * @throws CheckpointException if the file cannot be written; none is left behind then
      */
@@ -66,7 +65,7 @@ public final class GgufWriter {
     }
 
     private byte[] header(Map<String, GgufValue> metadata, List<? extends TensorSource> tensors) {
-        u32(MAGIC);
+        u32(GgufVersion.MAGIC);
         u32(VERSION);
         u64(tensors.size());
         u64(metadata.size());
@@ -85,7 +84,7 @@ public final class GgufWriter {
             for (int i = tensor.shape().rank() - 1; i >= 0; i--) {
                 u64(tensor.shape().dim(i));
             }
-            u32(typeNumber(tensor.type()));
+            u32(GgmlTypes.number(tensor.type()));
             u64(offset);
             offset += tensor.bytes() + padding(tensor.bytes());
         }
@@ -145,15 +144,5 @@ public final class GgufWriter {
 
     private static int padding(long size) {
         return (int) (-size & ALIGNMENT - 1);
-    }
-
-    private static int typeNumber(StoredType type) {
-        return switch (type) {
-            case F32 -> 0;
-            case F16 -> 1;
-            case Q8_0 -> 8;
-            case BF16 -> 30;
-            default -> throw new IllegalArgumentException("no weight of a GGUF file is " + type);
-        };
     }
 }

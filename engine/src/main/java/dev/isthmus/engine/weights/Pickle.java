@@ -1,5 +1,12 @@
 package dev.isthmus.engine.weights;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
 /** PyTorch's own format, which is refused: reading it runs what the file says. */
 final class Pickle {
 
@@ -17,6 +24,17 @@ final class Pickle {
     private static final int HIGHEST_PROTOCOL = 5;
 
     private Pickle() {}
+
+    /** Whether a file begins as a pickle; false if it cannot be read. */
+    static boolean begins(Path file) {
+        try (InputStream in = Files.newInputStream(file)) {
+            byte[] bytes = in.readNBytes(Long.BYTES);
+            return bytes.length == Long.BYTES
+                    && begins(ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong());
+        } catch (IOException | SecurityException e) {
+            return false;
+        }
+    }
 
     /** Whether a file begins so. Only safetensors files of impossibly long headers do too. */
     static boolean begins(long firstEightBytes) {

@@ -58,6 +58,8 @@ public record SafetensorsHeader(List<TensorInfo> tensors, Map<String, String> me
             throw refuse(Reason.HEADER_TOO_SMALL, file, "expected at least 8 bytes, found " + fileBytes);
         }
         channel.position(0);
+        WrongContent.require(readFully(channel, (int) Math.min(WrongContent.BYTES, fileBytes), file), file);
+        channel.position(0);
         long length = readFully(channel, LENGTH_BYTES, file).order(ByteOrder.LITTLE_ENDIAN).getLong();
         if (Long.compareUnsigned(length, MAX_HEADER_BYTES) > 0) {
             if (Pickle.begins(length)) {

@@ -2,7 +2,8 @@ package dev.isthmus.engine.weights;
 
 /**
  * The element types of files: first those of safetensors, in the order of {@code Dtype} in the Rust library's
- * {@code tensor.rs} (0.8), which is also the order of rising alignment; then one that only GGUF has.
+ * {@code tensor.rs} (0.8), which is also the order of rising alignment; then ggml's block types, which only GGUF has. A
+ * block is {@value #GGML_BLOCK} elements that share a binary16 scale.
  */
 public enum StoredType {
     /** A truth value in one byte. */
@@ -49,11 +50,19 @@ public enum StoredType {
     I64(64),
     /** Unsigned 64-bit integer. */
     U64(64),
-    /** ggml's blocks of 32 signed bytes behind a binary16 that they are multiplied with; only in GGUF files. */
+    /** ggml's blocks of a scale and 32 integers from -8 to 7. */
+    Q4_0(144),
+    /** ggml's blocks of a scale, a minimum and 32 integers from 0 to 15. */
+    Q4_1(160),
+    /** ggml's blocks of a scale and 32 integers from -16 to 15. */
+    Q5_0(176),
+    /** ggml's blocks of a scale, a minimum and 32 integers from 0 to 31. */
+    Q5_1(192),
+    /** ggml's blocks of a scale and 32 integers from -128 to 127. */
     Q8_0(272);
 
-    /** The elements of a block of {@link #Q8_0}. */
-    static final int Q8_0_BLOCK = 32;
+    /** The elements of a block of ggml's block types. */
+    static final int GGML_BLOCK = 32;
 
     private final int bits;
 
@@ -61,24 +70,32 @@ public enum StoredType {
         this.bits = bits;
     }
 
-    /** The size of one element in bits, not always a multiple of 8; of {@link #Q8_0} that of a block. */
+    /** The size of one element in bits, not always a multiple of 8; of ggml's block types that of a block. */
     public int bits() {
         return bits;
     }
 
-    /** The bytes that some elements take, which must be whole bytes, and whole blocks of {@link #Q8_0}. */
+    /** The bytes that some elements take, which must be whole bytes, and whole blocks of ggml's block types. */
     public long bytes(long elements) {
-        return this == Q8_0 ? elements / Q8_0_BLOCK * (bits / 8) : elements * bits / 8;
+        return isBlocks() ? elements / GGML_BLOCK * (bits / 8) : elements * bits / 8;
+    }
+
+    /** Whether elements are stored in blocks with a common scale, as only GGUF files have them. */
+    public boolean isBlocks() {
+        return switch (this) {
+            case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 -> true;
+            default -> false;
+        };
     }
 
     /** Whether this is a type of safetensors files. */
     public boolean inSafetensors() {
-        return this != Q8_0;
+        return !isBlocks();
     }
 
     /** Whether {@link Checkpoint#readF32} reads elements of this type. */
     public boolean readsAsF32() {
-        return this == F32 || this == F16 || this == BF16 || this == Q8_0;
+        return this == F32 || this == F16 || this == BF16 || isBlocks();
     }
 
     /** The type of safetensors files with this exact name; null if there is none. */

@@ -68,8 +68,11 @@ final class TensorFile implements AutoCloseable {
      * @throws CheckpointException if it is missing, not a regular file, unreadable or no GGUF file
      */
     static TensorFile openGguf(Path path) {
-        return open(path, channel -> new Header(GgufHeader.parse(channel, path).tensors().stream()
-                .map(GgufNames::asInTransformers).toList(), Map.of()));
+        return open(path, channel -> {
+            GgufHeader header = GgufHeader.parse(channel, path);
+            GgufParts.requireName(header, path);
+            return new Header(header.tensors().stream().map(GgufNames::asInTransformers).toList(), Map.of());
+        });
     }
 
     private static TensorFile open(Path path, HeaderReader reader) {

@@ -3,8 +3,10 @@ package dev.isthmus.engine.weights;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.Reader;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,13 +23,14 @@ public final class TextFile {
      * Reads a whole file.
      *
      * @return its bytes, which are valid UTF-8
-     * @throws CheckpointException if it is missing, not a regular file, unreadable, over 100,000,000 bytes or not
-     *     UTF-8
+     * @throws CheckpointException if it is missing, not a regular file, unreadable, over 100,000,000 bytes, not UTF-8, or
+     *     something else under its name: a Git LFS pointer or a web page
      */
     public static byte[] read(Path file) {
         bytes(file);
         try {
             byte[] text = Files.readAllBytes(file);
+            WrongContent.require(ByteBuffer.wrap(text), file);
             int fault = Utf8.firstFault(text);
             if (fault >= 0) {
                 throw new CheckpointException(Reason.MALFORMED, file, "expected UTF-8 text, found another byte at "
@@ -48,6 +51,9 @@ public final class TextFile {
     public static Reader open(Path file) {
         bytes(file);
         try {
+            try (InputStream in = Files.newInputStream(file)) {
+                WrongContent.require(ByteBuffer.wrap(in.readNBytes(WrongContent.BYTES)), file);
+            }
             return new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8.newDecoder());
         } catch (IOException | SecurityException e) {
             throw TensorFile.unreadable(file, e);

@@ -2,6 +2,7 @@ package dev.isthmus.engine.parity;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.api.BackendChoice;
 import dev.isthmus.engine.api.Model;
@@ -10,6 +11,9 @@ import dev.isthmus.engine.api.Session;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.tokenizer.Tokenizer;
 import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.GgufHeader;
+import dev.isthmus.engine.weights.GgufValue;
+import dev.isthmus.engine.weights.GgufWriter;
 import dev.isthmus.engine.weights.SafetensorsWriter;
 import dev.isthmus.engine.weights.SafetensorsWriter.Entry;
 import dev.isthmus.engine.weights.StoredType;
@@ -31,6 +35,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -45,6 +50,9 @@ class GgufParityTest {
 
     private static final String FOLDER = "/gguf/";
 
+    private static final List<String> TYPES =
+            List.of("f32", "f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0");
+
     @TempDir
     Path directory;
 
@@ -52,7 +60,9 @@ class GgufParityTest {
 
     @BeforeEach
     void copyFixtures() throws IOException {
-        for (String name : List.of("expected.json", "f32.gguf", "f16.gguf", "bf16.gguf", "q8_0.gguf")) {
+        List<String> names = new ArrayList<>(TYPES.stream().map(type -> type + ".gguf").toList());
+        names.add("expected.json");
+        for (String name : names) {
             try (var in = GgufParityTest.class.getResourceAsStream(FOLDER + name)) {
                 Files.copy(in, directory.resolve(name));
             }
@@ -104,7 +114,7 @@ class GgufParityTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"f32", "f16", "bf16", "q8_0"})
+    @FieldSource("TYPES")
     void tensorsAreWhatPythonDequantizesAsTransformersNamesThem(String type) {
         Map<String, String> checksums = new LinkedHashMap<>();
         try (Checkpoint checkpoint = Checkpoint.open(file(type)); Arena arena = Arena.ofConfined()) {
@@ -118,7 +128,7 @@ class GgufParityTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"f16", "bf16", "q8_0"})
+    @ValueSource(strings = {"f16", "bf16", "q4_1", "q5_0", "q8_0"})
     void aRoundedFileGivesTheBitsOfASafetensorsFileOfTheSameRoundedWeights(String type) throws IOException {
         Path folder = Files.createDirectory(directory.resolve("model"));
         Files.writeString(folder.resolve("config.json"), configJson());
@@ -136,13 +146,39 @@ class GgufParityTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"f32", "f16", "bf16", "q8_0"})
+    @FieldSource("TYPES")
     void theLogitsAreThoseOfTransformersWithTheSameRoundedWeights(String type) {
         double[] transformers = expected.object("types").object(type).numbers("logits");
         float[] ours = logits(file(type), BackendChoice.REFERENCE);
         assertEquals(transformers.length, ours.length);
         for (int i = 0; i < ours.length; i++) {
             assertEquals(transformers[i], ours[i], Math.ulp(ours[i]), "logit " + i);
+        }
+    }
+
+    @Test
+    void aDividedFileGivesTheBitsOfTheWholeFromAnyPart() throws IOException {
+        GgufHeader whole = GgufHeader.read(file("f32"));
+        int parts = 3;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment bytes = arena.allocate(Files.size(file("f32")));
+            bytes.copyFrom(MemorySegment.ofArray(Files.readAllBytes(file("f32"))));
+            for (int part = 0; part < parts; part++) {
+                Map<String, GgufValue> metadata = new LinkedHashMap<>(part == 0 ? whole.metadata() : Map.of());
+                metadata.put("split.no", new GgufValue.Whole(part));
+                metadata.put("split.count", new GgufValue.Whole(parts));
+                metadata.put("split.tensors.count", new GgufValue.Whole(whole.tensors().size()));
+                int number = part;
+                GgufWriter.write(directory.resolve("p-0000" + (part + 1) + "-of-00003.gguf"), metadata,
+                        whole.tensors().stream().filter(each -> whole.tensors().indexOf(each) % parts == number)
+                                .map(each -> new Entry(each.name(), each.type(), each.shape(),
+                                        bytes.asSlice(each.begin(), each.bytes()))).toList());
+            }
+        }
+        float[] expectedLogits = logits(file("f32"), BackendChoice.CPU);
+        for (int part = 1; part <= parts; part++) {
+            assertArrayEquals(expectedLogits, logits(file("p-0000" + part + "-of-00003"), BackendChoice.CPU));
+            assertTrue(Tokenizer.open(file("p-0000" + part + "-of-00003")).isPresent());
         }
     }
 

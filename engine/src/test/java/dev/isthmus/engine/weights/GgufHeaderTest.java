@@ -116,8 +116,12 @@ class GgufHeaderTest {
                         Reason.MALFORMED),
                 Arguments.of("2^62 elements", new GgufBytes().tensor("a", 0, new byte[4], 1L << 62).bytes(),
                         Reason.MALFORMED),
-                Arguments.of("element type 2", new GgufBytes().tensor("a", 2, new byte[18], 32).bytes(),
+                Arguments.of("element type Q4_K", new GgufBytes().tensor("a", 12, new byte[144], 256).bytes(),
                         Reason.WRONG_TYPE),
+                Arguments.of("half a block of Q4_0", new GgufBytes().tensor("a", 2, new byte[18], 16).bytes(),
+                        Reason.MALFORMED),
+                Arguments.of("Q5_1 beyond the file", new GgufBytes().tensor("a", 7, new byte[24], 96).bytes(),
+                        Reason.MALFORMED),
                 Arguments.of("half a block", new GgufBytes().tensor("a", 8, new byte[34], 16).bytes(),
                         Reason.MALFORMED),
                 Arguments.of("block over two rows", new GgufBytes().tensor("a", 8, new byte[34], 16, 2).bytes(),
@@ -138,6 +142,27 @@ class GgufHeaderTest {
         assertEquals(reason, refusal.reason(), refusal.getMessage());
         assertTrue(refusal.getMessage().startsWith(FILE.toString()) && refusal.getMessage().length() < 600,
                 refusal.getMessage());
+    }
+
+    static Stream<Arguments> words() {
+        byte[] bigEndian = ByteBuffer.allocate(24).putInt(0x47475546).putInt(3).putLong(0).putLong(0).array();
+        return Stream.of(
+                Arguments.of(start(1, 0, 0), List.of("version 1", "convert")),
+                Arguments.of(bigEndian, List.of("big-endian", "of version 3", "gguf_convert_endian.py")),
+                Arguments.of(start(2 << 24, 0, 0), List.of("big-endian", "of version 2")),
+                Arguments.of(start(77, 0, 0), List.of("version 2 or 3", "found version 77")),
+                Arguments.of(join("tjgg".getBytes(), new byte[20]), List.of("ggjt", "convert")),
+                Arguments.of(new GgufBytes().tensor("a", 12, new byte[144], 256).bytes(),
+                        List.of("\"a\"", "Q4_K", "Q4_0", "llama-quantize")),
+                Arguments.of(new GgufBytes().tensor("a", 20, new byte[18], 32).bytes(), List.of("IQ4_NL")),
+                Arguments.of(new GgufBytes().tensor("a", 99, new byte[18], 32).bytes(), List.of("type 99")));
+    }
+
+    @ParameterizedTest
+    @MethodSource("words")
+    void aRefusalNamesWhatTheFileIs(byte[] file, List<String> words) {
+        String message = assertThrows(CheckpointException.class, () -> parse(file)).getMessage();
+        words.forEach(word -> assertTrue(message.contains(word), message));
     }
 
     @Test
