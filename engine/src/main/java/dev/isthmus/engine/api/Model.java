@@ -3,6 +3,8 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.checks.Arguments;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.ClosedException;
@@ -26,11 +28,6 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 import jdk.jfr.FlightRecorder;
@@ -40,9 +37,6 @@ import jdk.jfr.FlightRecorder;
  * {@link Session}. It holds its weights off-heap until it is closed.
  */
 public final class Model implements AutoCloseable {
-
-    private static final ThreadFactory LOADING_THREADS =
-            Thread.ofPlatform().name("isthmus-load-beside-weights-", 1).daemon().factory();
 
     private static final String OUT_OF_MEMORY = "a call of the model or of one of its sessions takes more memory than"
             + " the process gets; close sessions, or raise the process's limit or Java's -Xmx";
@@ -64,7 +58,9 @@ public final class Model implements AutoCloseable {
     private final BlockPool blocks;
     private final PassPool passes;
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
-    private boolean closed;
+    /** Set before anything is freed, so that calls from then on are refused instead of waiting. */
+    private volatile boolean closed;
+    private boolean freed;
 
     private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
             Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, Gpt2Fingerprint fingerprint) {
@@ -122,7 +118,8 @@ public final class Model implements AutoCloseable {
     }
 
     private static Model read(Path path, ModelOptions options, ProgressListener progress) {
-        return MemoryLimit.reading(path, () -> load(path, options, progress));
+        return Interrupts.during("opening the model " + path,
+                () -> MemoryLimit.reading(path, () -> load(path, options, progress)));
     }
 
     private static Model load(Path path, ModelOptions options, ProgressListener progress) {
@@ -144,36 +141,25 @@ public final class Model implements AutoCloseable {
 
     private static Model load(Path path, ModelOptions options, Gpt2Config config, int threads, Kernels kernels,
             ProgressListener progress) {
-        Arena arena = Arena.ofShared();
-        // Its threads, one for each of what they do, have ended when this block is left.
-        try (ExecutorService beside = Executors.newFixedThreadPool(2, LOADING_THREADS);
-                Checkpoint checkpoint = Checkpoint.open(path)) {
+        Arena arena = null;
+        try (Checkpoint checkpoint = Checkpoint.open(path);
+                LoadingTask<Optional<Tokenizer>> tokenizer =
+                        new LoadingTask<>("tokenizer", () -> Tokenizer.open(path));
+                LoadingTask<Gpt2Fingerprint> fingerprint =
+                        new LoadingTask<>("fingerprint", () -> Gpt2Fingerprint.of(checkpoint, config))) {
+            arena = Arena.ofShared();
             kernels.requireHeads(config.headChannels());
-            CompletableFuture<Optional<Tokenizer>> tokenizer =
-                    CompletableFuture.supplyAsync(() -> Tokenizer.open(path), beside);
-            CompletableFuture<Gpt2Fingerprint> fingerprint =
-                    CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     progress::update);
-            return new Model(arena, config, joined(tokenizer), kernels, weights,
+            return new Model(arena, config, tokenizer.join(), kernels, weights,
                     cacheType(options.cache(), weights, kernels), new CacheLimit(options.cacheLimit()),
-                    joined(fingerprint).as(weights));
+                    fingerprint.join().as(weights));
         } catch (Throwable failed) {
             kernels.close();
-            arena.close();
-            throw failed;
-        }
-    }
-
-    private static <R> R joined(CompletableFuture<R> future) {
-        try {
-            return future.join();
-        } catch (CompletionException e) {
-            switch (e.getCause()) {
-                case RuntimeException failure -> throw failure;
-                case Error failure -> throw failure;
-                case Throwable failure -> throw e;
+            if (arena != null) {
+                arena.close();
             }
+            throw failed;
         }
     }
 
@@ -267,6 +253,13 @@ public final class Model implements AutoCloseable {
                 + "tokenizer.json nor vocab.json with merges.txt, so text cannot be used; pass token ids"));
     }
 
+    /** The tokens of a text, for the call that {@code purpose} names. */
+    int[] encode(String purpose, String text) {
+        Arguments.nonNull(text, purpose, "text");
+        Tokenizer known = requireTokenizer(purpose);
+        return withinMemory(() -> known.encode(text));
+    }
+
     /** {@return which kernels the model runs on, in words} */
     public String backend() {
         return kernels.description();
@@ -285,7 +278,7 @@ public final class Model implements AutoCloseable {
      * @see #score(int[], int)
      */
     public Score score(String text) {
-        return score(requireTokenizer("score a text").encode(text), Math.max(1, config.context() / 2));
+        return score(encode("score a text", text), Math.max(1, config.context() / 2));
     }
 
     /**
@@ -328,7 +321,7 @@ public final class Model implements AutoCloseable {
      * @see #embed(int[], Pooling)
      */
     public float[] embed(String text, Pooling pooling) {
-        return embed(requireTokenizer("embed a text").encode(text), pooling);
+        return embed(encode("embed a text", text), pooling);
     }
 
     /**
@@ -351,10 +344,11 @@ public final class Model implements AutoCloseable {
         if (lifetime.getReadHoldCount() > 0) {
             throw new ConcurrentUseException("close the model: called from inside one of its own calls");
         }
+        closed = true;
         lifetime.writeLock().lock();
         try {
-            if (!closed) {
-                closed = true;
+            if (!freed) {
+                freed = true;
                 passes.close();
                 kernels.close();
                 arena.close();
@@ -366,17 +360,40 @@ public final class Model implements AutoCloseable {
 
     /** Runs {@code work} while the model cannot be closed. */
     <R> R whileOpen(Supplier<R> work) {
-        lifetime.readLock().lock();
-        try {
-            if (closed) {
-                throw new ClosedException("the model is closed; open it again with Model.open");
+        return withinMemory(() -> {
+            requireOpen();
+            if (!lifetime.readLock().tryLock()) {
+                throw closed();
             }
+            try {
+                if (freed) {
+                    throw closed();
+                }
+                return work.get();
+            } finally {
+                lifetime.readLock().unlock();
+            }
+        });
+    }
+
+    /** Runs {@code work}, which may run out of memory. */
+    static <R> R withinMemory(Supplier<R> work) {
+        try {
             return work.get();
         } catch (OutOfMemoryError e) {
             throw outOfMemory(e);
-        } finally {
-            lifetime.readLock().unlock();
         }
+    }
+
+    /** Refuses calls of a model that is closed, but not those within a call that is under way. */
+    void requireOpen() {
+        if (closed && lifetime.getReadHoldCount() == 0) {
+            throw closed();
+        }
+    }
+
+    private static ClosedException closed() {
+        return new ClosedException("the model is closed; open it again with Model.open");
     }
 
     /** The typed error for one of the virtual machine's. */

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
@@ -59,6 +60,7 @@ final class ObserverProbe implements LayerProbe {
         int last = batch.endRow(sequence) - 1;
         double[] keys = kernels.keys(batch.cache(sequence), layer, head, batch.position(last) + 1);
         for (int t = batch.firstRow(sequence); t <= last; t++) {
+            Interrupts.check("showing a layer's attention");
             double[] query = doubles(qkv, t * qkv.dim(1) + (long) head * channels, channels);
             observer.attention(layer, head, batch.position(t),
                     probabilities(query, keys, batch.position(t) + 1, config.attentionScale(layer)));

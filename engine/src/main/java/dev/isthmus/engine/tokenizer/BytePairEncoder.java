@@ -1,5 +1,6 @@
 package dev.isthmus.engine.tokenizer;
 
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.Arrays;
 
@@ -13,6 +14,11 @@ final class BytePairEncoder {
 
     /** In place of the left neighbour of a symbol without a token of its own, before the symbols are linked. */
     private static final int UNKNOWN = -2;
+
+    /** A millisecond or two: how long merging goes on without a look at the thread's interrupt. */
+    private static final int STEPS_UNLOOKED = 1 << 13;
+
+    private static final String ENCODING = "encoding a text";
 
     private final BytePairModel model;
     private int[] ids = new int[256];
@@ -43,6 +49,7 @@ final class BytePairEncoder {
     void append(String text, int from, int to) {
         int at = from;
         while (at < to) {
+            Interrupts.check(ENCODING);
             int end = Pretokenizer.pieceEnd(text, at, to);
             appendPiece(text, at, end);
             at = end;
@@ -132,7 +139,10 @@ final class BytePairEncoder {
         for (int i = 0; i + 1 < symbols; i++) {
             offer(i, i + 1);
         }
-        while (heapSize > 0) {
+        for (int steps = 1; heapSize > 0; steps++) {
+            if (steps % STEPS_UNLOOKED == 0) {
+                Interrupts.check(ENCODING);
+            }
             long top = poll();
             int left = (int) top;
             int right = token[left] < 0 ? -1 : next[left];

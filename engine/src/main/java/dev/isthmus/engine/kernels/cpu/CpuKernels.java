@@ -43,10 +43,16 @@ public final class CpuKernels implements Kernels {
      *
      * @param ops the operations of parts
      * @param threads the threads that work, the caller's included
+     * @throws dev.isthmus.engine.errors.BackendException if the process gets fewer threads
      */
     CpuKernels(CpuOps ops, int threads) {
         this.ops = ops;
-        this.team = new WorkerTeam(threads);
+        try {
+            this.team = new WorkerTeam(threads);
+        } catch (Throwable failed) {
+            ops.close();
+            throw failed;
+        }
     }
 
     @Override
