@@ -101,9 +101,13 @@ public final class Model implements AutoCloseable {
      * @return the model, which the caller closes
      * @throws dev.isthmus.engine.errors.CheckpointException if a file is missing or not what it should be
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if the configuration is not one that is computed
-     * @throws dev.isthmus.engine.errors.BackendException if the backend asked for cannot be used
+     * @throws BackendException if the backend asked for cannot be used, or the process gets too few threads; those that
+     *     were started end
+     * @throws dev.isthmus.engine.errors.CancelledException if the thread is interrupted; it stays so
      */
     public static Model open(Path path, ModelOptions options) {
+        Arguments.nonNull(path, "open a model", "path");
+        Arguments.nonNull(options, "open a model", "options");
         if (!FlightRecorder.isInitialized()) {
             return read(path, options, options.loadProgress());
         }
@@ -194,6 +198,7 @@ public final class Model implements AutoCloseable {
      * @throws OutOfMemoryException if there is not enough memory
      */
     public Session newSession(ContextPolicy policy) {
+        Arguments.nonNull(policy, "open a session", "policy");
         return whileOpen(() -> new Session(this, new Sequence(this, policy)));
     }
 
@@ -210,6 +215,8 @@ public final class Model implements AutoCloseable {
      * @throws OutOfMemoryException if there is not enough memory
      */
     public Session restoreSession(Path snapshot, ContextPolicy policy) {
+        Arguments.nonNull(snapshot, "restore a session", "snapshot");
+        Arguments.nonNull(policy, "restore a session", "policy");
         return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy)));
     }
 
@@ -230,6 +237,7 @@ public final class Model implements AutoCloseable {
      * @throws ClosedException if the model is closed
      */
     public BatchingExecutor newBatchingExecutor(BatchingOptions options) {
+        Arguments.nonNull(options, "open a batching executor", "options");
         return whileOpen(() -> new BatchingExecutor(this, options, () -> {}));
     }
 
@@ -305,7 +313,9 @@ public final class Model implements AutoCloseable {
      * @return the score
      */
     public Score score(int[] ids, int stride, ProgressListener progress) {
-        return Scorer.score(this, ids, stride, progress);
+        Arguments.nonNull(ids, "score", "ids");
+        Arguments.nonNull(progress, "score", "progress");
+        return withinMemory(() -> Scorer.score(this, ids, stride, progress));
     }
 
     /** {@return the token embedding matrix} */
@@ -321,6 +331,7 @@ public final class Model implements AutoCloseable {
      * @see #embed(int[], Pooling)
      */
     public float[] embed(String text, Pooling pooling) {
+        Arguments.nonNull(pooling, "embed a text", "pooling");
         return embed(encode("embed a text", text), pooling);
     }
 
@@ -335,7 +346,9 @@ public final class Model implements AutoCloseable {
      * @throws dev.isthmus.engine.errors.ContextFullException if they do not fit into the context
      */
     public float[] embed(int[] ids, Pooling pooling) {
-        return TextVector.of(this, ids, pooling);
+        Arguments.nonNull(ids, "embed a text", "ids");
+        Arguments.nonNull(pooling, "embed a text", "pooling");
+        return withinMemory(() -> TextVector.of(this, ids, pooling));
     }
 
     /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */

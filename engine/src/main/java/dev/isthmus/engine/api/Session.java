@@ -100,6 +100,7 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int... ids) {
+        Arguments.nonNull(ids, "append", "ids");
         read(ids, ids.length - 1, null, LayerProbe.NONE);
     }
 
@@ -113,6 +114,8 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int[] ids, ForwardObserver observer) {
+        Arguments.nonNull(ids, "append", "ids");
+        Arguments.nonNull(observer, "append", "observer");
         exclusively(() -> {
             if (sequence.length() > 0) {
                 // The last token of a generation has yet to be read, and is not one of those to be seen.
@@ -133,6 +136,8 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int[] ids, LogitsVisitor visitor) {
+        Arguments.nonNull(ids, "append", "ids");
+        Arguments.nonNull(visitor, "append", "visitor");
         read(ids, 0, visitor, LayerProbe.NONE);
     }
 
@@ -183,6 +188,7 @@ public final class Session implements AutoCloseable {
      * @throws InvalidInputException if the session is empty, or the options leave no token to choose
      */
     public double[] probabilities(GenerationOptions options) {
+        Arguments.nonNull(options, "probabilities", "options");
         return exclusively(() -> {
             options.check(model.config().vocabulary());
             float[] logits = sequence.currentLogits(LayerProbe.NONE);
@@ -230,6 +236,7 @@ public final class Session implements AutoCloseable {
      * @throws SnapshotException if the file cannot be written
      */
     public void snapshot(Path file) {
+        Arguments.nonNull(file, "snapshot", "file");
         exclusively(() -> {
             Snapshot.write(file, model, sequence);
             return null;
@@ -245,6 +252,7 @@ public final class Session implements AutoCloseable {
      *     option names a token that is not in the vocabulary
      */
     public Generation generate(GenerationOptions options) {
+        Arguments.nonNull(options, "generate", "options");
         return generate(options, () -> false);
     }
 
@@ -269,6 +277,8 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException from there, if the most tokens do not fit into the context
      */
     public CompletionSearch beamSearch(GenerationOptions options, BeamOptions beams) {
+        Arguments.nonNull(options, "beam search", "options");
+        Arguments.nonNull(beams, "beam search", "beams");
         return new CompletionSearch(cancelled -> exclusively(() -> {
             requirePrompt("beam search");
             options.check(model.config().vocabulary());
@@ -296,6 +306,7 @@ public final class Session implements AutoCloseable {
      * @throws InvalidInputException if there are to be none; from {@link CompletionSearch#run}, as {@link #generate}
      */
     public CompletionSearch bestOf(int candidates, GenerationOptions options) {
+        Arguments.nonNull(options, "best of", "options");
         if (candidates < 1) {
             throw new InvalidInputException("best of: there must be >= 1 candidates, found " + candidates);
         }

@@ -27,6 +27,12 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
         Activation activation, boolean scaleAttention, boolean scaleByInverseLayer, boolean tiedHead,
         List<Integer> endOfText) {
 
+    /** Makes the list unmodifiable. */
+    public Gpt2Config {
+        Arguments.nonNull(activation, "configuration", "activation");
+        endOfText = Arguments.nonNullElements(endOfText, "configuration", "endOfText");
+    }
+
     /**
      * Reads the configuration of a model. Of a GGUF file it is in the metadata: the keys {@code gpt2.*} and
      * {@code tokenizer.ggml.eos_token_id}; the rest is as llama.cpp computes the architecture gpt2.
