@@ -72,13 +72,28 @@ public final class NativeLibraries {
                 synchronized (this) {
                     found = result;
                     if (found == null) {
-                        found = LibrarySearch.run(library, Settings.ofThisProcess(), Platform.current(),
-                                NativeLibraries.class.getClassLoader());
+                        found = searchWhateverInterrupts();
                         result = found;
                     }
                 }
             }
             return found;
+        }
+
+        /** Searches again where an interrupt has failed a search: what is found counts for all threads. */
+        private LibrarySearch.Result searchWhateverInterrupts() {
+            boolean interrupted = false;
+            while (true) {
+                interrupted |= Thread.interrupted();
+                LibrarySearch.Result found = LibrarySearch.run(library, Settings.ofThisProcess(), Platform.current(),
+                        NativeLibraries.class.getClassLoader());
+                if (found.status().available() || !Thread.currentThread().isInterrupted()) {
+                    if (interrupted) {
+                        Thread.currentThread().interrupt();
+                    }
+                    return found;
+                }
+            }
         }
     }
 }

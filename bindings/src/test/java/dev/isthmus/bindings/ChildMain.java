@@ -20,6 +20,7 @@ final class ChildMain {
             case "report" -> System.out.println(NativeLibraries.status(NativeLibrary.OPENBLAS).report());
             case "maps" -> printMappedFiles();
             case "threads" -> askFromManyThreads();
+            case "interrupted" -> askWhileInterrupted();
             case "call" -> callWithoutAsking();
             case "redeploy" -> new Redeployment().run(List.of(arguments).subList(1, arguments.length));
             default -> throw new IllegalArgumentException(arguments[0]);
@@ -51,6 +52,12 @@ final class ChildMain {
             thread.join();
         }
         System.out.println("answers: " + answers.size());
+    }
+
+    private static void askWhileInterrupted() {
+        Thread.currentThread().interrupt();
+        System.out.println(NativeLibraries.status(NativeLibrary.OPENBLAS).report());
+        System.out.println("interrupted: " + Thread.interrupted());
     }
 
     private static void callWithoutAsking() {

@@ -73,6 +73,14 @@ class ProcessTest {
     }
 
     @Test
+    void anInterruptedThreadFindsTheLibrary() throws Exception {
+        ChildJvm.Outcome outcome =
+                ChildJvm.start(List.of(NATIVE_ACCESS, "-Disthmus.cache=" + dir), "interrupted").await();
+        assertTrue(outcome.output().contains("OpenBLAS: bundled, " + dir), outcome::output);
+        assertTrue(outcome.output().contains("interrupted: true"), outcome::output);
+    }
+
+    @Test
     void withoutItsLibraryABindingHasItsConstantsAndACallSaysWhatIsMissing() throws Exception {
         ChildJvm.Outcome outcome = ChildJvm.start(List.of(NATIVE_ACCESS, "-Disthmus.openblas.path=none"), "call")
                 .await();

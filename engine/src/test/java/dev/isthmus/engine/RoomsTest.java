@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 /** The engine's packages stand in an order, and none imports one that stands after it. */
 class RoomsTest {
 
-    private static final List<String> ROOMS = List.of("errors", "tensor", "weights", "config", "cache", "kernels",
+    private static final List<String> ROOMS = List.of("errors", "checks", "tensor", "weights", "config", "cache", "kernels",
             "kernels.reference", "kernels.cpu", "kernels.cuda", "model", "tokenizer", "sampling", "api");
 
     /** Where the kernels behind the interface are chosen, which must know them all. */

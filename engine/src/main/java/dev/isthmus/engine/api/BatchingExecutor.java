@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.ClosedException;
@@ -87,7 +88,9 @@ public final class BatchingExecutor implements AutoCloseable {
      * @return the request on its way
      */
     public GenerationTask submit(String prompt, GenerationOptions generation) {
-        return submit(GenerationRequest.of(model.requireTokenizer("submit a text").encode(prompt), generation));
+        Arguments.nonNull(prompt, "submit a text", "prompt");
+        Arguments.nonNull(generation, "submit a text", "generation");
+        return submit(GenerationRequest.of(model.encode("submit a text", prompt), generation));
     }
 
     /**
@@ -102,6 +105,7 @@ public final class BatchingExecutor implements AutoCloseable {
 
     private Optional<GenerationTask> submit(GenerationRequest request, boolean waits) {
         requireOtherThread("submit a request");
+        Arguments.nonNull(request, "submit a request", "request");
         long now = System.nanoTime();
         GenerationTask task = model.whileOpen(() -> {
             check(request);

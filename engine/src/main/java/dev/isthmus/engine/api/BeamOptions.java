@@ -1,7 +1,7 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.InvalidInputException;
-import java.util.Objects;
 
 /**
  * How wide and how long a beam search searches, by the rules of Hugging Face's {@code generate}.
@@ -29,7 +29,7 @@ public record BeamOptions(int beams, double lengthPenalty, EarlyStopping earlySt
      * @throws InvalidInputException if one is out of range
      */
     public BeamOptions {
-        Objects.requireNonNull(earlyStopping, "earlyStopping");
+        Arguments.nonNull(earlyStopping, "beam search", "earlyStopping");
         if (beams < 2) {
             throw new InvalidInputException("beam search: beams must be >= 2, found " + beams
                     + "; one beam is what Session.generate does with greedy options");

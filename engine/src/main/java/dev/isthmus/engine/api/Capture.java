@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -61,6 +62,7 @@ public final class Capture implements ForwardObserver {
          * @return this builder
          */
         public Builder hiddenStates(int... chosen) {
+            Arguments.nonNull(chosen, "capture", "chosen");
             allBoundaries |= chosen.length == 0;
             Arrays.stream(chosen).forEach(boundaries::add);
             return this;
@@ -74,6 +76,7 @@ public final class Capture implements ForwardObserver {
          * @return this builder
          */
         public Builder attention(int layer, int... chosen) {
+            Arguments.nonNull(chosen, "capture", "chosen");
             if (chosen.length == 0) {
                 wholeLayers.add(layer);
             }

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import java.util.List;
 
 /**
@@ -14,6 +15,8 @@ public record Completion(List<Integer> ids, String text, double score, FinishRea
 
     /** Makes the list unmodifiable. */
     public Completion {
-        ids = List.copyOf(ids);
+        ids = Arguments.nonNullElements(ids, "completion", "ids");
+        Arguments.nonNull(text, "completion", "text");
+        Arguments.nonNull(finishReason, "completion", "finishReason");
     }
 }

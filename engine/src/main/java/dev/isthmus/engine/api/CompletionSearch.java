@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.CancelledException;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -40,6 +41,7 @@ public final class CompletionSearch implements AutoCloseable {
      * @return what {@link #run} returns or throws
      */
     public CompletableFuture<List<Completion>> runAsync(Executor executor) {
+        Arguments.nonNull(executor, "search for completions", "executor");
         CompletableFuture<List<Completion>> future = CompletableFuture.supplyAsync(this::run, executor);
         future.whenComplete((found, failure) -> {
             if (future.isCancelled()) {

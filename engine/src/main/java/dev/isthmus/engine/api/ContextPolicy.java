@@ -3,7 +3,8 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.errors.InvalidInputException;
 
 /**
- * What a session does when its context is full. {@link #ERROR} refuses; {@link #sliding} forgets the older tokens.
+ * What a session does when its context is full. {@link #ERROR} refuses what is appended and ends a generation with
+ * {@link FinishReason#CONTEXT_FULL}; {@link #sliding} forgets the older tokens.
  *
  * <p>GPT-2's positions are absolute, so keys and values cannot move with their tokens. A session that slides drops
  * {@code dropped} tokens behind its first {@code kept}, as often as it takes for the next to fit, and then computes
@@ -16,7 +17,10 @@ import dev.isthmus.engine.errors.InvalidInputException;
  */
 public record ContextPolicy(int kept, int dropped) {
 
-    /** A full context is a {@link dev.isthmus.engine.errors.ContextFullException}. */
+    /**
+     * What does not fit is a {@link dev.isthmus.engine.errors.ContextFullException}, and a generation ends with
+     * {@link FinishReason#CONTEXT_FULL}.
+     */
     public static final ContextPolicy ERROR = new ContextPolicy(0, 0);
 
     /**
@@ -57,6 +61,11 @@ public record ContextPolicy(int kept, int dropped) {
             throw new InvalidInputException("context policy: the tokens kept and dropped, " + kept + " and " + dropped
                     + ", must be fewer than the model's context of " + context);
         }
+    }
+
+    /** Whether a full context forgets tokens. */
+    boolean slides() {
+        return dropped > 0;
     }
 
     /**

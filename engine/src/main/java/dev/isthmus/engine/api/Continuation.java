@@ -26,17 +26,24 @@ final class Continuation {
     private final StopStrings stop;
     private final Set<Integer> endOfText;
     private final int promptLength;
+    /** How many tokens can be generated before the context is full. */
+    private final int room;
     private int[] text;
     private int length;
     private FinishReason finishReason;
 
+    /** Begins after a prompt, in a context that does not slide. */
+    Continuation(Model model, int[] prompt, GenerationOptions options) {
+        this(model, prompt, options, ContextPolicy.ERROR);
+    }
+
     /**
-     * Begins behind a prompt.
+     * Begins after a prompt.
      *
      * @throws dev.isthmus.engine.errors.InvalidInputException if stop strings are given to a model without tokenizer,
      *     or an option names a token that is not in the vocabulary
      */
-    Continuation(Model model, int[] prompt, GenerationOptions options) {
+    Continuation(Model model, int[] prompt, GenerationOptions options, ContextPolicy policy) {
         options.check(model.config().vocabulary());
         if (!options.stop().isEmpty()) {
             model.requireTokenizer("generate with stop strings");
@@ -49,6 +56,11 @@ final class Continuation {
         promptLength = prompt.length;
         text = prompt.clone();
         length = prompt.length;
+        // The last token is chosen from the logits of the last position, and needs none itself.
+        room = policy.slides() ? Integer.MAX_VALUE : Math.max(0, model.config().context() - prompt.length + 1);
+        if (room == 0) {
+            finishReason = FinishReason.CONTEXT_FULL;
+        }
     }
 
     /** Why the text has ended; null while it goes on. */
@@ -102,6 +114,8 @@ final class Continuation {
             finishReason = FinishReason.END_OF_TEXT;
         } else if (length - promptLength == options.maxTokens()) {
             finishReason = FinishReason.MAX_TOKENS;
+        } else if (length - promptLength == room) {
+            finishReason = FinishReason.CONTEXT_FULL;
         }
         if (finishReason != null) {
             piece += decoder.map(StreamDecoder::flush).orElse("");

@@ -48,6 +48,8 @@ final class ContinuousBatch implements AutoCloseable {
 
     /** Computes once for all; what goes wrong ends the requests that it concerns. */
     void step() {
+        // A processor may have interrupted its thread, which computes for all callers.
+        Thread.interrupted();
         try {
             model.whileOpen(() -> {
                 compute();

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.sampling.LogProbabilities;
 import java.util.Arrays;
@@ -27,7 +28,7 @@ public final class Distribution {
      * @throws InvalidInputException if one is NaN or +∞, or none is finite
      */
     public static Distribution of(float[] logits) {
-        return new Distribution(logits.clone());
+        return new Distribution(Arguments.nonNull(logits, "distribution", "logits").clone());
     }
 
     /** {@return V, the number of tokens} */

@@ -1,11 +1,12 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.model.LayerProbe;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Spliterator;
 import java.util.Spliterators;
@@ -45,8 +46,9 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
     }
 
     /**
-     * The tokens. Its {@code next} throws {@link dev.isthmus.engine.errors.ContextFullException} when the context is
-     * full before the generation has come to its end.
+     * The tokens. After the last one that the context has room for they end with {@link FinishReason#CONTEXT_FULL}. Its
+     * methods throw {@link dev.isthmus.engine.errors.ClosedException} once the session or the model is closed, and
+     * {@link CancelledException} in a thread that is interrupted.
      *
      * @throws ConcurrentUseException if it is already gone through
      */
@@ -95,11 +97,13 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
      *
      * @param action takes each token on the executor's thread; what it throws ends the generation
      * @param executor runs the task, which lasts as long as the generation
-     * @return why the generation ended, or the exception that ended it. Cancelling the future cancels the generation
+     * @return why the generation ended, {@link FinishReason#CANCELLED} after {@link #cancel}, or the exception that ended
+     *     it. Cancelling the future cancels the generation
      * @throws ConcurrentUseException if it is already gone through
      */
     public CompletableFuture<FinishReason> forEachAsync(Consumer<? super Token> action, Executor executor) {
-        Objects.requireNonNull(action, "action");
+        Arguments.nonNull(action, "generate", "action");
+        Arguments.nonNull(executor, "generate", "executor");
         Iterator<Token> tokens = iterator();
         CompletableFuture<FinishReason> future = CompletableFuture.supplyAsync(() -> {
             tokens.forEachRemaining(action);
@@ -117,7 +121,7 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
      * @param executor computes the tokens and calls the subscriber; a task lasts as long as there is demand
      */
     public Flow.Publisher<Token> publisher(Executor executor) {
-        Objects.requireNonNull(executor, "executor");
+        Arguments.nonNull(executor, "generate", "executor");
         return subscriber -> TokenSubscription.start(this, executor, subscriber);
     }
 
@@ -138,15 +142,23 @@ public final class Generation implements Iterable<Token>, AutoCloseable {
     }
 
     private Token compute() {
+        if (continuation.finishReason() != null) {
+            finishReason = continuation.finishReason();
+            return null;
+        }
         if (probe.cancelled()) {
             finishReason = FinishReason.CANCELLED;
             return null;
         }
+        Interrupts.check("generating");
         try {
             Token token = session.next(continuation, changes, probe);
             finishReason = continuation.finishReason();
             return token;
-        } catch (CancelledException byCaller) {
+        } catch (CancelledException ended) {
+            if (!cancelled && Thread.currentThread().isInterrupted()) {
+                throw ended;
+            }
             finishReason = FinishReason.CANCELLED;
             return null;
         }

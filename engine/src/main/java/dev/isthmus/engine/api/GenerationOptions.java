@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.sampling.LogitsRule;
 import dev.isthmus.engine.sampling.LogitsRules;
@@ -7,6 +8,7 @@ import dev.isthmus.engine.sampling.Sampler;
 import dev.isthmus.engine.sampling.TokenHistory;
 import dev.isthmus.engine.sampling.Truncation;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -48,6 +50,8 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         Map<Integer, Double> logitBias, List<List<Integer>> banned, OptionalInt forcedFirst, OptionalInt forcedLast,
         List<LogitsProcessor> processors, List<String> stop, boolean stopAtEndOfText, OptionalInt logprobs) {
 
+    private static final String WHAT = "generation options";
+
     /** 64 tokens, temperature 0.8, seed 0, and nothing else. */
     public static final GenerationOptions DEFAULT = builder().build();
 
@@ -57,10 +61,14 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
      * @throws InvalidInputException if one is out of range
      */
     public GenerationOptions {
-        logitBias = Map.copyOf(logitBias);
-        banned = banned.stream().map(List::copyOf).toList();
-        processors = List.copyOf(processors);
-        stop = List.copyOf(stop);
+        logitBias = copyOf(logitBias);
+        banned = Arguments.nonNullElements(banned, WHAT, "banned").stream()
+                .map(sequence -> Arguments.nonNullElements(sequence, WHAT, "banned")).toList();
+        processors = Arguments.nonNullElements(processors, WHAT, "processors");
+        stop = Arguments.nonNullElements(stop, WHAT, "stop");
+        Arguments.nonNull(forcedFirst, WHAT, "forcedFirst");
+        Arguments.nonNull(forcedLast, WHAT, "forcedLast");
+        Arguments.nonNull(logprobs, WHAT, "logprobs");
         require(maxTokens >= 1, "max tokens must be >= 1, found " + maxTokens);
         require(temperature >= 0 && Double.isFinite(temperature),
                 "temperature must be a finite number >= 0, found " + temperature);
@@ -81,9 +89,17 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         require(logprobs.orElse(0) >= 0, "logprobs must be >= 0, found " + logprobs.orElse(0));
     }
 
+    private static Map<Integer, Double> copyOf(Map<Integer, Double> logitBias) {
+        Arguments.nonNull(logitBias, WHAT, "logitBias").forEach((id, bias) -> {
+            Arguments.nonNull(id, WHAT, "a token of logitBias");
+            Arguments.nonNull(bias, WHAT, "a number of logitBias");
+        });
+        return Map.copyOf(logitBias);
+    }
+
     private static void require(boolean condition, String message) {
         if (!condition) {
-            throw new InvalidInputException("generation options: " + message);
+            throw new InvalidInputException(WHAT + ": " + message);
         }
     }
 
@@ -171,6 +187,10 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         private OptionalInt logprobs = OptionalInt.empty();
 
         private Builder() {}
+
+        private static <T> List<T> elements(T[] value) {
+            return Arguments.nonNullElements(Arrays.asList(Arguments.nonNull(value, WHAT, "value")), WHAT, "value");
+        }
 
         private Builder(GenerationOptions from) {
             maxTokens = from.maxTokens;
@@ -343,7 +363,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
          * @return this builder
          */
         public Builder logitBias(Map<Integer, Double> value) {
-            logitBias = value;
+            logitBias = copyOf(Arguments.nonNull(value, WHAT, "value"));
             return this;
         }
 
@@ -354,7 +374,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
          * @return this builder
          */
         public Builder banned(List<List<Integer>> value) {
-            banned = value;
+            banned = Arguments.nonNullElements(value, WHAT, "value");
             return this;
         }
 
@@ -387,7 +407,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
          * @return this builder
          */
         public Builder processors(LogitsProcessor... value) {
-            processors = List.of(value);
+            processors = elements(value);
             return this;
         }
 
@@ -398,7 +418,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
          * @return this builder
          */
         public Builder stop(String... value) {
-            stop = List.of(value);
+            stop = elements(value);
             return this;
         }
 

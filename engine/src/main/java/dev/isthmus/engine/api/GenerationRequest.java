@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.time.Duration;
 import java.util.Arrays;
@@ -21,7 +22,9 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
      * @throws InvalidInputException if the prompt is empty or the time limit negative
      */
     public GenerationRequest {
-        prompt = List.copyOf(prompt);
+        prompt = Arguments.nonNullElements(prompt, "generation request", "prompt");
+        Arguments.nonNull(options, "generation request", "options");
+        Arguments.nonNull(timeLimit, "generation request", "timeLimit");
         if (prompt.isEmpty()) {
             throw new InvalidInputException("generation request: the prompt is empty; at least one token is needed");
         }
@@ -38,6 +41,7 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
      * @param options how to choose tokens and when to end
      */
     public static GenerationRequest of(int[] prompt, GenerationOptions options) {
+        Arguments.nonNull(prompt, "generation request", "prompt");
         return new GenerationRequest(Arrays.stream(prompt).boxed().toList(), options, Optional.empty());
     }
 
@@ -47,6 +51,7 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
      * @param limit the time from when it is submitted to when it must be done, ≥ 0
      */
     public GenerationRequest withTimeLimit(Duration limit) {
+        Arguments.nonNull(limit, "generation request", "limit");
         return new GenerationRequest(prompt, options, Optional.of(limit));
     }
 }

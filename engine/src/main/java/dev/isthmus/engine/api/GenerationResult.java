@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -13,7 +14,8 @@ public record GenerationResult(List<Token> tokens, FinishReason finishReason) {
 
     /** Makes the list unmodifiable. */
     public GenerationResult {
-        tokens = List.copyOf(tokens);
+        tokens = Arguments.nonNullElements(tokens, "generation result", "tokens");
+        Arguments.nonNull(finishReason, "generation result", "finishReason");
     }
 
     /** {@return their text; empty where the model has no tokenizer} */

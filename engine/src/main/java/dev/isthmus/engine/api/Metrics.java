@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import java.time.Duration;
 
 /**
@@ -18,6 +19,12 @@ import java.time.Duration;
  */
 public record Metrics(long prefillTokens, Duration prefillTime, long decodeTokens, Duration decodeTime, int sessions,
         long cacheBytes, int queueLength) {
+
+    /** Refuses a time that is null. */
+    public Metrics {
+        Arguments.nonNull(prefillTime, "metrics", "prefillTime");
+        Arguments.nonNull(decodeTime, "metrics", "decodeTime");
+    }
 
     /** {@return the tokens read per second of prefill; 0 before the first} */
     public double prefillTokensPerSecond() {

@@ -3,6 +3,8 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.checks.Arguments;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.ClosedException;
@@ -27,11 +29,6 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 import jdk.jfr.FlightRecorder;
@@ -41,9 +38,6 @@ import jdk.jfr.FlightRecorder;
  * {@link Session}. It holds its weights off-heap until it is closed.
  */
 public final class Model implements AutoCloseable {
-
-    private static final ThreadFactory LOADING_THREADS =
-            Thread.ofPlatform().name("isthmus-load-beside-weights-", 1).daemon().factory();
 
     private static final String OUT_OF_MEMORY = "a call of the model or of one of its sessions takes more memory than"
             + " the process gets; close sessions, or raise the process's limit or Java's -Xmx";
@@ -65,7 +59,9 @@ public final class Model implements AutoCloseable {
     private final BlockPool blocks;
     private final PassPool passes;
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
-    private boolean closed;
+    /** Set before anything is freed, so that calls from then on are refused instead of waiting. */
+    private volatile boolean closed;
+    private boolean freed;
 
     private Model(Arena arena, Gpt2Config config, TokenizerResult tokenizer, Backend backend,
             Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, Gpt2Fingerprint fingerprint) {
@@ -109,9 +105,13 @@ public final class Model implements AutoCloseable {
      * @return the model, which the caller closes
      * @throws dev.isthmus.engine.errors.CheckpointException if a file is missing or not what it should be
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if the configuration is not one that is computed
-     * @throws dev.isthmus.engine.errors.BackendException if the backend asked for cannot be used
+     * @throws BackendException if the backend asked for cannot be used, or the process gets too few threads; those that
+     *     were started end
+     * @throws dev.isthmus.engine.errors.CancelledException if the thread is interrupted; it stays so
      */
     public static Model open(Path path, ModelOptions options) {
+        Arguments.nonNull(path, "open a model", "path");
+        Arguments.nonNull(options, "open a model", "options");
         if (!FlightRecorder.isInitialized()) {
             return read(path, options, options.loadProgress());
         }
@@ -126,7 +126,8 @@ public final class Model implements AutoCloseable {
     }
 
     private static Model read(Path path, ModelOptions options, ProgressListener progress) {
-        return MemoryLimit.reading(path, () -> load(path, options, progress));
+        return Interrupts.during("opening the model " + path,
+                () -> MemoryLimit.reading(path, () -> load(path, options, progress)));
     }
 
     private static Model load(Path given, ModelOptions options, ProgressListener progress) {
@@ -149,36 +150,25 @@ public final class Model implements AutoCloseable {
 
     private static Model load(Path path, ModelOptions options, Gpt2Config config, int threads, Backend backend,
             ProgressListener progress) {
-        Arena arena = Arena.ofShared();
-        // Its threads, one for each of what they do, have ended when this block is left.
-        try (ExecutorService beside = Executors.newFixedThreadPool(2, LOADING_THREADS);
-                Checkpoint checkpoint = Checkpoint.open(path)) {
+        Arena arena = null;
+        try (Checkpoint checkpoint = Checkpoint.open(path);
+                LoadingTask<TokenizerResult> tokenizer =
+                        new LoadingTask<>("tokenizer", () -> TokenizerResult.of(path));
+                LoadingTask<Gpt2Fingerprint> fingerprint =
+                        new LoadingTask<>("fingerprint", () -> Gpt2Fingerprint.of(checkpoint, config))) {
+            arena = Arena.ofShared();
             backend.requireHeads(config.headChannels());
-            CompletableFuture<TokenizerResult> tokenizer =
-                    CompletableFuture.supplyAsync(() -> TokenizerResult.of(path), beside);
-            CompletableFuture<Gpt2Fingerprint> fingerprint =
-                    CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
-            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, backend.weights(), options.weights(), arena, threads,
-                    progress::update);
-            return new Model(arena, config, joined(tokenizer), backend, weights,
+            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, backend.weights(), options.weights(), arena,
+                    threads, progress::update);
+            return new Model(arena, config, tokenizer.join(), backend, weights,
                     cacheType(options.cache(), weights, backend), new CacheLimit(options.cacheLimit()),
-                    joined(fingerprint).as(weights, backend.blocks().layout()));
+                    fingerprint.join().as(weights, backend.blocks().layout()));
         } catch (Throwable failed) {
             backend.close();
-            arena.close();
-            throw failed;
-        }
-    }
-
-    private static <R> R joined(CompletableFuture<R> future) {
-        try {
-            return future.join();
-        } catch (CompletionException e) {
-            switch (e.getCause()) {
-                case RuntimeException failure -> throw failure;
-                case Error failure -> throw failure;
-                case Throwable failure -> throw e;
+            if (arena != null) {
+                arena.close();
             }
+            throw failed;
         }
     }
 
@@ -213,6 +203,7 @@ public final class Model implements AutoCloseable {
      * @throws OutOfMemoryException if there is not enough memory
      */
     public Session newSession(ContextPolicy policy) {
+        Arguments.nonNull(policy, "open a session", "policy");
         return whileOpen(() -> new Session(this, new Sequence(this, policy)));
     }
 
@@ -229,6 +220,8 @@ public final class Model implements AutoCloseable {
      * @throws OutOfMemoryException if there is not enough memory
      */
     public Session restoreSession(Path snapshot, ContextPolicy policy) {
+        Arguments.nonNull(snapshot, "restore a session", "snapshot");
+        Arguments.nonNull(policy, "restore a session", "policy");
         return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy)));
     }
 
@@ -249,6 +242,7 @@ public final class Model implements AutoCloseable {
      * @throws ClosedException if the model is closed
      */
     public BatchingExecutor newBatchingExecutor(BatchingOptions options) {
+        Arguments.nonNull(options, "open a batching executor", "options");
         return whileOpen(() -> new BatchingExecutor(this, options, () -> {}));
     }
 
@@ -280,6 +274,13 @@ public final class Model implements AutoCloseable {
         return tokenizer.require(purpose);
     }
 
+    /** The tokens of a text, for the call that {@code purpose} names. */
+    int[] encode(String purpose, String text) {
+        Arguments.nonNull(text, purpose, "text");
+        Tokenizer known = requireTokenizer(purpose);
+        return withinMemory(() -> known.encode(text));
+    }
+
     /** {@return which kernels the model runs on, in words} */
     public String backend() {
         return backend.description();
@@ -298,7 +299,7 @@ public final class Model implements AutoCloseable {
      * @see #score(int[], int)
      */
     public Score score(String text) {
-        return score(requireTokenizer("score a text").encode(text), Math.max(1, config.context() / 2));
+        return score(encode("score a text", text), Math.max(1, config.context() / 2));
     }
 
     /**
@@ -325,7 +326,9 @@ public final class Model implements AutoCloseable {
      * @return the score
      */
     public Score score(int[] ids, int stride, ProgressListener progress) {
-        return Scorer.score(this, ids, stride, progress);
+        Arguments.nonNull(ids, "score", "ids");
+        Arguments.nonNull(progress, "score", "progress");
+        return withinMemory(() -> Scorer.score(this, ids, stride, progress));
     }
 
     /** {@return the token embedding matrix} */
@@ -341,7 +344,8 @@ public final class Model implements AutoCloseable {
      * @see #embed(int[], Pooling)
      */
     public float[] embed(String text, Pooling pooling) {
-        return embed(requireTokenizer("embed a text").encode(text), pooling);
+        Arguments.nonNull(pooling, "embed a text", "pooling");
+        return embed(encode("embed a text", text), pooling);
     }
 
     /**
@@ -355,7 +359,9 @@ public final class Model implements AutoCloseable {
      * @throws dev.isthmus.engine.errors.ContextFullException if they do not fit into the context
      */
     public float[] embed(int[] ids, Pooling pooling) {
-        return TextVector.of(this, ids, pooling);
+        Arguments.nonNull(ids, "embed a text", "ids");
+        Arguments.nonNull(pooling, "embed a text", "pooling");
+        return withinMemory(() -> TextVector.of(this, ids, pooling));
     }
 
     /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */
@@ -364,10 +370,11 @@ public final class Model implements AutoCloseable {
         if (lifetime.getReadHoldCount() > 0) {
             throw new ConcurrentUseException("close the model: called from inside one of its own calls");
         }
+        closed = true;
         lifetime.writeLock().lock();
         try {
-            if (!closed) {
-                closed = true;
+            if (!freed) {
+                freed = true;
                 passes.close();
                 backend.close();
                 arena.close();
@@ -379,17 +386,40 @@ public final class Model implements AutoCloseable {
 
     /** Runs {@code work} while the model cannot be closed. */
     <R> R whileOpen(Supplier<R> work) {
-        lifetime.readLock().lock();
-        try {
-            if (closed) {
-                throw new ClosedException("the model is closed; open it again with Model.open");
+        return withinMemory(() -> {
+            requireOpen();
+            if (!lifetime.readLock().tryLock()) {
+                throw closed();
             }
+            try {
+                if (freed) {
+                    throw closed();
+                }
+                return work.get();
+            } finally {
+                lifetime.readLock().unlock();
+            }
+        });
+    }
+
+    /** Runs {@code work}, which may run out of memory. */
+    static <R> R withinMemory(Supplier<R> work) {
+        try {
             return work.get();
         } catch (OutOfMemoryError e) {
             throw outOfMemory(e);
-        } finally {
-            lifetime.readLock().unlock();
         }
+    }
+
+    /** Refuses calls of a model that is closed, but not those within a call that is under way. */
+    void requireOpen() {
+        if (closed && lifetime.getReadHoldCount() == 0) {
+            throw closed();
+        }
+    }
+
+    private static ClosedException closed() {
+        return new ClosedException("the model is closed; open it again with Model.open");
     }
 
     /** The typed error for one of the virtual machine's. */

@@ -1,7 +1,8 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.config.WeightType;
-import java.util.Objects;
+import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.Optional;
 
 /**
@@ -10,8 +11,8 @@ import java.util.Optional;
  * @param backend the kernels to use
  * @param weights how to keep the weight matrices; empty for as the files have them
  * @param cache how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights
- * @param threads the worker threads, the caller's included; 0 for as many as the process has processors. On a GPU they
- *     only read the weights
+ * @param threads the worker threads, the caller's included, at most {@value #MAX_THREADS}; 0 for as many as the process
+ *     has processors. On a GPU they only read the weights
  * @param cacheLimit the most bytes that the keys and values of all sessions may take together; 0 for half of the memory
  *     of the machine, or of the container that the process is in
  * @param loadProgress told the bytes read of all bytes while the weights load; what it throws ends the
@@ -20,6 +21,9 @@ import java.util.Optional;
 public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, CacheType cache, int threads,
         long cacheLimit, ProgressListener loadProgress) {
 
+    /** The most worker threads that may be asked for: more than any machine has processors to run. */
+    public static final int MAX_THREADS = 1024;
+
     /** Automatic backend, weights as stored, all processors, no progress. */
     public static final ModelOptions DEFAULT =
             new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, 0, ProgressListener.NONE);
@@ -27,19 +31,20 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
     /**
      * Checks the values.
      *
-     * @throws IllegalArgumentException if {@code threads} or {@code cacheLimit} is negative
+     * @throws InvalidInputException if one is null or out of range
      */
     public ModelOptions {
-        Objects.requireNonNull(backend, "backend");
-        Objects.requireNonNull(weights, "weights");
-        Objects.requireNonNull(cache, "cache");
-        Objects.requireNonNull(loadProgress, "loadProgress");
-        if (threads < 0) {
-            throw new IllegalArgumentException("threads must be >= 0 (0: one per processor), found " + threads);
+        Arguments.nonNull(backend, "model options", "backend");
+        Arguments.nonNull(weights, "model options", "weights");
+        Arguments.nonNull(cache, "model options", "cache");
+        Arguments.nonNull(loadProgress, "model options", "loadProgress");
+        if (threads < 0 || threads > MAX_THREADS) {
+            throw new InvalidInputException("model options: threads must be in 0.." + MAX_THREADS
+                    + " (0: one per processor), found " + threads);
         }
         if (cacheLimit < 0) {
-            throw new IllegalArgumentException("the cache limit must be >= 0 bytes (0: half of the machine's memory),"
-                    + " found " + cacheLimit);
+            throw new InvalidInputException("model options: the cache limit must be >= 0 bytes (0: half of the"
+                    + " machine's memory), found " + cacheLimit);
         }
     }
 
@@ -49,6 +54,7 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param choice the kernels to use
      */
     public ModelOptions withBackend(BackendChoice choice) {
+        Arguments.nonNull(choice, "model options", "choice");
         return new ModelOptions(choice, weights, cache, threads, cacheLimit, loadProgress);
     }
 
@@ -58,7 +64,7 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param type how to keep the weight matrices
      */
     public ModelOptions withWeights(WeightType type) {
-        return new ModelOptions(backend, Optional.of(type), cache, threads, cacheLimit, loadProgress);
+        return new ModelOptions(backend, Optional.of(Arguments.nonNull(type, "model options", "type")), cache, threads, cacheLimit, loadProgress);
     }
 
     /**
@@ -67,13 +73,14 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param type how sessions keep keys and values
      */
     public ModelOptions withCache(CacheType type) {
+        Arguments.nonNull(type, "model options", "type");
         return new ModelOptions(backend, weights, type, threads, cacheLimit, loadProgress);
     }
 
     /**
      * {@return the same with another number of threads}
      *
-     * @param count the worker threads, the caller's included; 0 for as many as the process has processors
+     * @param count the worker threads, the caller's included, at most {@value #MAX_THREADS}; 0 for as many as the process has processors
      */
     public ModelOptions withThreads(int count) {
         return new ModelOptions(backend, weights, cache, count, cacheLimit, loadProgress);
@@ -94,6 +101,7 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param listener told the bytes read of all bytes
      */
     public ModelOptions withLoadProgress(ProgressListener listener) {
+        Arguments.nonNull(listener, "model options", "listener");
         return new ModelOptions(backend, weights, cache, threads, cacheLimit, listener);
     }
 }

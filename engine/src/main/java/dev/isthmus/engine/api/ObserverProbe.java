@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.TensorMemory;
@@ -58,6 +59,7 @@ final class ObserverProbe implements LayerProbe {
         int last = batch.endRow(sequence) - 1;
         double[] keys = batch.cache(sequence).readKeys(layer, head, batch.position(last) + 1);
         for (int t = batch.firstRow(sequence); t <= last; t++) {
+            Interrupts.check("showing a layer's attention");
             double[] query = doubles(qkv, t * qkv.dim(1) + (long) head * channels, channels);
             observer.attention(layer, head, batch.position(t),
                     probabilities(query, keys, batch.position(t) + 1, config.attentionScale(layer)));

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.Arrays;
 import java.util.List;
@@ -32,7 +33,8 @@ public record Score(int tokens, double nll, double[] tokenLogprobs, List<Window>
 
     /** Makes the list unmodifiable. */
     public Score {
-        windows = List.copyOf(windows);
+        Arguments.nonNull(tokenLogprobs, "score", "tokenLogprobs");
+        windows = Arguments.nonNullElements(windows, "score", "windows");
     }
 
     /** {@return e to the power of {@link #nll}} */
@@ -89,6 +91,13 @@ public record Score(int tokens, double nll, double[] tokenLogprobs, List<Window>
     public boolean equals(Object other) {
         return other instanceof Score score && tokens == score.tokens && nll == score.nll
                 && windows.equals(score.windows) && Arrays.equals(tokenLogprobs, score.tokenLogprobs);
+    }
+
+    /** {@return the figures of the whole text in words; the tokens' log-probabilities are counted only} */
+    @Override
+    public String toString() {
+        return "Score[tokens=" + tokens + ", nll=" + nll + ", perplexity=" + perplexity() + ", tokenLogprobs="
+                + tokenLogprobs.length + ", windows=" + windows + "]";
     }
 
     @Override

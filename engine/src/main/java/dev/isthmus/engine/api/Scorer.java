@@ -12,7 +12,9 @@ final class Scorer {
 
     private Scorer() {}
 
-    static Score score(Model model, int[] ids, int stride, ProgressListener progress) {
+    /** The progress listener may write into {@code text} without changing what is scored. */
+    static Score score(Model model, int[] text, int stride, ProgressListener progress) {
+        int[] ids = text.clone();
         int context = model.config().context();
         if (ids.length < 2) {
             throw new InvalidInputException("score: at least two tokens are needed, since the first is not predicted; "

@@ -66,12 +66,29 @@ final class Sequence implements AutoCloseable {
         return meter.metrics(cacheBytes);
     }
 
+    ContextPolicy policy() {
+        return policy;
+    }
+
     int length() {
         return length;
     }
 
     int[] tokens() {
-        return Arrays.copyOf(tokens, length);
+        return text().ids();
+    }
+
+    /** The text as it is now, which any thread may read later: the tokens in use are never overwritten in place. */
+    Text text() {
+        return new Text(tokens, length);
+    }
+
+    /** A text that does not change: the first {@code length} tokens of an array whose rest may. */
+    record Text(int[] tokens, int length) {
+
+        int[] ids() {
+            return Arrays.copyOf(tokens, length);
+        }
     }
 
     KvCache cache() {
@@ -146,6 +163,7 @@ final class Sequence implements AutoCloseable {
         }
         makeRoom(ids.length, () -> {
             int before = length;
+            boolean validBefore = logitsValid;
             for (int i = 0; i < ids.length; i++) {
                 store(before + i, ids[i]);
             }
@@ -153,6 +171,7 @@ final class Sequence implements AutoCloseable {
                 compute(before + ids.length, before + firstLogits, this::keep, visitor, probe);
             } catch (Throwable failed) {
                 truncate(before);
+                logitsValid = validBefore;
                 throw failed;
             }
             length = before + ids.length;
@@ -172,10 +191,13 @@ final class Sequence implements AutoCloseable {
         if (left < policy.kept() || left + count < 1) {
             throw new ContextFullException(context, Math.min(length, context), Math.max(count, length - context));
         }
-        int[] tokensBefore = tokens();
+        int[] tokensBefore = tokens;
+        int lengthBefore = length;
+        boolean validBefore = logitsValid;
         KvCache cacheBefore = cache.fork();
         try {
-            System.arraycopy(tokens, policy.kept() + dropped, tokens, policy.kept(), left - policy.kept());
+            tokens = tokens.clone();
+            System.arraycopy(tokensBefore, policy.kept() + dropped, tokens, policy.kept(), left - policy.kept());
             truncate(left);
             cache.rewind(Math.min(cache.length(), policy.kept()));
             logitsValid = false;
@@ -185,22 +207,25 @@ final class Sequence implements AutoCloseable {
             cache.close();
             cache = cacheBefore;
             tokens = tokensBefore;
-            length = tokens.length;
+            length = lengthBefore;
+            logitsValid = validBefore;
             throw failed;
         }
     }
 
-    private void keep(Tensor row) {
-        model.computeBackend().tensors().read(row, 0, logits);
+    /** Keeps the last row, whatever an observer does. */
+    private void keep(Tensor rows) {
+        model.computeBackend().tensors().read(rows, (rows.dim(0) - 1) * logits.length, logits);
     }
 
     /**
      * Computes what is not in the cache up to {@code to}.
      *
-     * @param last takes the logits [1, V] of the last position
-     * @param visitor takes those from position {@code firstLogits} on, unless it is null
+     * @param last takes the logits of the last pass, whose last row is that of the last position
+     * @param visitor takes copies of those from position {@code firstLogits} on, unless it is null
      */
     private void compute(int to, int firstLogits, Consumer<Tensor> last, LogitsVisitor visitor, LayerProbe probe) {
+        float[] shown = visitor == null ? null : new float[logits.length];
         logitsValid = false;
         if (!probe.needsEveryRow()) {
             cache.adopt(tokens, firstLogits);
@@ -221,10 +246,10 @@ final class Sequence implements AutoCloseable {
                 cache.publish(tokens, start);
                 cacheBytes = cache.bytes();
                 for (int i = 0; visitor != null && i < outputs.length; i++) {
-                    model.computeBackend().tensors().read(rowsOfLogits, (long) i * logits.length, logits);
-                    visitor.row(first + i, logits);
+                    model.computeBackend().tensors().read(rowsOfLogits, (long) i * logits.length, shown);
+                    visitor.row(first + i, shown);
                 }
-                if (visitor == null && outputs.length > 0) {
+                if (end == to) {
                     last.accept(rowsOfLogits);
                 }
             }
@@ -236,6 +261,9 @@ final class Sequence implements AutoCloseable {
     void truncate(int newLength) {
         if (newLength != length || cache.length() > newLength) {
             logitsValid = false;
+        }
+        if (newLength < length) {
+            tokens = Arrays.copyOf(tokens, Math.max(64, newLength));
         }
         length = newLength;
         cache.rewind(Math.min(newLength, cache.length()));

@@ -1,5 +1,7 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
+import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
@@ -24,8 +26,12 @@ import java.util.function.Supplier;
  * computes what these want to see.
  *
  * <p>One caller at a time, from any thread: a call that finds another one under way throws
- * {@link ConcurrentUseException}. A call that throws leaves the session as it was; any may throw
- * {@link ClosedException} after the session or its model is closed, and {@link OutOfMemoryException}.
+ * {@link ConcurrentUseException}. Only {@link #length}, {@link #tokens}, {@link #metrics} and {@link #close} may be called
+ * at any time; the first two tell of the text as the last call left it. A call that throws leaves the session as it was;
+ * any may throw {@link ClosedException} after the session or its model is closed, {@link OutOfMemoryException}, and, if it
+ * computes or uses files and its thread is interrupted, {@link CancelledException}; the thread stays interrupted.
+ *
+ * <p>What visitors, observers and listeners are handed is a copy: writing to it changes nothing.
  */
 public final class Session implements AutoCloseable {
 
@@ -34,16 +40,21 @@ public final class Session implements AutoCloseable {
     private final ReentrantLock callers = new ReentrantLock();
     /** Counts what callers changed, so that a generation notices that its text is no longer there. */
     private int changes;
-    private boolean closed;
+    /** The text as the last call left it. */
+    private volatile Sequence.Text text;
+    /** Set before the memory is freed, so that whoever is under way elsewhere learns why it ends. */
+    private volatile boolean closed;
+    private boolean freed;
 
     Session(Model model, Sequence sequence) {
         this.model = model;
         this.sequence = sequence;
+        text = sequence.text();
     }
 
-    /** {@return the number of tokens in the session} */
+    /** {@return the number of tokens in the session; also while another call is under way} */
     public int length() {
-        return exclusively(sequence::length);
+        return openText().length();
     }
 
     /**
@@ -54,9 +65,20 @@ public final class Session implements AutoCloseable {
         return sequence.metrics();
     }
 
-    /** {@return the tokens in the session, first to last} */
+    /** {@return the tokens in the session, first to last; also while another call is under way} */
     public int[] tokens() {
-        return exclusively(sequence::tokens);
+        return openText().ids();
+    }
+
+    private Sequence.Text openText() {
+        requireOpen();
+        model.requireOpen();
+        return text;
+    }
+
+    /** The text as the last call left it. */
+    Sequence.Text text() {
+        return text;
     }
 
     /**
@@ -67,7 +89,7 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException if it does not fit into the context
      */
     public void append(String text) {
-        append(model.requireTokenizer("append a text").encode(text));
+        append(model.encode("append a text", text));
     }
 
     /**
@@ -78,6 +100,7 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int... ids) {
+        Arguments.nonNull(ids, "append", "ids");
         read(ids, ids.length - 1, null, LayerProbe.NONE);
     }
 
@@ -91,6 +114,8 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int[] ids, ForwardObserver observer) {
+        Arguments.nonNull(ids, "append", "ids");
+        Arguments.nonNull(observer, "append", "observer");
         exclusively(() -> {
             if (sequence.length() > 0) {
                 // The last token of a generation has yet to be read, and is not one of those to be seen.
@@ -112,6 +137,8 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException if they do not fit into the context
      */
     public void append(int[] ids, LogitsVisitor visitor) {
+        Arguments.nonNull(ids, "append", "ids");
+        Arguments.nonNull(visitor, "append", "visitor");
         read(ids, 0, visitor, LayerProbe.NONE);
     }
 
@@ -162,6 +189,7 @@ public final class Session implements AutoCloseable {
      * @throws InvalidInputException if the session is empty, or the options leave no token to choose
      */
     public double[] probabilities(GenerationOptions options) {
+        Arguments.nonNull(options, "probabilities", "options");
         return exclusively(() -> {
             options.check(model.config().vocabulary());
             float[] logits = sequence.currentLogits(LayerProbe.NONE);
@@ -209,6 +237,7 @@ public final class Session implements AutoCloseable {
      * @throws SnapshotException if the file cannot be written
      */
     public void snapshot(Path file) {
+        Arguments.nonNull(file, "snapshot", "file");
         exclusively(() -> {
             Snapshot.write(file, model, sequence);
             return null;
@@ -224,6 +253,7 @@ public final class Session implements AutoCloseable {
      *     option names a token that is not in the vocabulary
      */
     public Generation generate(GenerationOptions options) {
+        Arguments.nonNull(options, "generate", "options");
         return generate(options, () -> false);
     }
 
@@ -231,7 +261,7 @@ public final class Session implements AutoCloseable {
     Generation generate(GenerationOptions options, BooleanSupplier cancelled) {
         return exclusively(() -> {
             requirePrompt("generate");
-            return new Generation(this, new Continuation(model, sequence.tokens(), options), changes, cancelled);
+            return new Generation(this, new Continuation(model, sequence.tokens(), options, sequence.policy()), changes, cancelled);
         });
     }
 
@@ -248,6 +278,8 @@ public final class Session implements AutoCloseable {
      * @throws ContextFullException from there, if the most tokens do not fit into the context
      */
     public CompletionSearch beamSearch(GenerationOptions options, BeamOptions beams) {
+        Arguments.nonNull(options, "beam search", "options");
+        Arguments.nonNull(beams, "beam search", "beams");
         return new CompletionSearch(cancelled -> exclusively(() -> {
             requirePrompt("beam search");
             options.check(model.config().vocabulary());
@@ -275,6 +307,7 @@ public final class Session implements AutoCloseable {
      * @throws InvalidInputException if there are to be none; from {@link CompletionSearch#run}, as {@link #generate}
      */
     public CompletionSearch bestOf(int candidates, GenerationOptions options) {
+        Arguments.nonNull(options, "best of", "options");
         if (candidates < 1) {
             throw new InvalidInputException("best of: there must be >= 1 candidates, found " + candidates);
         }
@@ -290,16 +323,20 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Frees the session's memory once a call under way is done; idempotent. */
+    /**
+     * Ends the session. Its memory is freed once a call under way is done; a generation that goes on elsewhere ends with a
+     * {@link ClosedException} instead of its next token. Idempotent.
+     */
     @Override
     public void close() {
         if (callers.isHeldByCurrentThread()) {
             throw new ConcurrentUseException("close the session: called from inside one of its own calls");
         }
+        closed = true;
         callers.lock();
         try {
-            if (!closed) {
-                closed = true;
+            if (!freed) {
+                freed = true;
                 sequence.close();
             }
         } finally {
@@ -309,17 +346,33 @@ public final class Session implements AutoCloseable {
 
     /** Runs {@code work} as the session's only caller, with the model held open. */
     <R> R exclusively(Supplier<R> work) {
+        requireOpen();
         if (callers.isHeldByCurrentThread() || !callers.tryLock()) {
+            // Perhaps it is the closing that is under way.
+            requireOpen();
             throw new ConcurrentUseException("a session serves one caller at a time, and another call is under way; "
                     + "use one session per thread");
         }
         try {
-            if (closed) {
-                throw new ClosedException("the session is closed; make a new one with Model.newSession");
-            }
+            requireOpen();
             return model.whileOpen(work);
         } finally {
+            publish();
+        }
+    }
+
+    /** Ends a call: others see the text that it has left. */
+    private void publish() {
+        try {
+            text = sequence.text();
+        } finally {
             callers.unlock();
+        }
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new ClosedException("the session is closed; make a new one with Model.newSession");
         }
     }
 

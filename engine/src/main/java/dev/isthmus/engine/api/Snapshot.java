@@ -1,6 +1,7 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.errors.SnapshotException.Reason;
@@ -90,6 +91,7 @@ final class Snapshot {
     }
 
     private void append(NewFile out, MemorySegment bytes) throws IOException {
+        Interrupts.check(file + ": writing it");
         if (bytes.isNative()) {
             checksum.update(bytes.asByteBuffer());
         } else {
@@ -108,7 +110,8 @@ final class Snapshot {
         } catch (EOFException e) {
             throw fault(Reason.CORRUPT, "the file ends too early; take the snapshot again", e);
         } catch (IOException | SecurityException e) {
-            throw fault(Reason.UNREADABLE, "cannot be read (" + e + "); check the path and its permissions", e);
+            throw Interrupts.orElse(e, file + ": reading it",
+                    () -> fault(Reason.UNREADABLE, "cannot be read (" + e + "); check the path and its permissions", e));
         }
     }
 
@@ -193,6 +196,7 @@ final class Snapshot {
     }
 
     private ByteBuffer fill(SeekableByteChannel in, ByteBuffer bytes) throws IOException {
+        Interrupts.check(file + ": reading it");
         while (bytes.hasRemaining()) {
             if (in.read(bytes) < 0) {
                 throw new EOFException();

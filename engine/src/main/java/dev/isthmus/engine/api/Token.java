@@ -1,5 +1,6 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
 import java.util.List;
 import java.util.OptionalDouble;
 
@@ -17,6 +18,8 @@ public record Token(int id, String text, OptionalDouble logprob, List<TokenLogpr
 
     /** Makes the list unmodifiable. */
     public Token {
-        top = List.copyOf(top);
+        Arguments.nonNull(text, "token", "text");
+        Arguments.nonNull(logprob, "token", "logprob");
+        top = Arguments.nonNullElements(top, "token", "top");
     }
 }

@@ -1,5 +1,7 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.checks.Arguments;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
@@ -32,7 +34,7 @@ public final class TokenEmbeddings {
      * @throws InvalidInputException if the text is not exactly one token, or the model has no tokenizer
      */
     public int token(String text) {
-        int[] ids = model.requireTokenizer("find a token's embedding").encode(text);
+        int[] ids = model.encode("find a token's embedding", text);
         if (ids.length != 1) {
             throw new InvalidInputException("embeddings: expected a text of one token, found \"" + text + "\" of "
                     + ids.length + "; most words are one with a space before them");
@@ -75,6 +77,7 @@ public final class TokenEmbeddings {
      * @throws InvalidInputException if the vector is not of C values or has no direction, or {@code n} is less than 1
      */
     public List<Neighbor> nearest(float[] vector, int n) {
+        Arguments.nonNull(vector, "embeddings", "vector");
         if (vector.length != wte.inputs()) {
             throw new InvalidInputException("embeddings: expected a vector of " + wte.inputs() + " values, found "
                     + vector.length);
@@ -131,6 +134,7 @@ public final class TokenEmbeddings {
         double[] products = new double[vocabulary];
         double[] squares = new double[vocabulary];
         for (int first = 0; first < vocabulary; first += PackedMatrix.PANEL) {
+            Interrupts.check("finding neighbors");
             int end = Math.min(first + PackedMatrix.PANEL, vocabulary);
             float[] vectors = new float[(end - first) * target.length];
             read(first, vectors);

@@ -1,5 +1,7 @@
 package dev.isthmus.engine.config;
 
+import dev.isthmus.engine.checks.Arguments;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.MemoryLimit;
 import java.nio.file.Path;
@@ -25,6 +27,12 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
         Activation activation, boolean scaleAttention, boolean scaleByInverseLayer, boolean tiedHead,
         List<Integer> endOfText) {
 
+    /** Makes the list unmodifiable. */
+    public Gpt2Config {
+        Arguments.nonNull(activation, "configuration", "activation");
+        endOfText = Arguments.nonNullElements(endOfText, "configuration", "endOfText");
+    }
+
     /**
      * Reads the configuration of a model. Of a GGUF file it is in the metadata: the keys {@code gpt2.*} and
      * {@code tokenizer.ggml.eos_token_id}; the rest is as llama.cpp computes the architecture gpt2.
@@ -42,8 +50,10 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
      *     message names key, value and what is supported
      */
     public static Gpt2Config read(Path model) {
-        return MemoryLimit.reading(model, () -> GgufHeader.isGguf(model) ? Gpt2GgufConfig.read(model)
-                : Gpt2ConfigReader.read(model.resolve("config.json")));
+        Arguments.nonNull(model, "read a configuration", "model");
+        return Interrupts.during("reading the configuration of " + model, () -> MemoryLimit.reading(model,
+                () -> GgufHeader.isGguf(model) ? Gpt2GgufConfig.read(model)
+                : Gpt2ConfigReader.read(model.resolve("config.json"))));
     }
 
     /** {@return D, the channels of one head} */

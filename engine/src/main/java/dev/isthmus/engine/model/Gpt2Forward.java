@@ -3,6 +3,7 @@ package dev.isthmus.engine.model;
 import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CancelledException;
@@ -88,7 +89,7 @@ public final class Gpt2Forward {
      * @param probe sees the pass as it goes
      * @return the logits [outputRows, V], valid until the next pass with the same scratch
      * @throws InvalidInputException if a token is not in the vocabulary
-     * @throws CancelledException if the probe says so
+     * @throws CancelledException if the probe says so, or the thread is interrupted
      * @throws dev.isthmus.engine.errors.CheckpointException if weights lie in a file that has lost some of them
      */
     public Tensor forward(RowBatch batch, int[] outputRows, Scratch scratch, LayerProbe probe) {
@@ -112,6 +113,7 @@ public final class Gpt2Forward {
         kernels.embedding(weights.tokenEmbedding(), weights.positionEmbedding(), batch, all.x());
         probe.hiddenState(0, all.x(), batch);
         for (int layer = 0; layer <= last; layer++) {
+            Interrupts.check("computing layer " + layer + " of " + config.layers());
             if (probe.cancelled()) {
                 throw new CancelledException("computing layer " + layer + " of " + config.layers()
                         + ": cancelled by the caller");

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.model;
 
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
@@ -25,6 +26,8 @@ import java.util.function.BiConsumer;
 final class WeightPieces {
 
     private static final int PIECE_BYTES = 1 << 19;
+
+    private static final String READING = "reading the weights";
 
     /** What is mapped at a time, which a disk delivers in the time between two reports of progress. */
     private static final long IN_PLACE_BYTES = 1 << 24;
@@ -227,30 +230,29 @@ final class WeightPieces {
 
     /**
      * Does all tasks on at most {@code threads} threads, the caller's included, in about the order of the list. After
-     * a failure no further one begins; it is thrown when every thread has ended.
+     * a failure no further one begins; it is thrown when every thread has ended. Where the process gets fewer threads,
+     * fewer do the work.
+     *
+     * @throws dev.isthmus.engine.errors.CancelledException if the caller is interrupted before all is done
      */
     static void runAll(List<? extends Runnable> tasks, int threads) {
+        Thread caller = Thread.currentThread();
         AtomicInteger next = new AtomicInteger();
         AtomicReference<Throwable> failure = new AtomicReference<>();
         Runnable work = () -> {
             try {
                 int i;
                 while (failure.get() == null && (i = next.getAndIncrement()) < tasks.size()) {
+                    Interrupts.check(caller, READING);
                     tasks.get(i).run();
                 }
             } catch (RuntimeException | Error e) {
                 failure.compareAndSet(null, e);
             }
         };
-        List<Thread> helpers = new ArrayList<>();
-        try {
-            for (int i = 1; i < Math.min(threads, tasks.size()); i++) {
-                helpers.add(Thread.ofPlatform().name("isthmus-load-" + i).daemon().start(work));
-            }
-            work.run();
-        } finally {
-            joinAll(helpers);
-        }
+        List<Thread> helpers = startHelpers(Math.min(threads, tasks.size()) - 1, work);
+        work.run();
+        joinAll(helpers, () -> failure.compareAndSet(null, Interrupts.cancelled(READING)));
         switch (failure.get()) {
             case null -> { }
             case RuntimeException e -> throw e;
@@ -259,7 +261,19 @@ final class WeightPieces {
         }
     }
 
-    private static void joinAll(List<Thread> helpers) {
+    private static List<Thread> startHelpers(int count, Runnable work) {
+        List<Thread> helpers = new ArrayList<>();
+        try {
+            for (int i = 1; i <= count; i++) {
+                helpers.add(Thread.ofPlatform().name("isthmus-load-" + i).daemon().start(work));
+            }
+        } catch (OutOfMemoryError noThread) {
+            // Those that were started, and the caller, take longer.
+        }
+        return helpers;
+    }
+
+    private static void joinAll(List<Thread> helpers, Runnable onInterrupt) {
         boolean interrupted = false;
         for (Thread helper : helpers) {
             while (true) {
@@ -268,6 +282,7 @@ final class WeightPieces {
                     break;
                 } catch (InterruptedException e) {
                     interrupted = true;
+                    onInterrupt.run();
                 }
             }
         }

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.tokenizer;
 
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.Arrays;
 
@@ -10,6 +11,11 @@ import java.util.Arrays;
  * one thread.
  */
 final class BytePairEncoder {
+
+    /** A millisecond or two: how long merging goes on without a look at the thread's interrupt. */
+    private static final int STEPS_UNLOOKED = 1 << 13;
+
+    private static final String ENCODING = "encoding a text";
 
     private final BytePairModel model;
     private final PreTokenization splitting;
@@ -58,6 +64,7 @@ final class BytePairEncoder {
     }
 
     private void appendPiece(String text, int from, int to) {
+        Interrupts.check(ENCODING);
         int whole = model.takesWholePieces() ? model.tokenOfPiece(text.substring(from, to)) : BytePairModel.NONE;
         if (whole >= 0) {
             append(whole);
@@ -159,7 +166,10 @@ final class BytePairEncoder {
         for (int i = 0; i + 1 < symbols; i++) {
             offer(i, i + 1);
         }
-        while (heapSize > 0) {
+        for (int steps = 1; heapSize > 0; steps++) {
+            if (steps % STEPS_UNLOOKED == 0) {
+                Interrupts.check(ENCODING);
+            }
             long top = poll();
             int left = (int) top;
             int right = token[left] < 0 ? -1 : next[left];

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.weights.TextFile;
@@ -46,7 +47,8 @@ final class JsonFile implements AutoCloseable {
         try {
             parser = FACTORY.createParser(text);
         } catch (IOException e) {
-            throw new CheckpointException(Reason.UNREADABLE, file, "cannot be read as JSON: " + e.getMessage(), e);
+            throw Interrupts.orElse(e, file + ": reading it", () -> new CheckpointException(Reason.UNREADABLE, file,
+                    "cannot be read as JSON: " + e.getMessage(), e));
         }
     }
 
@@ -170,11 +172,13 @@ final class JsonFile implements AutoCloseable {
     }
 
     /** Without the exception's own text on the place, which may quote the file at any length. */
-    private CheckpointException notJson(IOException e) {
+    private RuntimeException notJson(IOException e) {
         if (!(e instanceof JsonProcessingException json)) {
-            // Says where the file is not UTF-8.
-            TextFile.read(file);
-            return new CheckpointException(Reason.UNREADABLE, file, "cannot be read as JSON: " + e.getMessage(), e);
+            return Interrupts.orElse(e, file + ": reading it", () -> {
+                // Says where the file is not UTF-8.
+                TextFile.read(file);
+                return new CheckpointException(Reason.UNREADABLE, file, "cannot be read as JSON: " + e.getMessage(), e);
+            });
         }
         String message = json.getOriginalMessage();
         return new CheckpointException(Reason.MALFORMED, file, "is not valid JSON" + place(parser.currentLocation())

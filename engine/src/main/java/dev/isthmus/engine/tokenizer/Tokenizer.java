@@ -1,5 +1,7 @@
 package dev.isthmus.engine.tokenizer;
 
+import dev.isthmus.engine.checks.Arguments;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.weights.GgufHeader;
@@ -68,8 +70,9 @@ public final class Tokenizer {
      *     UNSUPPORTED_TOKENIZER}); the message says where and what
      */
     public static Optional<Tokenizer> open(Path model) {
-        return MemoryLimit.reading(model,
-                () -> GgufHeader.isGguf(model) ? GgufTokenizer.open(model) : TokenizerFiles.open(model));
+        Arguments.nonNull(model, "open a tokenizer", "model");
+        return Interrupts.during("reading the tokenizer of " + model, () -> MemoryLimit.reading(model,
+                () -> GgufHeader.isGguf(model) ? GgufTokenizer.open(model) : TokenizerFiles.open(model)));
     }
 
     /**
@@ -79,6 +82,7 @@ public final class Tokenizer {
      * @param text at most 2^27 characters; may be empty
      * @return the ids, as many as it takes
      * @throws InvalidInputException if the text is too long, or needs a byte that the vocabulary has no token for
+     * @throws dev.isthmus.engine.errors.CancelledException if the thread is interrupted
      */
     public int[] encode(String text) {
         return encode(text, false);
@@ -99,6 +103,7 @@ public final class Tokenizer {
     }
 
     private int[] encode(String text, boolean withSpecial) {
+        Arguments.nonNull(text, "encode", "text");
         if (text.length() > MAX_TEXT) {
             throw new InvalidInputException("encoding a text: at most " + MAX_TEXT + " characters are accepted, found "
                     + text.length() + "; encode it in parts");
@@ -129,6 +134,7 @@ public final class Tokenizer {
      *     is known where the tokenizer was opened with its configuration beside it
      */
     public String decode(int... ids) {
+        Arguments.nonNull(ids, "decode", "ids");
         Utf8Accumulator bytes = new Utf8Accumulator();
         for (int id : ids) {
             bytes.add(bytes(id));
@@ -158,7 +164,7 @@ public final class Tokenizer {
      * @param text the text that it stands for
      */
     public OptionalInt specialToken(String text) {
-        return rules.added().special(text);
+        return rules.added().special(Arguments.nonNull(text, "find a special token", "text"));
     }
 
     /**

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.weights;
 
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import java.io.IOException;
@@ -56,6 +57,7 @@ public final class NewFile implements TensorSource.Sink {
      *
      * @param file where to write; its directory must exist
      * @param failure what to throw if it cannot be written; nothing is left behind then
+     * @throws dev.isthmus.engine.errors.CancelledException if the thread is interrupted; nothing is left behind then
      */
     public static void write(Path file, Content content, Failure failure) {
         if (Files.exists(file) && !Files.isRegularFile(file)) {
@@ -73,8 +75,8 @@ public final class NewFile implements TensorSource.Sink {
                 Files.deleteIfExists(part);
             }
         } catch (IOException | SecurityException e) {
-            throw failure.of("cannot be written (" + e
-                    + "); check the directory, its permissions and the space on its disk", e);
+            throw Interrupts.orElse(e, file + ": writing it", () -> failure.of("cannot be written (" + e
+                    + "); check the directory, its permissions and the space on its disk", e));
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.weights;
 
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
@@ -8,7 +9,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.SeekableByteChannel;
@@ -108,13 +108,13 @@ final class TensorFile implements AutoCloseable {
                 cause);
     }
 
-    /** The exception for a file that is missing or cannot be read. */
-    static CheckpointException unreadable(Path path, Exception cause) {
+    /** The exception for a file that is missing or cannot be read, or whose reading was interrupted. */
+    static RuntimeException unreadable(Path path, Exception cause) {
         if (cause instanceof NoSuchFileException gone) {
             return missing(path, gone);
         }
-        return new CheckpointException(Reason.UNREADABLE, path, "cannot be read (" + cause
-                + "); check that you may read it and that its disk is well", cause);
+        return Interrupts.orElse(cause, path + ": reading it", () -> new CheckpointException(Reason.UNREADABLE, path,
+                "cannot be read (" + cause + "); check that you may read it and that its disk is well", cause));
     }
 
     /** The tensors, in the order of their places. */
@@ -148,10 +148,9 @@ final class TensorFile implements AutoCloseable {
                 }
                 done += read;
             }
-        } catch (ClosedByInterruptException e) {
-            throw new CancelledException(path + ": reading was interrupted");
         } catch (ClosedChannelException e) {
-            throw new ClosedException(path + ": the checkpoint is closed");
+            throw Interrupts.orElse(e, path + ": reading it",
+                    () -> new ClosedException(path + ": the checkpoint is closed"));
         } catch (IOException e) {
             throw unreadable(path, e);
         }

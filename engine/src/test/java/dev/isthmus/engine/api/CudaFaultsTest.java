@@ -56,16 +56,16 @@ class CudaFaultsTest {
         "init, 100, CUDA_ERROR_NO_DEVICE, nvidia-smi",
         "driver_version, 12040, found one for CUDA 12.4, update NVIDIA's driver",
         "devices, 0, found none, CUDA_VISIBLE_DEVICES",
-        "capability, 75, expected compute capability 8.0 or newer, --backend cpu",
+        "capability, 75, expected compute capability 8.0 or newer, the CPU backend",
         "module, 209, CUDA_ERROR_NO_BINARY_FOR_GPU, update NVIDIA's driver",
         "cublas, 1, CUBLAS_STATUS_NOT_INITIALIZED, isthmus info",
-        "memory, 1000000, found, --weights bf16",
+        "memory, 1000000, found, keep the weights in fewer bits (BF16)",
     })
     void whatIsWrongWithTheGpuIsSaidWithTheRemedy(String fault, long value, String found, String remedy) {
         device.fault(fault, value);
         String message = assertThrows(BackendException.class, () -> Model.open(directory, CUDA)).getMessage();
         assertTrue(message.startsWith("cuda: ") && message.contains(found) && message.contains(remedy)
-                && message.contains("--backend cpu"), message);
+                && message.contains("the CPU backend"), message);
         assertEquals(lost, device.count("allocated_bytes"));
     }
 

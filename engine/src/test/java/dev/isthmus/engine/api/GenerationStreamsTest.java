@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
-import dev.isthmus.engine.errors.ContextFullException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -110,9 +110,46 @@ class GenerationStreamsTest {
         }, DIRECT);
         assertInstanceOf(IllegalStateException.class, assertThrows(ExecutionException.class, broken::get).getCause());
         session.rewind(3);
+        CompletableFuture<FinishReason> closed = session.generate(OPTIONS)
+                .forEachAsync(token -> onAnotherThread(session::close), DIRECT);
+        assertInstanceOf(ClosedException.class, assertThrows(ExecutionException.class, closed::get).getCause());
+    }
+
+    @Test
+    void aFullContextEndsEachWayOfReceiving() throws Exception {
         session.append(new int[TinyModel.CONTEXT - 3]);
-        CompletableFuture<FinishReason> full = session.generate(OPTIONS).forEachAsync(token -> {}, DIRECT);
-        assertInstanceOf(ContextFullException.class, assertThrows(ExecutionException.class, full::get).getCause());
+        try (Session streamed = session.fork()) {
+            assertEquals(1, streamed.generate(OPTIONS).stream().count());
+        }
+        try (Session published = session.fork()) {
+            Recorder recorder = subscribe(published.generate(OPTIONS), DIRECT);
+            recorder.subscription.request(Long.MAX_VALUE);
+            assertInstanceOf(Token.class, recorder.signals.remove());
+            assertEquals("complete", recorder.signals.remove());
+        }
+        assertEquals(FinishReason.CONTEXT_FULL, session.generate(OPTIONS).forEachAsync(token -> {}, DIRECT).get());
+    }
+
+    @Test
+    void cancellingEndsEachWayOfReceivingNormally() throws Exception {
+        Generation looped = session.generate(OPTIONS);
+        for (Token token : looped) {
+            looped.cancel();
+        }
+        assertEquals(FinishReason.CANCELLED, looped.finishReason().orElseThrow());
+        Generation called = session.generate(OPTIONS);
+        assertEquals(FinishReason.CANCELLED, called.forEachAsync(token -> called.cancel(), DIRECT).get());
+        Generation streamed = session.generate(OPTIONS);
+        assertEquals(1, streamed.stream().peek(token -> streamed.cancel()).count());
+    }
+
+    private static void onAnotherThread(Runnable action) {
+        Thread thread = Thread.ofVirtual().start(action);
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     @Test
@@ -195,11 +232,12 @@ class GenerationStreamsTest {
 
     @Test
     void anErrorOfTheEngineReachesTheSubscriber() {
-        session.append(new int[TinyModel.CONTEXT - 3]);
         Recorder recorder = subscribe(session.generate(OPTIONS), DIRECT);
+        recorder.subscription.request(1);
+        session.close();
         recorder.subscription.request(Long.MAX_VALUE);
         assertInstanceOf(Token.class, recorder.signals.remove());
-        assertInstanceOf(ContextFullException.class, recorder.signals.remove());
+        assertInstanceOf(ClosedException.class, recorder.signals.remove());
         assertTrue(recorder.signals.isEmpty());
     }
 

@@ -3,6 +3,7 @@ package dev.isthmus.engine.api;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -17,7 +18,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -222,13 +228,100 @@ class SessionTest {
     }
 
     @Test
-    void aFullContextIsAnErrorAfterTheLastTokenThatFits() {
+    void aFullContextFinishesAGeneration() {
         session.append(new int[TinyModel.CONTEXT - 2]);
         List<Token> taken = new ArrayList<>();
         Generation generation = session.generate(greedy(10).toBuilder().stopAtEndOfText(false).build());
-        ContextFullException full = assertThrows(ContextFullException.class, () -> generation.forEach(taken::add));
-        assertEquals(TinyModel.CONTEXT, full.limit());
+        generation.forEach(taken::add);
+        assertEquals(FinishReason.CONTEXT_FULL, generation.finishReason().orElseThrow());
         assertEquals(3, taken.size(), "the last token is chosen from the last position's logits and never read");
+        Generation another = session.generate(greedy(10));
+        assertEquals(List.of(), ids(another));
+        assertEquals(FinishReason.CONTEXT_FULL, another.finishReason().orElseThrow());
+    }
+
+    @Test
+    void aFullContextHandsOutTheTextHeldBack() {
+        session.append(new int[TinyModel.CONTEXT - 9]);
+        GenerationOptions options = GenerationOptions.builder().temperature(3).seed(3).maxTokens(30)
+                .stopAtEndOfText(false).build();
+        String whole = text(session.generate(options));
+        session.rewind(TinyModel.CONTEXT - 9);
+        Generation held = session.generate(options.toBuilder().stop(whole.substring(whole.length() - 2) + "never")
+                .build());
+        assertEquals(whole, text(held));
+        assertEquals(FinishReason.CONTEXT_FULL, held.finishReason().orElseThrow());
+    }
+
+    @Test
+    void maxTokensThatFillTheContextAreMaxTokens() {
+        session.append(new int[TinyModel.CONTEXT - 2]);
+        Generation generation = session.generate(greedy(3).toBuilder().stopAtEndOfText(false).build());
+        assertEquals(3, ids(generation).size());
+        assertEquals(FinishReason.MAX_TOKENS, generation.finishReason().orElseThrow());
+    }
+
+    @Test
+    void aFullContextFinishesTheBestOfSeveral() {
+        session.append(new int[TinyModel.CONTEXT - 2]);
+        List<Completion> found = session.bestOf(2, greedy(10).toBuilder().stopAtEndOfText(false).build()).run();
+        assertEquals(List.of(FinishReason.CONTEXT_FULL, FinishReason.CONTEXT_FULL),
+                found.stream().map(Completion::finishReason).toList());
+        assertEquals(3, found.getFirst().ids().size());
+    }
+
+    @Test
+    void whatAVisitorWritesChangesNothing() {
+        session.append(1, 2, 3);
+        float[] logits = session.logits();
+        List<Integer> ids = ids(session.generate(greedy(5)));
+        try (Session visited = model.newSession()) {
+            visited.append(new int[] {1, 2}, (LogitsVisitor) (position, row) -> Arrays.fill(row, Float.NaN));
+            List<float[]> kept = new ArrayList<>();
+            visited.append(new int[] {3}, (LogitsVisitor) (position, row) -> kept.add(row));
+            Arrays.fill(kept.getFirst(), 7);
+            assertClose(logits, visited.logits());
+            assertEquals(ids, ids(visited.generate(greedy(5))));
+        }
+    }
+
+    @Test
+    void whatAnObserverWritesChangesNothing() {
+        session.append(1, 2, 3);
+        float[] logits = session.logits();
+        try (Session observed = model.newSession()) {
+            observed.append(new int[] {1, 2, 3}, new ForwardObserver() {
+                @Override
+                public void hiddenState(int boundary, int position, double[] values) {
+                    Arrays.fill(values, Double.NaN);
+                }
+
+                @Override
+                public boolean wantsAttention(int layer, int head) {
+                    return true;
+                }
+
+                @Override
+                public void attention(int layer, int head, int position, double[] probabilities) {
+                    Arrays.fill(probabilities, Double.NaN);
+                }
+            });
+            assertClose(logits, observed.logits());
+        }
+    }
+
+    @Test
+    void aVisitorThatThrowsLeavesTheLogitsBitForBit() {
+        session.append(1, 2, 3);
+        float[] logits = session.logits();
+        assertThrows(IllegalStateException.class, () -> session.append(new int[] {4, 5, 6},
+                (LogitsVisitor) (position, row) -> {
+                    Arrays.fill(row, 0);
+                    if (position == 5) {
+                        throw new IllegalStateException("the visitor's own");
+                    }
+                }));
+        assertArrayEquals(logits, session.logits());
     }
 
     @Test
@@ -352,7 +445,8 @@ class SessionTest {
                 }));
         inside.await();
         assertThrows(ConcurrentUseException.class, () -> session.append(3));
-        assertThrows(ConcurrentUseException.class, session::length);
+        assertEquals(0, session.length());
+        assertArrayEquals(new int[0], session.tokens());
         refused.countDown();
         other.join();
         assertEquals(2, session.length());
@@ -366,6 +460,100 @@ class SessionTest {
             assertThrows(ConcurrentUseException.class, model::close);
         });
         assertEquals(1, session.length());
+    }
+
+    @Test
+    void pollingDisturbsNoGeneration() {
+        session.append(1, 2, 3);
+        int[] first = {1, 2, 3};
+        AtomicBoolean done = new AtomicBoolean();
+        CompletableFuture<Void> poll = CompletableFuture.runAsync(() -> {
+            while (!done.get()) {
+                assertArrayEquals(first, Arrays.copyOf(session.tokens(), 3));
+                assertTrue(session.length() >= 3 && session.length() <= 7);
+                session.metrics();
+            }
+        });
+        try {
+            for (int round = 0; round < 4; round++) {
+                assertEquals(4, ids(session.generate(greedy(4).toBuilder().stopAtEndOfText(false).build())).size());
+                session.rewind(3);
+            }
+        } finally {
+            done.set(true);
+        }
+        poll.join();
+    }
+
+    @Test
+    void anEarlierTextIsNotOverwritten() {
+        session.append(1, 2, 3, 4);
+        int[] before = session.tokens();
+        Sequence.Text kept = session.text();
+        session.rewind(1);
+        session.append(7, 8, 9);
+        assertArrayEquals(before, kept.ids());
+    }
+
+    @Test
+    void closingElsewhereEndsAGenerationAsClosed() throws Exception {
+        session.append(1);
+        CountDownLatch begun = new CountDownLatch(1);
+        CompletableFuture<FinishReason> generating;
+        try (ExecutorService executor = Executors.newSingleThreadExecutor()) {
+            CountDownLatch closed = new CountDownLatch(1);
+            generating = session.generate(greedy(30).toBuilder().stopAtEndOfText(false).build())
+                    .forEachAsync(token -> {
+                        begun.countDown();
+                        await(closed);
+                    }, executor);
+            begun.await();
+            session.close();
+            closed.countDown();
+        }
+        assertInstanceOf(ClosedException.class,
+                assertThrows(ExecutionException.class, generating::get).getCause());
+    }
+
+    @Test
+    void aCallThatMeetsTheClosingIsToldSo() throws InterruptedException {
+        CountDownLatch inside = new CountDownLatch(1);
+        CountDownLatch refused = new CountDownLatch(1);
+        Thread reading = Thread.ofPlatform().start(() -> session.append(new int[] {1, 2},
+                (LogitsVisitor) (position, row) -> {
+                    inside.countDown();
+                    await(refused);
+                }));
+        inside.await();
+        Thread closing = Thread.ofPlatform().start(session::close);
+        while (closing.getState() != Thread.State.WAITING) {
+            Thread.onSpinWait();
+        }
+        assertThrows(ClosedException.class, () -> session.append(3));
+        assertThrows(ClosedException.class, session::length);
+        refused.countDown();
+        reading.join();
+        closing.join();
+    }
+
+    @Test
+    void aModelThatClosesRefusesCallsAtOnce() throws InterruptedException {
+        CountDownLatch inside = new CountDownLatch(1);
+        CountDownLatch refused = new CountDownLatch(1);
+        Thread reading = Thread.ofPlatform().start(() -> session.append(new int[] {1, 2},
+                (LogitsVisitor) (position, row) -> {
+                    inside.countDown();
+                    await(refused);
+                }));
+        inside.await();
+        Thread closing = Thread.ofPlatform().start(model::close);
+        while (closing.getState() != Thread.State.WAITING) {
+            Thread.onSpinWait();
+        }
+        assertThrows(ClosedException.class, model::newSession);
+        refused.countDown();
+        reading.join();
+        closing.join();
     }
 
     @Test

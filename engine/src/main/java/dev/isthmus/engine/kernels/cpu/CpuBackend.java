@@ -21,10 +21,16 @@ public final class CpuBackend implements Backend {
      * Starts a team on some operations.
      *
      * @param threads the threads that work, the caller's included
+     * @throws dev.isthmus.engine.errors.BackendException if the process gets fewer threads
      */
     CpuBackend(CpuOps ops, int threads) {
         this.ops = ops;
-        team = new WorkerTeam(threads);
+        try {
+            team = new WorkerTeam(threads);
+        } catch (Throwable failed) {
+            ops.close();
+            throw failed;
+        }
         kernels = new CpuKernels(ops, team);
     }
 

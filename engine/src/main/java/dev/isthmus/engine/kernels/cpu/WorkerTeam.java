@@ -1,7 +1,10 @@
 package dev.isthmus.engine.kernels.cpu;
 
+import dev.isthmus.engine.checks.Interrupts;
+import dev.isthmus.engine.errors.BackendException;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 
 /**
@@ -20,6 +23,8 @@ public final class WorkerTeam implements AutoCloseable {
     /** About 20 µs: the longest usual gap between two operations, less than it costs to wake a thread. */
     private static final int SPINS = 2_000;
 
+    private static final String COMPUTING = "computing a forward pass";
+
     private final Worker[] workers;
     private volatile Job current;
     private volatile boolean closed;
@@ -28,15 +33,32 @@ public final class WorkerTeam implements AutoCloseable {
      * Starts a team.
      *
      * @param size the threads that work, the caller's included; ≥ 1
+     * @throws BackendException if the process gets fewer threads; those that were started have been told to end
      */
     public WorkerTeam(int size) {
+        this(size, Thread::start);
+    }
+
+    /** Starts a team by {@code start}, which throws what {@link Thread#start} throws. */
+    WorkerTeam(int size, Consumer<Thread> start) {
         if (size < 1) {
             throw new IllegalArgumentException("a team needs at least one thread, found " + size);
         }
         workers = new Worker[size - 1];
         for (int i = 0; i < workers.length; i++) {
             workers[i] = new Worker(i + 1);
-            workers[i].start();
+        }
+        int started = 0;
+        try {
+            for (Worker worker : workers) {
+                start.accept(worker);
+                started++;
+            }
+        } catch (OutOfMemoryError e) {
+            close();
+            throw new BackendException("starting threads that compute: expected " + workers.length + ", found that the "
+                    + "process gets " + started + " (" + e.getMessage() + "); open the model with fewer threads, close "
+                    + "other models, or raise the limit of threads of the user or the container", e);
         }
     }
 
@@ -50,6 +72,7 @@ public final class WorkerTeam implements AutoCloseable {
      * caller.
      *
      * @throws RuntimeException the first that a task threw; the tasks not begun by then are left out
+     * @throws dev.isthmus.engine.errors.CancelledException if the caller is interrupted before the last task has begun
      * @throws IllegalStateException if the team is closed
      */
     public void run(int count, IntConsumer task) {
@@ -58,6 +81,7 @@ public final class WorkerTeam implements AutoCloseable {
         }
         if (workers.length == 0 || count <= 1) {
             for (int i = 0; i < count; i++) {
+                Interrupts.check(COMPUTING);
                 task.accept(i);
             }
             return;
@@ -145,6 +169,7 @@ public final class WorkerTeam implements AutoCloseable {
         private void run(int n) {
             try {
                 if (failure == null) {
+                    Interrupts.check(caller, COMPUTING);
                     task.accept(n);
                 }
             } catch (Throwable thrown) {

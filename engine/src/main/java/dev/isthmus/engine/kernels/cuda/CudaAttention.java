@@ -39,7 +39,7 @@ final class CudaAttention {
         if (!HEAD_CHANNELS.contains(headChannels)) {
             throw new UnsupportedModelException("cuda: choosing attention kernels: expected heads of "
                     + HEAD_CHANNELS.stream().sorted().toList() + " channels, found " + headChannels
-                    + "; use --backend cpu, which takes any");
+                    + "; use the CPU backend, which takes any");
         }
     }
 

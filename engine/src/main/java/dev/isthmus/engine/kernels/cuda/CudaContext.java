@@ -148,7 +148,7 @@ final class CudaContext {
             if (status == Cuda.CUDA_ERROR_OUT_OF_MEMORY()) {
                 throw new BackendException("cuda: allocating " + mebibytes(bytes) + " on " + device.name()
                         + ": expected so much free memory, found " + freeMemory(temporary) + "; close other programs "
-                        + "and sessions, keep the weights in fewer bits (--weights bf16), or use --backend cpu");
+                        + "and sessions, keep the weights in fewer bits (BF16), or use the CPU backend");
             }
             Status.check("allocating " + mebibytes(bytes), status);
             return pointer.get(JAVA_LONG, 0);

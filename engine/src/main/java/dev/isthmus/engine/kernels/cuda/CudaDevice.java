@@ -40,21 +40,21 @@ public record CudaDevice(int handle, String name, int capability, int multiproce
             int initialised = Cuda.cuInit(0);
             if (initialised != Cuda.CUDA_SUCCESS()) {
                 throw new BackendException("cuda: starting the driver: expected a working device, the driver answered "
-                        + Status.name(initialised) + "; nvidia-smi shows whether the device and its driver work and are "
-                        + "visible to this process. Use --backend cpu otherwise");
+                        + Status.name(initialised) + "; nvidia-smi shows whether the device and its driver work and "
+                        + "are visible to this process. Use the CPU backend otherwise");
             }
             Status.check("asking the driver's version", Cuda.cuDriverGetVersion(number));
             int driver = number.get(JAVA_INT, 0);
             int least = Fatbin.driver();
             if (driver < least) {
                 throw new BackendException("cuda: starting the driver: expected one for CUDA " + version(least)
-                        + " or newer, which the kernels were compiled for, found one for CUDA " + version(driver) + "; update NVIDIA's driver or use "
-                        + "--backend cpu");
+                        + " or newer, which the kernels were compiled for, found one for CUDA " + version(driver)
+                        + "; update NVIDIA's driver or use the CPU backend");
             }
             Status.check("counting devices", Cuda.cuDeviceGetCount(number));
             if (number.get(JAVA_INT, 0) < 1) {
                 throw new BackendException("cuda: looking for a device: expected at least one, found none; check "
-                        + "CUDA_VISIBLE_DEVICES and nvidia-smi, or use --backend cpu");
+                        + "CUDA_VISIBLE_DEVICES and nvidia-smi, or use the CPU backend");
             }
             Status.check("opening device 0", Cuda.cuDeviceGet(number, 0));
             return describe(arena, number.get(JAVA_INT, 0), driver);
@@ -74,7 +74,7 @@ public record CudaDevice(int handle, String name, int capability, int multiproce
         if (capability < LEAST_CAPABILITY) {
             throw new BackendException("cuda: looking for a device: expected compute capability 8.0 or newer (Ampere), "
                     + "found " + device.name + " with " + capability / 10 + "." + capability % 10
-                    + "; use --backend cpu");
+                    + "; use the CPU backend");
         }
         return device;
     }
@@ -89,7 +89,7 @@ public record CudaDevice(int handle, String name, int capability, int multiproce
         LibraryStatus status = NativeLibraries.status(library);
         if (!status.available()) {
             throw new BackendException("cuda: expected " + library.title() + ", found none that can be used; " + remedy
-                    + ", or use --backend cpu. " + status.report());
+                    + ", or use the CPU backend. " + status.report());
         }
     }
 

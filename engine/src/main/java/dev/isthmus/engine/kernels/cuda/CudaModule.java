@@ -47,7 +47,7 @@ final class CudaModule {
             if (status != Cuda.CUDA_SUCCESS()) {
                 throw new BackendException("cuda: loading the kernels on " + context.device().description()
                         + ": expected a driver that can use what nvcc made of them, it answered " + Status.name(status)
-                        + "; update NVIDIA's driver or use --backend cpu");
+                        + "; update NVIDIA's driver or use the CPU backend");
             }
             module = pointer.get(ADDRESS, 0);
             context.onRelease(() -> {

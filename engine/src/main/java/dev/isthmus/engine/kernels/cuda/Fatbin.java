@@ -41,8 +41,8 @@ final class Fatbin {
     private static byte[] read(String resource) {
         try (InputStream in = NativeLibraries.class.getClassLoader().getResourceAsStream(resource)) {
             if (in == null) {
-                throw new BackendException("cuda: loading the kernels: expected " + resource + " on the class path, found "
-                        + "none; it comes with the jar isthmus-native. Add that or use --backend cpu");
+                throw new BackendException("cuda: loading the kernels: expected " + resource + " on the class path, "
+                        + "found none; it comes with the jar isthmus-native. Add that or use the CPU backend");
             }
             return in.readAllBytes();
         } catch (IOException e) {

@@ -20,7 +20,7 @@ final class Status {
     static void check(String what, int status) {
         if (status != Cuda.CUDA_SUCCESS()) {
             throw new BackendException("cuda: " + what + ": expected success, the driver answered " + name(status)
-                    + "; close the model and open it again, or use --backend cpu");
+                    + "; close the model and open it again, or use the CPU backend");
         }
     }
 
@@ -47,7 +47,7 @@ final class Status {
         if (status != CuBlas.CUBLAS_STATUS_SUCCESS()) {
             throw new BackendException("cuda: " + what + ": expected success, cuBLAS answered "
                     + CuBlas.cublasGetStatusString(status).getString(0) + "; check that cuBLAS is not newer than the "
-                    + "driver (isthmus info shows both) and that the device has free memory, or use --backend cpu");
+                    + "driver (isthmus info shows both) and that the device has free memory, or use the CPU backend");
         }
     }
 }

@@ -18,7 +18,7 @@ final class Types {
             case F16 -> DType.F16;
             case BF16 -> DType.BF16;
             case INT8, Q4 -> throw new BackendException("cuda: keeping weights: expected F32, F16 or BF16, found "
-                    + type + "; use --weights bf16, or --backend cpu, which has kernels for it");
+                    + type + "; keep them as BF16, or use the CPU backend, which has kernels for it");
         };
     }
 

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.kernels.ActivationFunction;
 import dev.isthmus.engine.kernels.HostMemory;
@@ -34,6 +35,7 @@ final class ReferenceKernels implements Kernels {
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
     private static final int COLUMN_TILE = 256;
+    private static final String COMPUTING = "computing a forward pass";
 
     @Override
     public void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
@@ -90,7 +92,9 @@ final class ReferenceKernels implements Kernels {
         }
         PlainMatrix matrix = PlainMatrix.of(linear.weight());
         int outputs = linear.outputs();
+        Thread caller = Thread.currentThread();
         IntStream.range(0, Math.ceilDiv(outputs, COLUMN_TILE)).parallel().forEach(tile -> {
+            Interrupts.check(caller, COMPUTING);
             int from = tile * COLUMN_TILE;
             int to = Math.min(from + COLUMN_TILE, outputs);
             double[][] sums = matrix.layout() == Layout.IN_OUT
@@ -158,6 +162,7 @@ final class ReferenceKernels implements Kernels {
     public void attention(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
         CHECKS.attention(qkv, batch, layer, first, out);
         for (int t = first; t < batch.rows(); t++) {
+            Interrupts.check(COMPUTING);
             KvCache cache = batch.cache(batch.sequence(t));
             for (int h = 0; h < cache.heads(); h++) {
                 attend(qkv, cache, layer, scale, t, h, batch.position(t) + 1, out);

@@ -3,7 +3,10 @@ package dev.isthmus.engine.kernels.cpu;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.errors.BackendException;
+import dev.isthmus.engine.errors.CancelledException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
@@ -49,6 +52,40 @@ class WorkerTeamTest {
                 });
                 assertEquals(3, threads.size(), "each task waits for the others, so each needs its own thread");
             }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 8})
+    void anInterruptLeavesOutTheTasksNotBegun(int size) {
+        try (WorkerTeam team = new WorkerTeam(size)) {
+            Thread caller = Thread.currentThread();
+            AtomicInteger begun = new AtomicInteger();
+            assertThrows(CancelledException.class, () -> team.run(10_000, i -> {
+                begun.incrementAndGet();
+                caller.interrupt();
+            }));
+            assertTrue(Thread.interrupted(), "the thread stays interrupted");
+            assertTrue(begun.get() <= 2 * size, begun.get() + " tasks were begun");
+            AtomicInteger after = new AtomicInteger();
+            team.run(100, i -> after.incrementAndGet());
+            assertEquals(100, after.get());
+        }
+    }
+
+    @Test
+    void aTeamThatGetsTooFewThreadsEndsThem() throws InterruptedException {
+        List<Thread> started = new ArrayList<>();
+        BackendException refused = assertThrows(BackendException.class, () -> new WorkerTeam(10, thread -> {
+            if (started.size() == 5) {
+                throw new OutOfMemoryError("unable to create native thread");
+            }
+            thread.start();
+            started.add(thread);
+        }));
+        assertTrue(refused.getMessage().contains("expected 9, found that the process gets 5"), refused.getMessage());
+        for (Thread thread : started) {
+            thread.join();
         }
     }
 
