@@ -9,5 +9,7 @@ public enum FinishReason {
     /** A stop string appeared. */
     STOP,
     /** The caller cancelled it. */
-    CANCELLED
+    CANCELLED,
+    /** The text fills the model's context, so that no further token has a position. */
+    CONTEXT_FULL
 }

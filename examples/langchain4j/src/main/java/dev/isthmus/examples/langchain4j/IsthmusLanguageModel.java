@@ -60,7 +60,7 @@ public record IsthmusLanguageModel(Model model, GenerationOptions options)
     private static FinishReason reason(dev.isthmus.engine.api.FinishReason reason) {
         return switch (reason) {
             case END_OF_TEXT, STOP -> FinishReason.STOP;
-            case MAX_TOKENS -> FinishReason.LENGTH;
+            case MAX_TOKENS, CONTEXT_FULL -> FinishReason.LENGTH;
             case CANCELLED -> FinishReason.OTHER;
         };
     }
