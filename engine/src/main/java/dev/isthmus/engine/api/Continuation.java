@@ -26,6 +26,7 @@ final class Continuation {
     private final StopStrings stop;
     private final Set<Integer> endOfText;
     private final int promptLength;
+    private int maxLength = Integer.MAX_VALUE;
     private int[] text;
     private int length;
     private FinishReason finishReason;
@@ -49,6 +50,11 @@ final class Continuation {
         promptLength = prompt.length;
         text = prompt.clone();
         length = prompt.length;
+    }
+
+    /** Ends the text with {@link FinishReason#CONTEXT_FULL} when prompt and generated tokens together are {@code length}. */
+    void endAt(int length) {
+        maxLength = length;
     }
 
     /** Why the text has ended; null while it goes on. */
@@ -102,6 +108,8 @@ final class Continuation {
             finishReason = FinishReason.END_OF_TEXT;
         } else if (length - promptLength == options.maxTokens()) {
             finishReason = FinishReason.MAX_TOKENS;
+        } else if (length >= maxLength) {
+            finishReason = FinishReason.CONTEXT_FULL;
         }
         if (finishReason != null) {
             piece += decoder.map(StreamDecoder::flush).orElse("");
