@@ -31,7 +31,10 @@ import java.util.function.Supplier;
 final class ContinuousBatch implements AutoCloseable {
 
     /** How long to wait after a step for which there was no memory, so that others may free some. */
-    private static final long PAUSE = TimeUnit.MILLISECONDS.toNanos(5);
+    private static final long PAUSE = TimeUnit.MILLISECONDS.toNanos(10);
+
+    /** After so many such steps in a row, requests that cannot even be computed alone fail. */
+    private static final int MAX_ATTEMPTS = 5;
 
     private final Model model;
     private final BatchingOptions options;
@@ -48,6 +51,9 @@ final class ContinuousBatch implements AutoCloseable {
     /** Those that take part in the step. */
     private final List<RunningRequest> active = new ArrayList<>();
     private long rowsRead;
+    /** The steps in a row for which there was no memory, and how many requests are tried in the next. */
+    private int attempts;
+    private int maxActive;
     private volatile int running;
     private volatile long preemptions;
 
@@ -65,6 +71,7 @@ final class ContinuousBatch implements AutoCloseable {
         this.options = options;
         this.demand = demand;
         this.probe = probe;
+        maxActive = options.maxBatch();
         budget = new PrefillBudget(options.prefillRows());
         logits = new float[model.config().vocabulary()];
     }
@@ -155,8 +162,11 @@ final class ContinuousBatch implements AutoCloseable {
 
     /** Computes once for all; what goes wrong ends the requests that it concerns. */
     void step() {
+        active.clear();
         try {
             model.whileOpen(step);
+            attempts = 0;
+            maxActive = Math.min(options.maxBatch(), maxActive + 1);
         } catch (CancelledException byAllCallers) {
             // Nothing of the pass counts, and the requests are removed.
         } catch (OutOfMemoryException | OutOfMemoryError noMemory) {
@@ -166,14 +176,24 @@ final class ContinuousBatch implements AutoCloseable {
         }
     }
 
-    /** Computes the next step with one request fewer; the last one fails. */
+    /** Has fewer requests take part in the next step; where one alone has been tried often enough, it fails. */
     private void shrink(Throwable noMemory) {
-        int last = active.size() - 1;
-        if (last > 0) {
-            preempt(active.get(last));
-            LockSupport.parkNanos(this, PAUSE);
-        } else {
-            failAll(noMemory);
+        attempts++;
+        maxActive = Math.max(1, active.size() / 2);
+        if (active.size() > 1) {
+            preempt(active.getLast());
+        } else if (attempts > MAX_ATTEMPTS) {
+            failFirst(noMemory);
+        }
+        LockSupport.parkNanos(this, PAUSE);
+    }
+
+    private void failFirst(Throwable thrown) {
+        for (int i = 0; i < requests.size(); i++) {
+            if (requests.get(i).isRunnable()) {
+                requests.get(i).task().fail(PreparedFailures.of(thrown));
+                return;
+            }
         }
     }
 
@@ -200,11 +220,10 @@ final class ContinuousBatch implements AutoCloseable {
 
     /** Chooses who takes part: whoever came first, and of those that were preempted whom there is memory for again. */
     private void activate() {
-        active.clear();
         long bytesToCome = bytesToCome();
         boolean room = true;
         for (RunningRequest request : requests) {
-            if (active.size() < options.maxBatch() && request.isRunnable()) {
+            if (active.size() < maxActive && request.isRunnable()) {
                 if (request.isPreempted()) {
                     bytesToCome += demand.atMost(request.task());
                     room = room && (active.isEmpty() || bytesToCome <= model.availableCacheBytes());
