@@ -162,6 +162,8 @@ final class ContinuousBatch implements AutoCloseable {
 
     /** Computes once for all; what goes wrong ends the requests that it concerns. */
     void step() {
+        // A processor may have interrupted its thread, which computes for all callers.
+        Thread.interrupted();
         active.clear();
         try {
             model.whileOpen(step);

@@ -13,11 +13,15 @@ final class PrefillBudget {
     /** Rows of the first step with prompts, before it is known what a row costs. */
     private static final int FIRST_ROWS = 32;
 
-    /** A step may take 2 × as long; the rest is for what varies from step to step. */
-    private static final double EXTRA = 0.8;
+    /** How many times as long as one without prompts a step with prompts may take. */
+    private static final double MAX_RATIO = 2;
 
-    /** From step to step the rows grow at most so many times: a cost measured on few rows may not hold for many. */
-    private static final double GROWTH = 1.5;
+    /** Below this part of what a step may take, the next one reads more rows. */
+    private static final double ROOM = 0.9;
+
+    /** How the rows grow from step to step: fast at first, slowly near the number that once was too many. */
+    private static final double FAST_GROWTH = 1.5;
+    private static final double SLOW_GROWTH = 1.03;
 
     /** After so many steps with prompts, one without is due: its time changes with the texts. */
     private static final int STALE = 64;
@@ -26,16 +30,20 @@ final class PrefillBudget {
     private static final double RECENT = 0.25;
 
     private final int maxRows;
+    private final int minRows;
     private double rows;
-    /** The nanoseconds of a step without prompts, and of a row of a prompt; 0 before they are known. */
+    /** The rows from which on they grow slowly. */
+    private double threshold;
+    /** The nanoseconds of a step without prompts; 0 before they are known. */
     private double decodeNanos;
-    private double rowNanos;
     private int sinceDecode;
 
     /** A budget of at most {@code maxRows} rows. */
     PrefillBudget(int maxRows) {
         this.maxRows = maxRows;
+        minRows = Math.min(MIN_ROWS, maxRows);
         rows = Math.min(maxRows, FIRST_ROWS);
+        threshold = maxRows;
     }
 
     /** The rows of prompts for the next step, in which {@code decoding} requests generate; 0 to measure one without. */
@@ -52,17 +60,18 @@ final class PrefillBudget {
             return;
         }
         if (prefillRows == 0) {
-            decodeNanos = mean(decodeNanos, nanos);
+            decodeNanos = decodeNanos == 0 ? nanos : decodeNanos + RECENT * (nanos - decodeNanos);
             sinceDecode = 0;
             return;
         }
         sinceDecode++;
-        rowNanos = mean(rowNanos, Math.max(1, (nanos - decodeNanos) / prefillRows));
-        double affordable = EXTRA * decodeNanos / rowNanos;
-        rows = Math.clamp(affordable, Math.min(MIN_ROWS, maxRows), Math.min(maxRows, GROWTH * Math.max(rows, 1)));
-    }
-
-    private static double mean(double before, double now) {
-        return before == 0 ? now : before + RECENT * (now - before);
+        double maxNanos = MAX_RATIO * decodeNanos;
+        if (nanos > maxNanos) {
+            double affordable = (ROOM * maxNanos - decodeNanos) / (nanos - decodeNanos);
+            rows = Math.max(minRows, Math.min(rows, prefillRows * affordable));
+            threshold = rows;
+        } else if (nanos < ROOM * maxNanos && prefillRows >= (int) rows) {
+            rows = Math.min(maxRows, rows * (rows < threshold ? FAST_GROWTH : SLOW_GROWTH));
+        }
     }
 }

@@ -159,11 +159,11 @@ class ExecutorMemoryTest {
     @Test
     void theBestOfSeveralNeedsMemoryForOne() {
         List<List<Integer>> expected;
-        try (Model model = open(BackendChoice.REFERENCE, 100); Session session = model.newSession()) {
+        try (Model model = open(BackendChoice.CPU, 100); Session session = model.newSession()) {
             session.append(new int[40]);
             expected = session.bestOf(6, OPTIONS).run().stream().map(Completion::ids).toList();
         }
-        try (Model model = open(BackendChoice.REFERENCE, 4); Session session = model.newSession()) {
+        try (Model model = open(BackendChoice.CPU, 3); Session session = model.newSession()) {
             session.append(new int[40]);
             assertEquals(expected, session.bestOf(6, OPTIONS).run().stream().map(Completion::ids).toList());
         }

@@ -49,6 +49,20 @@ class PrefillBudgetTest {
         assertTrue(5_000L * rows * rows <= DECODE_NANOS && rows > 20, rows + " rows");
     }
 
+    /** As where a larger batch no longer fits into a cache of the processor. */
+    @Test
+    void aSuddenRiseIsMetSeldom() {
+        PrefillBudget budget = new PrefillBudget(MAX_ROWS);
+        int tooLong = 0;
+        for (int step = 0; step < 400; step++) {
+            int rows = budget.rows(8);
+            boolean tooMany = rows > 60;
+            tooLong += tooMany ? 1 : 0;
+            budget.measured(8, rows, tooMany ? 20 * DECODE_NANOS : DECODE_NANOS + rows);
+        }
+        assertTrue(tooLong <= 20, tooLong + " of 400 steps took too long");
+    }
+
     @Test
     void aSlowMachineNeverStopsPrompts() {
         assertEquals(PrefillBudget.MIN_ROWS, settled(prefillRows -> prefillRows == 0 ? 1 : 1_000_000_000));
