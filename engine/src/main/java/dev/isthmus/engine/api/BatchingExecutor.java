@@ -1,73 +1,94 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.checks.Arguments;
-import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.DeadlineExceededException;
-import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import jdk.jfr.FlightRecorder;
 
 /**
  * Continues texts for many callers at once, as one continuous batch: a step reads a token of every request that
- * generates, which takes little longer than of one, and beside them a part of the prompts. Requests come and go between
- * steps, in the order in which they were submitted; when the batch is full they wait in a queue, and when that is full
- * {@link #submit} waits. Prefixes that requests have in common with each other or with open sessions are shared, as
- * {@link Session} says.
+ * generates, which takes little longer than of one, and with them a part of the prompts. Requests come and go between
+ * steps, in the order in which they were submitted. When the batch is full, or the memory for the keys and values of a
+ * longest text is not there, they wait in a queue, and when that is full {@link #submit} waits. Prefixes that requests
+ * have in common with each other or with open sessions are shared, as {@link Session} says.
  *
  * <p>A request gives what a session of its own would give: where the kernels are the C ones or the reference, the same
  * bits, whoever else is in the batch. With plain Java and OpenBLAS, logits differ by rounding with the size of the
- * batch.
+ * batch. Where sessions take the memory that running requests count on, the youngest of these give up their keys and
+ * values and read their text again later; only a request that has the memory to itself and still lacks some ends with an
+ * {@link dev.isthmus.engine.errors.OutOfMemoryException}.
+ *
+ * <p>Of several prompts the one with the fewest tokens left is read first, but none waits for more tokens of others than
+ * it has itself. While other requests generate, so few tokens of prompts are read in a step that it takes at most about
+ * twice as long.
+ *
+ * <p>Every request that is taken ends, also when the Java heap is full for a while: what ends one needs no memory.
  *
  * <p>Any number of threads may use it, virtual ones too. One thread of its own computes and chooses the tokens, so a
- * {@link LogitsProcessor} that waits holds up all requests. That thread runs none of the callers' other code.
+ * {@link LogitsProcessor} that waits holds up all requests, but not the end of those whose time is over. That thread runs
+ * none of the callers' other code.
  */
 public final class BatchingExecutor implements AutoCloseable {
 
     private final Model model;
     private final BatchingOptions options;
+    private final CacheDemand demand;
+    private final ContinuousBatch batch;
+    private final ResultThread results = new ResultThread();
+    private final Thread thread;
+    private final Runnable changed = this::wake;
     private final ReentrantLock lock = new ReentrantLock(true);
     private final Condition notFull = lock.newCondition();
-    private final Condition work = lock.newCondition();
-    private final Deque<Waiting> queue = new ArrayDeque<>();
-    private final Set<GenerationTask> unfinished = ConcurrentHashMap.newKeySet();
-    private final Thread thread;
+    private final RequestQueue queue = new RequestQueue();
     private boolean closing;
-    private volatile int running;
-
-    /** A request in the queue; the event may be null. */
-    private record Waiting(GenerationTask task, QueueWaitEvent event) {
-
-        void end(boolean admitted) {
-            if (event != null) {
-                event.end(admitted);
-            }
-        }
-    }
 
     /** Starts one; {@code atEachLayer} is run before each layer of a pass. */
     BatchingExecutor(Model model, BatchingOptions options, Runnable atEachLayer) {
+        this(model, options, step -> {
+            if (step == SchedulerStep.LAYER) {
+                atEachLayer.run();
+            }
+        });
+    }
+
+    /** Starts one whose thread tells {@code probe} where it is. */
+    BatchingExecutor(Model model, BatchingOptions options, Consumer<SchedulerStep> probe) {
         this.model = model;
         this.options = options;
-        thread = Thread.ofPlatform().name("isthmus-batch").daemon()
-                .start(() -> run(new ContinuousBatch(model, options, atEachLayer)));
+        demand = CacheDemand.of(model);
+        batch = new ContinuousBatch(model, options, demand, probe);
+        thread = Thread.ofPlatform().name("isthmus-batch").daemon().unstarted(this::run);
+        results.start();
+        try {
+            Rehearsal.run(model, results);
+            thread.start();
+        } catch (Throwable failed) {
+            results.close();
+            throw failed;
+        }
+    }
+
+    private void wake() {
+        LockSupport.unpark(thread);
+        results.wake();
     }
 
     /**
      * Takes a request, and waits for a place in the queue if there is none.
      *
      * @param request what to generate
-     * @return the request on its way
+     * @return the request on its way; it has failed already if its keys and values would never fit into the memory that
+     *     those of the model may take
      * @throws InvalidInputException if a token is not in the vocabulary, or stop strings are given to a model without
      *     tokenizer
      * @throws ContextFullException if the prompt does not fit into the context
@@ -75,6 +96,7 @@ public final class BatchingExecutor implements AutoCloseable {
      * @throws CancelledException if the thread is interrupted while it waits
      * @throws ClosedException if this or the model is closed
      * @throws ConcurrentUseException if called by a {@link LogitsProcessor}
+     * @throws dev.isthmus.engine.errors.OutOfMemoryException if the Java heap has no room for the request
      */
     public GenerationTask submit(GenerationRequest request) {
         return submit(request, true).orElseThrow();
@@ -107,31 +129,23 @@ public final class BatchingExecutor implements AutoCloseable {
         requireOtherThread("submit a request");
         Arguments.nonNull(request, "submit a request", "request");
         long now = System.nanoTime();
-        GenerationTask task = model.whileOpen(() -> {
-            check(request);
-            return new GenerationTask(model, request, now);
-        });
         try {
-            lock.lockInterruptibly();
-            try {
-                while (!closing && queue.size() >= options.queueCapacity()) {
-                    if (!waits) {
-                        return Optional.empty();
-                    }
-                    await(request, now);
-                }
-                if (closing) {
-                    throw new ClosedException("the batching executor is closed; make another with"
-                            + " Model.newBatchingExecutor");
-                }
-                enqueue(task);
-                return Optional.of(task);
-            } finally {
-                lock.unlock();
+            GenerationTask task = model.whileOpen(() -> {
+                check(request);
+                return new GenerationTask(model, request, now, changed);
+            });
+            // Made before the request is taken: nobody would know of one that is taken and cannot be returned.
+            Optional<GenerationTask> taken = Optional.of(task);
+            if (isTooLarge(task)) {
+                results.add(task);
+                return taken;
             }
+            return enqueue(task, request, now, waits) ? taken : Optional.empty();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new CancelledException("waiting for a place in the queue: the thread was interrupted");
+        } catch (OutOfMemoryError noMemory) {
+            throw Model.outOfMemory(noMemory);
         }
     }
 
@@ -143,6 +157,51 @@ public final class BatchingExecutor implements AutoCloseable {
         }
         for (int i = 0; i < length; i++) {
             model.forward().checkToken(request.prompt().get(i), i);
+        }
+    }
+
+    /** Ends a request that could not be done if it were the only one. */
+    private boolean isTooLarge(GenerationTask task) {
+        long capacity = model.cacheBytes() + model.availableCacheBytes();
+        boolean tooLarge = demand.atLeast(task) > capacity;
+        if (tooLarge) {
+            task.fail(demand.tooLarge(task, capacity));
+        }
+        return tooLarge;
+    }
+
+    /** Takes a request; false if it may not wait and there is no place. */
+    private boolean enqueue(GenerationTask task, GenerationRequest request, long begun, boolean waits)
+            throws InterruptedException {
+        lock.lockInterruptibly();
+        try {
+            while (!closing && queue.size() >= options.queueCapacity()) {
+                if (!waits) {
+                    return false;
+                }
+                await(request, begun);
+            }
+            if (closing) {
+                throw new ClosedException("the batching executor is closed; make another with"
+                        + " Model.newBatchingExecutor");
+            }
+            RequestQueue.Waiting waiting = new RequestQueue.Waiting(task, event(task));
+            results.add(task);
+            queue.add(waiting);
+            model.meter().queued(1);
+        } finally {
+            lock.unlock();
+        }
+        LockSupport.unpark(thread);
+        return true;
+    }
+
+    /** The record of a wait that begins; null where there is no recording, or no memory for it. */
+    private QueueWaitEvent event(GenerationTask task) {
+        try {
+            return FlightRecorder.isInitialized() ? QueueWaitEvent.begin(task.prompt().length, queue.size()) : null;
+        } catch (OutOfMemoryError | LinkageError unrecorded) {
+            return null;
         }
     }
 
@@ -164,14 +223,6 @@ public final class BatchingExecutor implements AutoCloseable {
         return duration.compareTo(Duration.ofNanos(Long.MAX_VALUE / 2)) < 0 ? duration.toNanos() : Long.MAX_VALUE / 2;
     }
 
-    private void enqueue(GenerationTask task) {
-        unfinished.add(task);
-        task.result().whenComplete((result, failure) -> unfinished.remove(task));
-        queue.add(new Waiting(task, QueueWaitEvent.begin(task.prompt().length, queue.size())));
-        model.meter().queued(1);
-        work.signal();
-    }
-
     /** {@return the number of requests that wait for a place in the batch} */
     public int queueLength() {
         lock.lock();
@@ -184,118 +235,109 @@ public final class BatchingExecutor implements AutoCloseable {
 
     /** {@return the number of requests that are computed together now} */
     public int running() {
-        return running;
+        return batch.running();
     }
 
-    private void run(ContinuousBatch batch) {
-        EngineException reason = new ClosedException("the batching executor was closed");
-        try (batch) {
-            while (admit(batch)) {
-                running = batch.size();
-                batch.step();
-                running = batch.size();
+    /** {@return how often a request gave up its keys and values to others, and read its text again later} */
+    public long preemptions() {
+        return batch.preemptions();
+    }
+
+    /** Computes until the executor is closed and all is done; nothing that is thrown ends the thread before. */
+    private void run() {
+        boolean open = true;
+        while (open) {
+            try {
+                open = admit();
+                if (batch.hasWork()) {
+                    batch.step();
+                }
+            } catch (Throwable unforeseen) {
+                batch.failAll(unforeseen);
             }
-        } catch (Throwable failed) {
-            reason = new BackendException("the thread that computes the batch has ended: " + failed
-                    + "; close the executor and make another", failed);
         }
-        refuseAll(reason);
+        results.close();
     }
 
     /** Waits for something to do and fills the batch; false when all is done and no more will come. */
-    private boolean admit(ContinuousBatch batch) {
-        lock.lock();
-        try {
-            while (queue.isEmpty() && batch.size() == 0) {
-                if (closing) {
-                    return false;
-                }
-                work.awaitUninterruptibly();
-            }
-            // Those that have ended leave their places in the queue to others.
-            queue.removeIf(waiting -> {
-                if (waiting.task.isEnded()) {
-                    waiting.end(false);
+    private boolean admit() {
+        while (true) {
+            batch.removeEnded();
+            lock.lock();
+            try {
+                // Those that have ended leave their places in the queue to others.
+                model.meter().queued(-queue.removeEnded());
+                while (queue.first() != null && batch.hasRoomFor(queue.first().task())) {
+                    RequestQueue.Waiting next = queue.first();
+                    queue.removeFirst();
+                    next.end(true);
                     model.meter().queued(-1);
+                    batch.admit(next.task());
+                }
+                notFull.signalAll();
+                if (batch.hasWork()) {
                     return true;
                 }
-                return false;
-            });
-            while (!queue.isEmpty() && !batch.isFull()) {
-                Waiting next = queue.poll();
-                next.end(true);
-                model.meter().queued(-1);
-                batch.admit(next.task);
+                batch.rest();
+                if (closing && queue.first() == null && batch.isEmpty()) {
+                    return false;
+                }
+            } finally {
+                lock.unlock();
             }
-            notFull.signalAll();
-            return true;
-        } finally {
-            lock.unlock();
+            LockSupport.park(this);
         }
-    }
-
-    /** Takes no more requests; there are unfinished ones only after a defect. */
-    private void refuseAll(EngineException reason) {
-        lock.lock();
-        try {
-            closing = true;
-            model.meter().queued(-queue.size());
-            queue.clear();
-            notFull.signalAll();
-        } finally {
-            lock.unlock();
-        }
-        running = 0;
-        unfinished.forEach(task -> task.fail(reason));
     }
 
     /**
-     * Takes no more requests, and returns when those that it has taken are done; idempotent. A thread that is
-     * interrupted while it waits cancels them, as {@link #closeNow} does.
+     * Takes no more requests, and returns when those that it has taken are done; idempotent. A request whose loop the
+     * calling thread has left is cancelled. A thread that is interrupted while it waits cancels them all, as
+     * {@link #closeNow} does.
      *
      * @throws ConcurrentUseException if called by a {@link LogitsProcessor}
      */
     @Override
     public void close() {
         requireOtherThread("close the batching executor");
-        lock.lock();
-        try {
-            closing = true;
-            work.signal();
-            notFull.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        stopTaking();
+        results.finishAll(Thread.currentThread());
         boolean interrupted = false;
-        while (thread.isAlive()) {
+        while (true) {
             try {
                 thread.join();
+                results.awaitAllDone();
+                break;
             } catch (InterruptedException e) {
                 interrupted = true;
-                unfinished.forEach(GenerationTask::cancel);
+                results.failAll(PreparedFailures.executorClosed());
             }
         }
-        // Results come on threads of their own.
-        unfinished.forEach(task -> task.result().handle((result, failure) -> null).join());
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
     }
 
+    private void stopTaking() {
+        lock.lock();
+        try {
+            closing = true;
+            notFull.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        LockSupport.unpark(thread);
+    }
+
     /**
-     * Takes no more requests, cancels those that it has taken, and returns when nothing is computed any more; idempotent.
+     * Takes no more requests, ends those that it has taken with a {@link CancelledException}, and returns when nothing is
+     * computed any more; idempotent.
      *
      * @throws ConcurrentUseException if called by a {@link LogitsProcessor}
      */
     public void closeNow() {
         requireOtherThread("close the batching executor");
-        lock.lock();
-        try {
-            closing = true;
-        } finally {
-            lock.unlock();
-        }
-        unfinished.forEach(GenerationTask::cancel);
+        stopTaking();
+        results.failAll(PreparedFailures.executorClosed());
         close();
     }
 

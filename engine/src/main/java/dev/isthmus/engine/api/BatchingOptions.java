@@ -5,10 +5,11 @@ import dev.isthmus.engine.errors.InvalidInputException;
 /**
  * How a {@link BatchingExecutor} works.
  *
- * @param maxBatch the most requests that are computed together, ≥ 1; each takes memory for its keys and values
+ * @param maxBatch the most requests that are computed together, ≥ 1; fewer where the memory for their keys and values is
+ *     not there
  * @param queueCapacity the most requests that wait for a place in the batch, ≥ 1
- * @param prefillRows the most tokens of prompts that are read in one step beside those that are generated, ≥ 1: more let
- *     prompts begin sooner, and those that generate wait longer for a token
+ * @param prefillRows the most tokens of prompts that are read in one step, ≥ 1. While other requests generate, fewer are
+ *     read where the step would take more than about twice as long as one without prompts
  */
 public record BatchingOptions(int maxBatch, int queueCapacity, int prefillRows) {
 

@@ -8,7 +8,7 @@ import java.util.stream.Collectors;
  * What a request to a {@link BatchingExecutor} gave.
  *
  * @param tokens the tokens generated, those of a stop string and the end-of-text token too
- * @param finishReason why they ended: any but {@link FinishReason#CANCELLED}
+ * @param finishReason why they ended
  */
 public record GenerationResult(List<Token> tokens, FinishReason finishReason) {
 

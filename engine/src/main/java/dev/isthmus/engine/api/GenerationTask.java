@@ -4,57 +4,89 @@ import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.DeadlineExceededException;
 import dev.isthmus.engine.errors.EngineException;
+import java.lang.ref.Cleaner;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.Optional;
 import java.util.Spliterator;
 import java.util.Spliterators;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
  * A request that a {@link BatchingExecutor} has taken: its tokens as they come, and its result. Tokens are generated
- * whether or not they are taken.
+ * until the text ends, whether or not they are taken; but once they are gone through and nobody has asked for the
+ * {@link #result}, only a few ahead of the loop. So leaving the loop ends the work, as with a {@link Generation}, and
+ * the request is cancelled when its iterator is garbage.
  *
  * <p>Any number of threads may use it; the tokens can be gone through once.
  */
 public final class GenerationTask implements Iterable<Token>, AutoCloseable {
 
+    /** How many tokens are generated ahead of a loop: enough that the batch need not wait for a thread to wake up. */
+    private static final int READ_AHEAD = 4;
+
+    /** How often completing the result is tried by one thread while there is no memory for it. */
+    private static final int ATTEMPTS = 6;
+
+    /** Ends requests whose loop was left. */
+    private static final class Abandoned {
+
+        private static final Cleaner CLEANER = Cleaner.create();
+    }
+
     private final Continuation continuation;
     private final int[] prompt;
+    private final GenerationOptions options;
     /** {@link System#nanoTime} of the deadline. */
     private final long deadline;
     private final boolean hasDeadline;
+    private final Runnable changed;
     private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
-    /** What the iterator takes: tokens, and an {@link End} behind the last. */
-    private final BlockingQueue<Object> output = new LinkedBlockingQueue<>();
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition news = lock.newCondition();
+    /** Changed by the thread that computes, with the lock; never once the request has ended. */
     private final List<Token> tokens = new ArrayList<>();
-    private final AtomicBoolean iterating = new AtomicBoolean();
-    private final AtomicBoolean ended = new AtomicBoolean();
+    private FinishReason finishReason;
+    private Throwable failure;
+    private volatile boolean ended;
 
-    /** Behind the last token: what went wrong, or null. */
-    private record End(Throwable failure) {}
+    /** The thread that goes through the tokens; null before somebody does. */
+    private volatile Thread consumer;
+    /** How many tokens the loop has asked for. */
+    private volatile int asked;
+    private volatile boolean wantedWhole;
 
-    /** Made as the request is submitted. */
-    GenerationTask(Model model, GenerationRequest request, long now) {
+    /**
+     * Made as the request is submitted, at {@code now}.
+     *
+     * @param changed told, without a lock held, when the request has ended or more of it is wanted; throws nothing and
+     *     allocates nothing
+     */
+    GenerationTask(Model model, GenerationRequest request, long now, Runnable changed) {
         prompt = request.prompt().stream().mapToInt(Integer::intValue).toArray();
-        continuation = new Continuation(model, prompt, request.options());
+        options = request.options();
+        continuation = new Continuation(model, prompt, options);
         hasDeadline = request.timeLimit().isPresent();
         deadline = now + request.timeLimit().map(BatchingExecutor::nanos).orElse(0L);
+        this.changed = changed;
         // Also what a caller does to the future ends the request.
-        result.whenComplete((value, failure) -> cancel());
+        result.whenComplete((value, failed) -> cancel());
     }
 
     /**
-     * The result, or one of these exceptions: {@link CancelledException},
-     * {@link dev.isthmus.engine.errors.DeadlineExceededException},
-     * {@link dev.isthmus.engine.errors.ContextFullException} when the context is full before the text has ended,
+     * The result, which has the tokens so far and {@link FinishReason#CANCELLED} if {@link #cancel} was called; or one
+     * of these exceptions: {@link DeadlineExceededException},
      * {@link dev.isthmus.engine.errors.InvalidInputException} when the options leave no token to choose,
+     * {@link CancelledException} after {@link BatchingExecutor#closeNow},
      * {@link dev.isthmus.engine.errors.ClosedException} when the model is closed,
      * {@link dev.isthmus.engine.errors.OutOfMemoryException}, or what a {@link LogitsProcessor} has thrown. Cancelling
      * the future cancels the request. Dependent stages never run on the thread that computes.
@@ -62,58 +94,93 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
      * @return the future
      */
     public CompletableFuture<GenerationResult> result() {
+        wantWhole();
         return result;
     }
 
+    /** Lets the request be computed to its end, however far a loop has come. */
+    void wantWhole() {
+        wantedWhole = true;
+        changed.run();
+    }
+
     /**
-     * The tokens as they are generated; its methods wait for them. Behind the last token of a request that does not come
-     * to its end they throw what {@link #result} ends with: a text that was cut short is not taken for a whole one. A
-     * thread that is interrupted while it waits cancels the request and gets a {@link CancelledException}.
+     * The tokens as they are generated; its methods wait for them. After the last token of a request that something
+     * went wrong with they throw what {@link #result} ends with; {@link #finishReason} tells a text that was cut short
+     * by {@link #cancel} from a whole one. A thread that is interrupted while it waits cancels the request and gets a
+     * {@link CancelledException}.
      *
      * @throws ConcurrentUseException if they are already gone through
      */
     @Override
     public Iterator<Token> iterator() {
-        if (iterating.getAndSet(true)) {
-            throw new ConcurrentUseException("the tokens of a request can be gone through once; take the result for all"
-                    + " of them");
+        lock.lock();
+        try {
+            if (consumer != null) {
+                throw new ConcurrentUseException("the tokens of a request can be gone through once; take the result for"
+                        + " all of them");
+            }
+            consumer = Thread.currentThread();
+        } finally {
+            lock.unlock();
         }
-        return new Iterator<>() {
-            private Object ahead;
-
-            @Override
-            public boolean hasNext() {
-                if (ahead == null) {
-                    ahead = take();
-                }
-                return switch (ahead) {
-                    case End(RuntimeException failure) -> throw failure;
-                    case End(Error failure) -> throw failure;
-                    case End end -> false;
-                    default -> true;
-                };
-            }
-
-            @Override
-            public Token next() {
-                if (!hasNext()) {
-                    throw new NoSuchElementException("the request has ended");
-                }
-                Token token = (Token) ahead;
-                ahead = null;
-                return token;
-            }
-        };
+        Iterator<Token> iterator = new Tokens();
+        Abandoned.CLEANER.register(iterator, () -> end(FinishReason.CANCELLED, null));
+        return iterator;
     }
 
-    private Object take() {
+    private final class Tokens implements Iterator<Token> {
+
+        private int next;
+
+        @Override
+        public boolean hasNext() {
+            return token(next) != null;
+        }
+
+        @Override
+        public Token next() {
+            Token token = token(next);
+            if (token == null) {
+                throw new NoSuchElementException("the request has ended");
+            }
+            next++;
+            return token;
+        }
+    }
+
+    /** Waits for token {@code index}; null after the last. */
+    private Token token(int index) {
+        if (index >= asked) {
+            consumer = Thread.currentThread();
+            asked = index + 1;
+            changed.run();
+        }
         try {
-            return output.take();
+            lock.lockInterruptibly();
+            try {
+                while (index >= tokens.size() && !ended) {
+                    news.await();
+                }
+                return index < tokens.size() ? tokens.get(index) : requireSound();
+            } finally {
+                lock.unlock();
+            }
         } catch (InterruptedException e) {
             cancel();
             Thread.currentThread().interrupt();
             throw new CancelledException("waiting for a token: the thread was interrupted; the request is cancelled");
         }
+    }
+
+    private Token requireSound() {
+        if (failure instanceof RuntimeException failed) {
+            throw failed;
+        }
+        if (failure instanceof Error failed) {
+            throw failed;
+        }
+        return null;
     }
 
     /**
@@ -126,15 +193,23 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
                 Spliterator.ORDERED | Spliterator.NONNULL), false).onClose(this::cancel);
     }
 
+    /** {@return why the text ended; empty while it goes on, and if something went wrong} */
+    public Optional<FinishReason> finishReason() {
+        lock.lock();
+        try {
+            return Optional.ofNullable(finishReason);
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /**
-     * Ends the request, from any thread: its result is there at once. A pass that it shares with other requests goes on
-     * for them; one that serves only cancelled requests ends within one layer's work.
+     * Ends the request, from any thread: its result, with the tokens so far, is there at once. A pass that it shares
+     * with other requests goes on for them; one that serves only cancelled requests ends within one layer's work.
      */
     public void cancel() {
-        if (ended.compareAndSet(false, true)) {
-            CancelledException cancelled = new CancelledException("the request was cancelled by the caller");
-            output.add(new End(cancelled));
-            result.completeExceptionally(cancelled);
+        if (end(FinishReason.CANCELLED, null) && !result.isDone()) {
+            settle();
         }
     }
 
@@ -148,39 +223,106 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
         return prompt;
     }
 
+    GenerationOptions options() {
+        return options;
+    }
+
     Continuation continuation() {
         return continuation;
     }
 
+    /** The nanoseconds that are left at {@code now}; the largest value where it has no deadline. */
+    long nanosLeft(long now) {
+        return hasDeadline ? deadline - now : Long.MAX_VALUE;
+    }
+
     /** Whether there is nothing more to do, also because its time is over by now. */
     boolean isEnded() {
-        if (hasDeadline && deadline - System.nanoTime() <= 0) {
-            fail(new DeadlineExceededException("the request was not done within its time limit; allow more time, ask"
-                    + " for fewer tokens or send fewer requests at once"));
+        if (!ended && hasDeadline && deadline - System.nanoTime() <= 0) {
+            fail(PreparedFailures.deadlineExceeded());
         }
-        return ended.get();
+        return ended;
+    }
+
+    /** Whether as many tokens are ahead of the loop as may be. Called by the thread that computes. */
+    boolean isPaused() {
+        return consumer != null && !wantedWhole && tokens.size() >= asked + READ_AHEAD;
+    }
+
+    /** Whether nobody will take more tokens if {@code closer} waits: its own loop or that of a dead thread was left. */
+    boolean isLeft(Thread closer) {
+        Thread loop = consumer;
+        return loop != null && !wantedWhole && (loop == closer || !loop.isAlive());
     }
 
     /** Hands out a token. Called by one thread at a time. */
     void deliver(Token token) {
-        tokens.add(token);
-        output.add(token);
-    }
-
-    /** The text has ended. */
-    void complete(FinishReason reason) {
-        if (ended.compareAndSet(false, true)) {
-            output.add(new End(null));
-            GenerationResult value = new GenerationResult(tokens, reason);
-            result.completeAsync(() -> value, Thread::startVirtualThread);
+        lock.lock();
+        try {
+            if (!ended) {
+                tokens.add(token);
+                news.signalAll();
+            }
+        } finally {
+            lock.unlock();
         }
     }
 
-    /** Something went wrong: an {@link EngineException}, or what a caller's own code has thrown. */
-    void fail(Throwable failure) {
-        if (ended.compareAndSet(false, true)) {
-            output.add(new End(failure));
-            Thread.startVirtualThread(() -> result.completeExceptionally(failure));
+    /** Ends the request as its text has ended. Neither allocates nor runs a caller's code. */
+    void complete(FinishReason reason) {
+        end(reason, null);
+    }
+
+    /**
+     * Ends the request as something went wrong: an {@link EngineException}, or what a caller's own code has thrown.
+     * Neither allocates nor runs a caller's code.
+     */
+    void fail(Throwable failed) {
+        end(null, failed);
+    }
+
+    /** True if it had not ended before. */
+    private boolean end(FinishReason reason, Throwable failed) {
+        lock.lock();
+        try {
+            if (ended) {
+                return false;
+            }
+            finishReason = reason;
+            failure = failed;
+            ended = true;
+            news.signalAll();
+        } finally {
+            lock.unlock();
+        }
+        changed.run();
+        return true;
+    }
+
+    /** Whether its future is complete. */
+    boolean isDone() {
+        return result.isDone();
+    }
+
+    /**
+     * Completes the future of a request that has ended, and runs the stages that depend on it. While there is no memory
+     * it tries again for a while; it may be called several times.
+     */
+    void settle() {
+        for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+            try {
+                if (result.isDone()) {
+                    // Goes on with stages that have yet to run.
+                    result.complete(null);
+                } else if (failure != null) {
+                    result.completeExceptionally(failure);
+                } else {
+                    result.complete(new GenerationResult(tokens, finishReason));
+                }
+                return;
+            } catch (OutOfMemoryError noMemory) {
+                LockSupport.parkNanos(this, TimeUnit.MILLISECONDS.toNanos(1L << attempt));
+            }
         }
     }
 }

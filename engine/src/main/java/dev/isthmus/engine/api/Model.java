@@ -445,6 +445,11 @@ public final class Model implements AutoCloseable {
         return blocks.bytes();
     }
 
+    /** The bytes that keys and values could still take. */
+    long availableCacheBytes() {
+        return blocks.availableBytes();
+    }
+
     KvCache newCache() {
         return forward.newCache(blocks);
     }

@@ -3,7 +3,6 @@ package dev.isthmus.engine.api;
 import jdk.jfr.Category;
 import jdk.jfr.Description;
 import jdk.jfr.Event;
-import jdk.jfr.FlightRecorder;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
@@ -27,12 +26,8 @@ final class QueueWaitEvent extends Event {
     @Description("Whether the request got its place, and was not cancelled or too late before")
     boolean admitted;
 
-    /** An event that has begun; null while there has been no recording, since the first event loaded takes 0.2 s. */
+    /** An event that has begun. */
     static QueueWaitEvent begin(int promptTokens, int queueLength) {
-        return FlightRecorder.isInitialized() ? begun(promptTokens, queueLength) : null;
-    }
-
-    private static QueueWaitEvent begun(int promptTokens, int queueLength) {
         QueueWaitEvent event = new QueueWaitEvent();
         event.promptTokens = promptTokens;
         event.queueLength = queueLength;

@@ -1,20 +1,30 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.cache.KvCache;
-import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.kernels.RowBatch;
 import java.util.Arrays;
 
-/** A request with a place in the batch: its text, and how much of it has been read. Used by one thread. */
+/**
+ * A request in the batch: its text, and how much of it has been read. It can be preempted, that is give up its keys and
+ * values; what it has chosen stays, and is read again with the prompt when it resumes. Used by one thread.
+ */
 final class RunningRequest implements AutoCloseable {
 
     private final GenerationTask task;
     private final KvCache cache;
+    private final long begun;
     private int[] tokens;
     private int length;
+    private boolean preempted;
 
-    RunningRequest(Model model, GenerationTask task) {
+    /**
+     * A request that has read nothing.
+     *
+     * @param begun the rows of prompts that the batch has read before
+     */
+    RunningRequest(Model model, GenerationTask task, long begun) {
         this.task = task;
+        this.begun = begun;
         cache = model.newCache();
         tokens = task.prompt();
         length = tokens.length;
@@ -24,33 +34,66 @@ final class RunningRequest implements AutoCloseable {
         return task;
     }
 
-    /** The tokens that have yet to be read for the next to be chosen; one after each that was generated. */
+    /** Whether it can go on: it has not ended, and not as many tokens are ready as may be. */
+    boolean isRunnable() {
+        return !task.isEnded() && !task.isPaused();
+    }
+
+    boolean isPreempted() {
+        return preempted;
+    }
+
+    /** Gives up its keys and values. */
+    void preempt() {
+        preempted = true;
+        cache.close();
+    }
+
+    void resume() {
+        preempted = false;
+    }
+
+    /** The bytes of its keys and values; others may hold some of them too. */
+    long bytes() {
+        return cache.bytes();
+    }
+
+    /** The tokens that have yet to be read for the next to be chosen, at least one. */
     int unread() {
         return length - cache.length();
     }
 
+    /** Whether more than the last token is to be read. */
     boolean isPrefilling() {
-        return cache.length() < task.prompt().length;
+        return unread() > 1;
     }
 
-    /** Takes over what other requests have read of the same prompt. */
-    void adopt() {
-        cache.adopt(tokens, task.prompt().length - 1);
-    }
-
-    /** Adds its next {@code rows} tokens to a batch; false if it failed on the way. */
-    boolean addTo(RowBatch batch, int rows) {
-        try {
-            cache.reserve(rows);
-        } catch (EngineException full) {
-            task.fail(full);
-            return false;
-        } catch (OutOfMemoryError e) {
-            task.fail(Model.outOfMemory(e));
-            return false;
+    /** Takes over what other requests have read of the same text, and forgets a last token that led to no choice. */
+    void prepare() {
+        if (unread() == 0) {
+            cache.rewind(length - 1);
         }
+        if (isPrefilling()) {
+            cache.adopt(tokens, length - 1);
+        }
+    }
+
+    /**
+     * The rank among prompts, of which the smallest is read first: the rows that are left, less the rows that were read
+     * of any prompt since it came. So short ones go first, and a long one waits for as many rows as it has.
+     */
+    long rank(long rowsRead) {
+        return unread() - (rowsRead - begun);
+    }
+
+    /** Takes memory for the next {@code rows} tokens. */
+    void reserve(int rows) {
+        cache.reserve(rows);
+    }
+
+    /** Adds its next {@code rows} tokens to a batch. */
+    void addTo(RowBatch batch, int rows) {
         batch.add(cache, tokens, cache.length(), cache.length() + rows);
-        return true;
     }
 
     /** Lets others take over what it has read. */
@@ -64,12 +107,15 @@ final class RunningRequest implements AutoCloseable {
             return;
         }
         try {
-            Token token = task.continuation().next(logits);
             if (length == tokens.length) {
                 tokens = Arrays.copyOf(tokens, 2 * length);
             }
+            Token token = task.continuation().next(logits);
             tokens[length++] = token.id();
             task.deliver(token);
+        } catch (OutOfMemoryError noMemory) {
+            task.fail(Model.outOfMemory(noMemory));
+            return;
         } catch (Throwable failed) {
             // Perhaps from a processor of the caller's own, which must not end the others' requests.
             task.fail(failed);

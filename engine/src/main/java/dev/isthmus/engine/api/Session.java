@@ -293,7 +293,7 @@ public final class Session implements AutoCloseable {
                 throw new ContextFullException(context, sequence.length(), options.maxTokens() - 1);
             }
             float[] last = sequence.currentLogits(Completions.probe(cancelled));
-            return Completions.byBeams(model, sequence.tokens(), last, options, beams, cancelled);
+            return Completions.byBeams(model, sequence, last, options, beams, cancelled);
         }));
     }
 
@@ -313,7 +313,8 @@ public final class Session implements AutoCloseable {
         }
         return new CompletionSearch(cancelled -> exclusively(() -> {
             requirePrompt("best of");
-            return Completions.bySampling(model, sequence.tokens(), options, candidates, cancelled);
+            float[] last = sequence.currentLogits(Completions.probe(cancelled));
+            return Completions.bySampling(model, sequence, last, options, candidates, cancelled);
         }));
     }
 

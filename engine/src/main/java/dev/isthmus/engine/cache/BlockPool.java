@@ -64,6 +64,11 @@ public final class BlockPool {
         return bytes.get();
     }
 
+    /** The bytes that blocks could still take. */
+    public long availableBytes() {
+        return Math.max(0, limit.bytes() - bytes.get());
+    }
+
     /**
      * A zeroed block with one holder.
      *

@@ -29,8 +29,13 @@ public record CacheLimit(long most) {
         return most > 0 ? bytes <= most : bytes <= LITTLE || bytes <= Machine.HALF;
     }
 
+    /** The most bytes that the caches may take. */
+    long bytes() {
+        return most > 0 ? most : Machine.HALF;
+    }
+
     @Override
     public String toString() {
-        return (most > 0 ? most : Machine.HALF) + " bytes";
+        return bytes() + " bytes";
     }
 }

@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -167,11 +168,13 @@ class BatchingExecutorTest {
         gate.awaitReached();
         GenerationTask queued = executor.submit(GenerationRequest.of(ids(5, 1), greedy(3)));
         queued.cancel();
-        assertInstanceOf(CancelledException.class, failure(queued));
+        assertEquals(new GenerationResult(List.of(), FinishReason.CANCELLED), queued.result().join());
         running.result().cancel(true);
-        Iterator<Token> tokens = running.iterator();
-        tokens.next();
-        assertThrows(CancelledException.class, tokens::hasNext, "a text cut short is not taken for a whole one");
+        assertThrows(CancellationException.class, () -> running.result().join());
+        assertEquals(1, running.stream().count());
+        for (GenerationTask each : List.of(queued, running)) {
+            assertEquals(Optional.of(FinishReason.CANCELLED), each.finishReason(), "a text cut short is known by it");
+        }
         gate.open();
         assertEquals(3, executor.submit(GenerationRequest.of(ids(5, 1), greedy(3))).result().join().tokens().size());
     }
@@ -242,13 +245,15 @@ class BatchingExecutorTest {
     }
 
     @Test
-    void aFullContextIsAnErrorBehindTheLastTokenThatFits() {
-        GenerationTask task = executor.submit(GenerationRequest.of(ids(CONTEXT - 2, 0),
-                greedy(10).toBuilder().stopAtEndOfText(false).build()));
-        List<Token> taken = new ArrayList<>();
-        assertThrows(ContextFullException.class, () -> task.forEach(taken::add));
-        assertEquals(3, taken.size());
-        assertInstanceOf(ContextFullException.class, failure(task));
+    void aFullContextEndsTheTextAfterTheLastTokenThatFits() {
+        for (int room : new int[] {0, 2, 3}) {
+            GenerationTask task = executor.submit(GenerationRequest.of(ids(CONTEXT - room, 0), greedy(10)));
+            List<Token> taken = task.stream().toList();
+            assertEquals(room + 1, taken.size());
+            assertEquals(new GenerationResult(taken, FinishReason.CONTEXT_FULL), task.result().join());
+        }
+        assertEquals(FinishReason.MAX_TOKENS, executor.submit(GenerationRequest.of(ids(CONTEXT - 2, 0), greedy(3)))
+                .result().join().finishReason());
     }
 
     @Test

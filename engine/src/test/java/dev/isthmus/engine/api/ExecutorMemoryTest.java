@@ -1,0 +1,171 @@
+package dev.isthmus.engine.api;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.isthmus.engine.errors.OutOfMemoryException;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletionException;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Requests that have less memory for their keys and values than all of them together need. */
+@Timeout(120)
+class ExecutorMemoryTest {
+
+    private static final GenerationOptions OPTIONS = GenerationOptions.builder().maxTokens(30).stopAtEndOfText(false)
+            .build();
+
+    @TempDir
+    static Path directory;
+
+    private static long blockBytes;
+
+    @BeforeAll
+    static void write() throws IOException {
+        TinyModel.write(directory, 200, 42);
+        try (Model model = Model.open(directory); Session session = model.newSession()) {
+            session.append(1);
+            blockBytes = model.cacheBytes();
+        }
+    }
+
+    private static Model open(BackendChoice backend, int blocks) {
+        return Model.open(directory, ModelOptions.DEFAULT.withThreads(2).withBackend(backend).withCache(CacheType.F32)
+                .withCacheLimit(blocks * blockBytes));
+    }
+
+    /** A request that takes two blocks, the second only after some tokens. */
+    private static GenerationRequest request(int i) {
+        int[] prompt = IntStream.range(0, 40 + i % 20).map(t -> t == 0 ? i : (7 * t + i) % TinyModel.END_OF_TEXT)
+                .toArray();
+        return GenerationRequest.of(prompt, OPTIONS.toBuilder().seed(i).temperature(i % 3).build());
+    }
+
+    private static GenerationResult alone(Model model, GenerationRequest request) {
+        try (Session session = model.newSession()) {
+            session.append(request.prompt().stream().mapToInt(Integer::intValue).toArray());
+            Generation generation = session.generate(request.options());
+            List<Token> tokens = generation.stream().toList();
+            return new GenerationResult(tokens, generation.finishReason().orElseThrow());
+        }
+    }
+
+    private static void assertAsAlone(Model model, List<GenerationTask> tasks) {
+        List<GenerationResult> found = tasks.stream().map(task -> task.result().join()).toList();
+        assumeTrue(model.kernels().isBatchInvariant(), "NOT TESTED: the bits, which depend on the batch with "
+                + model.backend());
+        for (int i = 0; i < found.size(); i++) {
+            assertEquals(alone(model, request(i)), found.get(i), "request " + i);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = BackendChoice.class, names = {"CPU", "REFERENCE"})
+    void allRequestsFinishWithMemoryForTenOfThem(BackendChoice backend) {
+        try (Model model = open(backend, 20);
+                BatchingExecutor executor = model.newBatchingExecutor(new BatchingOptions(32, 64, 64))) {
+            List<GenerationTask> tasks = IntStream.range(0, 64)
+                    .mapToObj(i -> executor.submit(request(i))).toList();
+            tasks.forEach(task -> task.result().join());
+            assertEquals(0, executor.preemptions(), "only so many are admitted as there is memory for");
+            assertAsAlone(model, tasks);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = BackendChoice.class, names = {"CPU", "REFERENCE"})
+    void requestsThatSessionsTakeTheMemoryOfReadTheirTextAgain(BackendChoice backend) {
+        List<Session> sessions = new ArrayList<>();
+        try (Model model = open(backend, 12);
+                BatchingExecutor executor = model.newBatchingExecutor(new BatchingOptions(8, 8, 512))) {
+            Gate gate = new Gate(1);
+            GenerationTask first = executor.submit(GenerationRequest.of(new int[] {1}, gate.options(2)));
+            gate.awaitReached();
+            List<GenerationTask> tasks = IntStream.range(0, 5).mapToObj(i -> executor.submit(request(i))).toList();
+            gate.open();
+            tasks.getFirst().iterator().next();
+            try {
+                while (sessions.size() < 9) {
+                    Session session = model.newSession();
+                    sessions.add(session);
+                    session.append(100, sessions.size());
+                }
+            } catch (OutOfMemoryException full) {
+                sessions.removeLast().close();
+            }
+            first.result().join();
+            tasks.forEach(task -> task.result().join());
+            assertTrue(executor.preemptions() > 0, "some gave up their memory");
+            sessions.forEach(Session::close);
+            assertAsAlone(model, tasks);
+        }
+    }
+
+    @Test
+    void aRequestThatNeverFitsFailsAtOnce() {
+        try (Model model = open(BackendChoice.CPU, 2);
+                BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {
+            Gate gate = new Gate(1);
+            GenerationTask running = executor.submit(GenerationRequest.of(new int[] {1}, gate.options(2)));
+            gate.awaitReached();
+            for (GenerationRequest large : List.of(GenerationRequest.of(new int[129], OPTIONS),
+                    GenerationRequest.of(new int[100], OPTIONS))) {
+                CompletionException failed = assertThrows(CompletionException.class,
+                        () -> executor.submit(large).result().join());
+                OutOfMemoryException typed = assertInstanceOf(OutOfMemoryException.class, failed.getCause());
+                assertTrue(typed.getMessage().contains(Long.toString(2 * blockBytes)), typed.getMessage());
+            }
+            gate.open();
+            assertEquals(2, running.result().join().tokens().size());
+        }
+    }
+
+    @Test
+    void aRequestThatMayEndEarlyIsTried() {
+        try (Model model = open(BackendChoice.CPU, 1);
+                BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {
+            GenerationOptions many = GenerationOptions.builder().maxTokens(150).forcedFirst(TinyModel.END_OF_TEXT).build();
+            assertEquals(FinishReason.END_OF_TEXT,
+                    executor.submit(GenerationRequest.of(new int[60], many)).result().join().finishReason());
+        }
+    }
+
+    @Test
+    void aRequestWithoutMemoryBecauseOfSessionsFails() {
+        try (Model model = open(BackendChoice.CPU, 2); Session session = model.newSession();
+                BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {
+            session.append(new int[65]);
+            List<GenerationTask> tasks = IntStream.range(0, 3).mapToObj(i -> executor.submit(request(i))).toList();
+            for (GenerationTask task : tasks) {
+                CompletionException failed = assertThrows(CompletionException.class, () -> task.result().join());
+                assertInstanceOf(OutOfMemoryException.class, failed.getCause());
+            }
+            session.rewind(0);
+        }
+    }
+
+    @Test
+    void theBestOfSeveralNeedsMemoryForOne() {
+        List<List<Integer>> expected;
+        try (Model model = open(BackendChoice.CPU, 100); Session session = model.newSession()) {
+            session.append(new int[40]);
+            expected = session.bestOf(6, OPTIONS).run().stream().map(Completion::ids).toList();
+        }
+        try (Model model = open(BackendChoice.CPU, 3); Session session = model.newSession()) {
+            session.append(new int[40]);
+            assertEquals(expected, session.bestOf(6, OPTIONS).run().stream().map(Completion::ids).toList());
+        }
+    }
+}
