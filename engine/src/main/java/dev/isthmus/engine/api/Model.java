@@ -3,6 +3,7 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.cache.PrefixSharing;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.ClosedException;
@@ -13,6 +14,7 @@ import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.errors.UnsupportedModelException;
 import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.memory.MemoryBudget;
 import dev.isthmus.engine.model.Gpt2Fingerprint;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
@@ -74,7 +76,7 @@ public final class Model implements AutoCloseable {
         this.kernels = kernels;
         this.forward = new Gpt2Forward(config, weights, kernels, cacheType);
         this.fingerprint = fingerprint;
-        this.blocks = forward.newBlockPool(cacheLimit);
+        this.blocks = forward.newBlockPool(PrefixSharing.KEPT, cacheLimit, MemoryBudget.PROCESS);
         this.passes = new PassPool(forward);
     }
 
@@ -355,6 +357,7 @@ public final class Model implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
+                blocks.close();
                 passes.close();
                 kernels.close();
                 arena.close();

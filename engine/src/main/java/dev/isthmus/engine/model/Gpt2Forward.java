@@ -3,12 +3,14 @@ package dev.isthmus.engine.model;
 import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.cache.PrefixSharing;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.memory.MemoryBudget;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -56,9 +58,16 @@ public final class Gpt2Forward {
         return weights;
     }
 
-    /** What the blocks of many caches come from, which may take so much memory. */
-    public BlockPool newBlockPool(CacheLimit limit) {
-        return new BlockPool(kernels.blockMemory(), kernels.isBatchInvariant(), limit);
+    /**
+     * What the blocks of many caches come from.
+     *
+     * @param sharing whose blocks caches may take over, where that gives the same bits
+     * @param limit how much memory the blocks may take
+     * @param budget what they share with all models
+     */
+    public BlockPool newBlockPool(PrefixSharing sharing, CacheLimit limit, MemoryBudget budget) {
+        return new BlockPool(kernels.blockMemory(), kernels.isBatchInvariant() ? sharing : PrefixSharing.NONE, limit,
+                budget);
     }
 
     /** An empty cache for one sequence; its memory comes from {@code pool}. */
