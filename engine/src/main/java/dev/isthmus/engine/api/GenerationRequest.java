@@ -4,6 +4,7 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -12,8 +13,11 @@ import java.util.Optional;
  * @param prompt the tokens to continue, at least one
  * @param options how
  * @param timeLimit how long it may take from when it is submitted, the wait in the queue included; empty for any time
+ * @param cacheDomain shares prefixes with requests and sessions of this domain only, such as a tenant's; "" for those
+ *     that are given none
  */
-public record GenerationRequest(List<Integer> prompt, GenerationOptions options, Optional<Duration> timeLimit) {
+public record GenerationRequest(List<Integer> prompt, GenerationOptions options, Optional<Duration> timeLimit,
+        String cacheDomain) {
 
     /**
      * Checks what does not depend on the model.
@@ -22,6 +26,7 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
      */
     public GenerationRequest {
         prompt = List.copyOf(prompt);
+        Objects.requireNonNull(cacheDomain, "cacheDomain");
         if (prompt.isEmpty()) {
             throw new InvalidInputException("generation request: the prompt is empty; at least one token is needed");
         }
@@ -29,6 +34,17 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
             throw new InvalidInputException("generation request: the time limit must be >= 0, found "
                     + timeLimit.get());
         }
+    }
+
+    /**
+     * A request in no domain of its own.
+     *
+     * @param prompt the tokens to continue, at least one
+     * @param options how
+     * @param timeLimit how long it may take from when it is submitted; empty for any time
+     */
+    public GenerationRequest(List<Integer> prompt, GenerationOptions options, Optional<Duration> timeLimit) {
+        this(prompt, options, timeLimit, "");
     }
 
     /**
@@ -47,6 +63,15 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
      * @param limit the time from when it is submitted to when it must be done, ≥ 0
      */
     public GenerationRequest withTimeLimit(Duration limit) {
-        return new GenerationRequest(prompt, options, Optional.of(limit));
+        return new GenerationRequest(prompt, options, Optional.of(limit), cacheDomain);
+    }
+
+    /**
+     * {@return the same in another domain}
+     *
+     * @param domain whose prefixes it shares
+     */
+    public GenerationRequest withCacheDomain(String domain) {
+        return new GenerationRequest(prompt, options, timeLimit, domain);
     }
 }

@@ -27,6 +27,7 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
 
     private final Continuation continuation;
     private final int[] prompt;
+    private final String cacheDomain;
     /** {@link System#nanoTime} of the deadline. */
     private final long deadline;
     private final boolean hasDeadline;
@@ -43,6 +44,7 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     /** Made as the request is submitted. */
     GenerationTask(Model model, GenerationRequest request, long now) {
         prompt = request.prompt().stream().mapToInt(Integer::intValue).toArray();
+        cacheDomain = request.cacheDomain();
         continuation = new Continuation(model, prompt, request.options());
         hasDeadline = request.timeLimit().isPresent();
         deadline = now + request.timeLimit().map(BatchingExecutor::nanos).orElse(0L);
@@ -142,6 +144,11 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     @Override
     public void close() {
         cancel();
+    }
+
+    /** Whose prefixes it shares. */
+    String cacheDomain() {
+        return cacheDomain;
     }
 
     int[] prompt() {

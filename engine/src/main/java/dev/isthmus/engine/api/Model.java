@@ -19,6 +19,7 @@ import dev.isthmus.engine.model.Gpt2Fingerprint;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.model.Offload;
 import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tokenizer.Tokenizer;
@@ -27,6 +28,7 @@ import dev.isthmus.engine.weights.MemoryLimit;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -69,15 +71,25 @@ public final class Model implements AutoCloseable {
     private boolean closed;
 
     private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
-            Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, Gpt2Fingerprint fingerprint) {
+            Gpt2Weights weights, ModelOptions options, Gpt2Fingerprint fingerprint) {
         this.arena = arena;
         this.config = config;
         this.tokenizer = tokenizer;
         this.kernels = kernels;
-        this.forward = new Gpt2Forward(config, weights, kernels, cacheType);
+        this.forward = new Gpt2Forward(config, weights, kernels, cacheType(options.cache(), weights, kernels));
         this.fingerprint = fingerprint;
-        this.blocks = forward.newBlockPool(PrefixSharing.KEPT, cacheLimit, MemoryBudget.PROCESS);
-        this.passes = new PassPool(forward);
+        this.blocks = forward.newBlockPool(sharing(options.prefixCache()), new CacheLimit(options.cacheLimit()),
+                MemoryBudget.PROCESS);
+        this.passes = new PassPool(forward, MemoryBudget.PROCESS);
+        MemoryBudget.PROCESS.addWeights(weights.memoryBytes());
+    }
+
+    private static PrefixSharing sharing(PrefixCache asked) {
+        return switch (asked) {
+            case OFF -> PrefixSharing.NONE;
+            case OPEN -> PrefixSharing.HELD;
+            case FINISHED -> PrefixSharing.KEPT;
+        };
     }
 
     /**
@@ -108,8 +120,14 @@ public final class Model implements AutoCloseable {
      * @throws dev.isthmus.engine.errors.CheckpointException if a file is missing or not what it should be
      * @throws dev.isthmus.engine.errors.UnsupportedModelException if the configuration is not one that is computed
      * @throws dev.isthmus.engine.errors.BackendException if the backend asked for cannot be used
+     * @throws OutOfMemoryException if the weights do not fit into the memory of the machine or of the process's
+     *     container; thrown before they are read, with the types of weights that would fit
      */
     public static Model open(Path path, ModelOptions options) {
+        return Offload.call(() -> openHere(path, options));
+    }
+
+    private static Model openHere(Path path, ModelOptions options) {
         if (!FlightRecorder.isInitialized()) {
             return read(path, options, options.loadProgress());
         }
@@ -157,8 +175,7 @@ public final class Model implements AutoCloseable {
                     CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     progress::update);
-            return new Model(arena, config, joined(tokenizer), kernels, weights,
-                    cacheType(options.cache(), weights, kernels), new CacheLimit(options.cacheLimit()),
+            return new Model(arena, config, joined(tokenizer), kernels, weights, options,
                     joined(fingerprint).as(weights));
         } catch (Throwable failed) {
             kernels.close();
@@ -210,7 +227,23 @@ public final class Model implements AutoCloseable {
      * @throws OutOfMemoryException if there is not enough memory
      */
     public Session newSession(ContextPolicy policy) {
-        return whileOpen(() -> new Session(this, new Sequence(this, policy)));
+        return newSession(policy, "");
+    }
+
+    /**
+     * A new, empty session that shares prefixes with sessions and requests of the same domain only, such as those of one
+     * tenant: to others, not even the time that reading takes tells what its text begins with. So do its forks.
+     *
+     * @param policy what it does when its context is full
+     * @param cacheDomain the domain's name; all that is given none is in domain ""
+     * @return a session that must be closed, as any
+     * @throws InvalidInputException if the policy does not fit the model's context
+     * @throws ClosedException if the model is closed
+     * @throws OutOfMemoryException if there is not enough memory
+     */
+    public Session newSession(ContextPolicy policy, String cacheDomain) {
+        Objects.requireNonNull(cacheDomain, "cacheDomain");
+        return whileOpen(() -> new Session(this, new Sequence(this, policy, cacheDomain)));
     }
 
     /**
@@ -276,7 +309,8 @@ public final class Model implements AutoCloseable {
 
     /** {@return what the model's sessions have done so far and hold now} */
     public Metrics metrics() {
-        return meter.metrics(cacheBytes());
+        return meter.metrics(new Meter.Memory(cacheBytes(), blocks.finishedBytes(), passes.bytes()),
+                blocks.takenOver());
     }
 
     /**
@@ -361,6 +395,7 @@ public final class Model implements AutoCloseable {
                 passes.close();
                 kernels.close();
                 arena.close();
+                MemoryBudget.PROCESS.addWeights(-forward.weights().memoryBytes());
             }
         } finally {
             lifetime.writeLock().unlock();
@@ -405,8 +440,14 @@ public final class Model implements AutoCloseable {
         return blocks.bytes();
     }
 
-    KvCache newCache() {
-        return forward.newCache(blocks);
+    /** An empty cache of a domain. */
+    KvCache newCache(String domain) {
+        return forward.newCache(blocks).inDomain(domain);
+    }
+
+    /** The bytes that keys and values could still take; those of finished texts count as free. */
+    long availableCacheBytes() {
+        return blocks.availableBytes();
     }
 
     /** What the model's forward passes compute in. */

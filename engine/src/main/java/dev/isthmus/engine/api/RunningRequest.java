@@ -15,7 +15,7 @@ final class RunningRequest implements AutoCloseable {
 
     RunningRequest(Model model, GenerationTask task) {
         this.task = task;
-        cache = model.newCache();
+        cache = model.newCache(task.cacheDomain());
         tokens = task.prompt();
         length = tokens.length;
     }

@@ -22,34 +22,44 @@ final class Sequence implements AutoCloseable {
     /** Rows of a chunk whose logits are all wanted: V floats each. */
     private static final int LOGITS_CHUNK_ROWS = 64;
 
+    private static final int[] EMPTY = {};
+
     private final Model model;
     private final ContextPolicy policy;
     private final Meter meter;
-    private final float[] logits;
     private KvCache cache;
+    /** An array that forks may have in common: it is replaced, never written, by one that shares it. */
     private int[] tokens;
+    private boolean tokensShared;
     private int length;
+    /** The logits after the last token, if they are known; null before the first ones. Forks may share the array. */
+    private float[] logits;
+    private boolean logitsShared;
     private boolean logitsValid;
     private volatile long cacheBytes;
+    private volatile long prefixTokens;
 
     /** An empty text. */
-    Sequence(Model model, ContextPolicy policy) {
+    Sequence(Model model, ContextPolicy policy, String domain) {
         policy.check(model.config().context());
         this.model = model;
         this.policy = policy;
-        logits = new float[model.config().vocabulary()];
-        tokens = new int[64];
-        cache = model.newCache();
+        tokens = EMPTY;
+        cache = model.newCache(domain);
         meter = model.meter().newSession();
     }
 
     private Sequence(Sequence from) {
         model = from.model;
         policy = from.policy;
-        logits = from.logits.clone();
-        tokens = from.tokens();
-        length = from.length;
+        logits = from.logitsValid ? from.logits : null;
+        from.logitsShared = true;
+        logitsShared = true;
         logitsValid = from.logitsValid;
+        from.tokensShared = true;
+        tokensShared = true;
+        tokens = from.tokens;
+        length = from.length;
         cache = from.cache.fork();
         meter = model.meter().newSession();
         cacheBytes = cache.bytes();
@@ -62,7 +72,7 @@ final class Sequence implements AutoCloseable {
 
     /** What was done for it and what it holds; any thread may ask. */
     Metrics metrics() {
-        return meter.metrics(cacheBytes);
+        return meter.metrics(new Meter.Memory(cacheBytes, 0, 0), prefixTokens);
     }
 
     int length() {
@@ -77,7 +87,7 @@ final class Sequence implements AutoCloseable {
         return cache;
     }
 
-    /** The logits behind the last token, if they are known by now; the sequence's own array. */
+    /** The logits after the last token, null if they are not known yet; not to be written. */
     float[] knownLogits() {
         return logitsValid ? logits : null;
     }
@@ -93,19 +103,17 @@ final class Sequence implements AutoCloseable {
     void restore(int[] ids, float[] knownLogits) {
         tokens = ids;
         length = ids.length;
+        logits = knownLogits;
         logitsValid = knownLogits != null;
-        if (logitsValid) {
-            System.arraycopy(knownLogits, 0, logits, 0, logits.length);
-        }
     }
 
-    /** The logits of the last position, computing what is not yet in the cache; the sequence's own array. */
+    /** The logits of the last position, computing what is not yet in the cache; not to be written. */
     float[] currentLogits(LayerProbe probe) {
         if (length == 0) {
             throw new InvalidInputException("logits: the session is empty; append at least one token first");
         }
         if (!logitsValid) {
-            computeLast(this::keep, probe);
+            computeLast(rows -> keep(rows, 0), probe);
         }
         return logits;
     }
@@ -130,7 +138,6 @@ final class Sequence implements AutoCloseable {
     private int choose(Draw draw, LayerProbe probe) {
         int[] chosen = new int[1];
         computeLast(rows -> chosen[0] = model.kernels().choose(rows, 0, draw)[0], probe);
-        logitsValid = false;
         return chosen[0];
     }
 
@@ -148,7 +155,7 @@ final class Sequence implements AutoCloseable {
                 store(before + i, ids[i]);
             }
             try {
-                compute(before + ids.length, before + firstLogits, this::keep, visitor, probe);
+                compute(before + ids.length, before + firstLogits, rows -> keep(rows, 0), visitor, probe);
             } catch (Throwable failed) {
                 truncate(before);
                 throw failed;
@@ -173,6 +180,9 @@ final class Sequence implements AutoCloseable {
         int[] tokensBefore = tokens();
         KvCache cacheBefore = cache.fork();
         try {
+            if (tokensShared) {
+                unshareTokens(tokens.length);
+            }
             System.arraycopy(tokens, policy.kept() + dropped, tokens, policy.kept(), left - policy.kept());
             truncate(left);
             cache.rewind(Math.min(cache.length(), policy.kept()));
@@ -188,8 +198,13 @@ final class Sequence implements AutoCloseable {
         }
     }
 
-    private void keep(Tensor row) {
-        model.kernels().read(row, 0, logits);
+    private void keep(Tensor rows, int row) {
+        if (logits == null || logitsShared) {
+            logits = new float[vocabulary()];
+            logitsShared = false;
+        }
+        read(rows, row, logits);
+        logitsValid = true;
     }
 
     /**
@@ -201,9 +216,9 @@ final class Sequence implements AutoCloseable {
     private void compute(int to, int firstLogits, Consumer<Tensor> last, LogitsVisitor visitor, LayerProbe probe) {
         logitsValid = false;
         if (!probe.needsEveryRow()) {
-            cache.adopt(tokens, firstLogits);
+            prefixTokens += cache.adopt(tokens, firstLogits);
         }
-        try (PassPool.Pass pass = model.passes().borrow()) {
+        try (PassPool.Pass pass = model.passes().borrow(probe)) {
             for (int start = cache.length(); start < to; start = cache.length()) {
                 int chunk = Gpt2Forward.chunk(to - start);
                 int end = start + (visitor != null && start + chunk > firstLogits ? Math.min(chunk, LOGITS_CHUNK_ROWS)
@@ -218,16 +233,39 @@ final class Sequence implements AutoCloseable {
                 Tensor rowsOfLogits = meter.pass(batch, () -> pass.forward(outputs, probe));
                 cache.publish(tokens, start);
                 cacheBytes = cache.bytes();
-                for (int i = 0; visitor != null && i < outputs.length; i++) {
-                    model.kernels().read(rowsOfLogits, (long) i * logits.length, logits);
-                    visitor.row(first + i, logits);
-                }
-                if (visitor == null && outputs.length > 0) {
-                    last.accept(rowsOfLogits);
+                if (visitor != null) {
+                    visit(pass, rowsOfLogits, outputs.length, first, visitor);
+                    if (end == to) {
+                        pass.read(() -> keep(rowsOfLogits, outputs.length - 1));
+                    }
+                } else if (outputs.length > 0) {
+                    pass.read(() -> last.accept(rowsOfLogits));
                 }
             }
         }
-        logitsValid = true;
+    }
+
+    /** Shows rows of logits to a visitor, on the calling thread; what it does to its array is its own affair. */
+    private void visit(PassPool.Pass pass, Tensor rows, int count, int first, LogitsVisitor visitor) {
+        float[] shown = new float[vocabulary()];
+        for (int i = 0; i < count; i++) {
+            int row = i;
+            pass.read(() -> read(rows, row, shown));
+            visitor.row(first + i, shown);
+            pass.moves();
+            if (Thread.currentThread().isVirtual()) {
+                // What visitors compute keeps the carrier from other virtual threads.
+                Thread.yield();
+            }
+        }
+    }
+
+    private void read(Tensor rows, int row, float[] into) {
+        model.kernels().read(rows, (long) row * into.length, into);
+    }
+
+    private int vocabulary() {
+        return model.config().vocabulary();
     }
 
     /** Forgets all but the first {@code newLength} tokens. */
@@ -240,10 +278,15 @@ final class Sequence implements AutoCloseable {
     }
 
     private void store(int index, int id) {
-        if (index >= tokens.length) {
-            tokens = Arrays.copyOf(tokens, Math.max(64, 2 * index));
+        if (tokensShared || index >= tokens.length) {
+            unshareTokens(index < tokens.length ? tokens.length : Math.max(16, 2 * index));
         }
         tokens[index] = id;
+    }
+
+    private void unshareTokens(int capacity) {
+        tokens = Arrays.copyOf(tokens, capacity);
+        tokensShared = false;
     }
 
     /** Lets go of keys and values; idempotent. */
@@ -251,6 +294,10 @@ final class Sequence implements AutoCloseable {
     public void close() {
         cache.close();
         cacheBytes = 0;
+        tokens = EMPTY;
+        length = 0;
+        logits = null;
+        logitsValid = false;
         meter.close();
     }
 }

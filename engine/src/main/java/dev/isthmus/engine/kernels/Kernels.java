@@ -59,6 +59,14 @@ public interface Kernels extends AutoCloseable {
         return Passes.DIRECT;
     }
 
+    /** The bytes that operations work in besides their arguments, in use or kept for the next. */
+    default long workspaceBytes() {
+        return 0;
+    }
+
+    /** Frees what is kept for operations to come. */
+    default void releaseIdle() {}
+
     /** Zeroed memory for weights, aligned to {@link Tensor#ALIGNMENT} bytes; it may be used by any thread. */
     MemorySegment allocateWeights(Arena arena, long bytes);
 

@@ -154,6 +154,17 @@ public final class MemoryBudget {
         return true;
     }
 
+    /** Counts memory that was taken without asking, for which blocks that nobody uses make room; negative: given back. */
+    public void takeAnyway(long bytes) {
+        if (bytes <= 0) {
+            giveBack(-bytes);
+        } else if (!take(bytes)) {
+            synchronized (this) {
+                taken += bytes;
+            }
+        }
+    }
+
     /** Gives memory back that {@link #take} gave. */
     public synchronized void giveBack(long bytes) {
         taken -= bytes;

@@ -12,6 +12,7 @@ import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.memory.MemoryBudget;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
@@ -78,6 +79,21 @@ public final class Gpt2Forward {
     /** An empty cache for one sequence, freed with {@code arena}. */
     public KvCache newCache(Arena arena) {
         return newCache(BlockPool.in(kernels.blockMemory(), arena));
+    }
+
+    /** Where passes compute. */
+    Place place() {
+        return kernels.place();
+    }
+
+    /** The bytes that the kernels work in besides scratch. */
+    long workspaceBytes() {
+        return kernels.workspaceBytes();
+    }
+
+    /** Frees what the kernels keep for passes to come; called while there are none. */
+    void releaseIdle() {
+        kernels.releaseIdle();
     }
 
     /** Scratch for this model's passes. */

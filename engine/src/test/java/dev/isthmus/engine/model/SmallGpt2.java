@@ -67,7 +67,7 @@ final class SmallGpt2 implements AutoCloseable {
         Matrix wte = tensors.matrix(type, Layout.OUT_IN, c, config.vocabulary(),
                 tensors.values(config.vocabulary() * c, 1));
         forward = new Gpt2Forward(config, new Gpt2Weights(wte, weight(1, config.context(), c), blocks, norm(),
-                new Linear(wte, null), List.of()), kernels, cacheType.orElse(kernels.cacheTypes(type).getFirst()));
+                new Linear(wte, null), List.of(), 0), kernels, cacheType.orElse(kernels.cacheTypes(type).getFirst()));
         scratch = forward.newScratch();
     }
 

@@ -75,6 +75,16 @@ public final class CpuKernels implements Kernels {
     }
 
     @Override
+    public long workspaceBytes() {
+        return ops.workspaceBytes();
+    }
+
+    @Override
+    public void releaseIdle() {
+        ops.releaseIdle();
+    }
+
+    @Override
     public boolean packsMatrices() {
         return ops instanceof NativeOps;
     }

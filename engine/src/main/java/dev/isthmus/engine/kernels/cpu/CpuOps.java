@@ -37,6 +37,14 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
         throw new UnsupportedOperationException("plain Java reads no files");
     }
 
+    /** As {@link dev.isthmus.engine.kernels.Kernels#workspaceBytes}. */
+    default long workspaceBytes() {
+        return 0;
+    }
+
+    /** As {@link dev.isthmus.engine.kernels.Kernels#releaseIdle}. */
+    default void releaseIdle() {}
+
     long matrixBytes(WeightType type, int inputs, int outputs);
 
     Matrix matrix(WeightType type, Layout layout, int inputs, int outputs, MemorySegment memory);

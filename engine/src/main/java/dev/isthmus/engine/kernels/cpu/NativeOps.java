@@ -74,6 +74,16 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
+    public long workspaceBytes() {
+        return workspaces.bytes();
+    }
+
+    @Override
+    public void releaseIdle() {
+        workspaces.close();
+    }
+
+    @Override
     public long matrixBytes(WeightType type, int inputs, int outputs) {
         return PackedMatrix.bytes(type, inputs, outputs);
     }
