@@ -13,7 +13,7 @@ record CacheDemand(int context, long blockBytes) {
 
     /** That of a model's requests. */
     static CacheDemand of(Model model) {
-        try (KvCache cache = model.newCache()) {
+        try (KvCache cache = model.newCache("")) {
             return new CacheDemand(cache.context(), cache.blockBytes());
         }
     }

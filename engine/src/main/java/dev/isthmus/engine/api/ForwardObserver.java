@@ -1,9 +1,9 @@
 package dev.isthmus.engine.api;
 
 /**
- * Sees what passes between the layers while a session computes. Methods are called on the computing thread; the
- * arrays are the observer's to keep. What no observer wants is neither computed nor copied. {@link Capture} is one that
- * keeps what it is asked for.
+ * Sees what passes between the layers while a session computes. Methods are called on the thread that called the
+ * session, also where that is a virtual thread and another one computes; the arrays are the observer's to keep. What no
+ * observer wants is neither computed nor copied. {@link Capture} is one that keeps what it is asked for.
  */
 public interface ForwardObserver {
 

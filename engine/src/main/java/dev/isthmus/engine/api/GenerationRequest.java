@@ -13,8 +13,11 @@ import java.util.Optional;
  * @param prompt the tokens to continue, at least one
  * @param options how
  * @param timeLimit how long it may take from when it is submitted, the wait in the queue included; empty for any time
+ * @param cacheDomain shares prefixes with requests and sessions of this domain only, such as a tenant's; "" for those
+ *     that are given none
  */
-public record GenerationRequest(List<Integer> prompt, GenerationOptions options, Optional<Duration> timeLimit) {
+public record GenerationRequest(List<Integer> prompt, GenerationOptions options, Optional<Duration> timeLimit,
+        String cacheDomain) {
 
     /**
      * Checks what does not depend on the model.
@@ -25,6 +28,7 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
         prompt = Arguments.nonNullElements(prompt, "generation request", "prompt");
         Arguments.nonNull(options, "generation request", "options");
         Arguments.nonNull(timeLimit, "generation request", "timeLimit");
+        Arguments.nonNull(cacheDomain, "generation request", "cacheDomain");
         if (prompt.isEmpty()) {
             throw new InvalidInputException("generation request: the prompt is empty; at least one token is needed");
         }
@@ -32,6 +36,17 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
             throw new InvalidInputException("generation request: the time limit must be >= 0, found "
                     + timeLimit.get());
         }
+    }
+
+    /**
+     * A request in no domain of its own.
+     *
+     * @param prompt the tokens to continue, at least one
+     * @param options how
+     * @param timeLimit how long it may take from when it is submitted; empty for any time
+     */
+    public GenerationRequest(List<Integer> prompt, GenerationOptions options, Optional<Duration> timeLimit) {
+        this(prompt, options, timeLimit, "");
     }
 
     /**
@@ -52,6 +67,16 @@ public record GenerationRequest(List<Integer> prompt, GenerationOptions options,
      */
     public GenerationRequest withTimeLimit(Duration limit) {
         Arguments.nonNull(limit, "generation request", "limit");
-        return new GenerationRequest(prompt, options, Optional.of(limit));
+        return new GenerationRequest(prompt, options, Optional.of(limit), cacheDomain);
+    }
+
+    /**
+     * {@return the same in another domain}
+     *
+     * @param domain whose prefixes it shares
+     */
+    public GenerationRequest withCacheDomain(String domain) {
+        Arguments.nonNull(domain, "generation request", "domain");
+        return new GenerationRequest(prompt, options, timeLimit, domain);
     }
 }

@@ -45,6 +45,7 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     private final Continuation continuation;
     private final int[] prompt;
     private final GenerationOptions options;
+    private final String cacheDomain;
     /** {@link System#nanoTime} of the deadline. */
     private final long deadline;
     private final boolean hasDeadline;
@@ -74,6 +75,7 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     GenerationTask(Model model, GenerationRequest request, long now, Runnable changed) {
         prompt = request.prompt().stream().mapToInt(Integer::intValue).toArray();
         options = request.options();
+        cacheDomain = request.cacheDomain();
         continuation = new Continuation(model, prompt, options);
         hasDeadline = request.timeLimit().isPresent();
         deadline = now + request.timeLimit().map(BatchingExecutor::nanos).orElse(0L);
@@ -217,6 +219,11 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     @Override
     public void close() {
         cancel();
+    }
+
+    /** Whose prefixes it shares. */
+    String cacheDomain() {
+        return cacheDomain;
     }
 
     int[] prompt() {

@@ -111,9 +111,19 @@ final class Meter {
         return positions;
     }
 
-    /** The figures of this moment, with the memory that is held for keys and values. */
-    Metrics metrics(long cacheBytes) {
+    /**
+     * The memory of this moment.
+     *
+     * @param cacheBytes for keys and values of open texts
+     * @param finishedBytes for keys and values of finished texts
+     * @param scratchBytes what passes compute in
+     */
+    record Memory(long cacheBytes, long finishedBytes, long scratchBytes) {}
+
+    /** The figures of this moment, with the tokens that were not computed since others had. */
+    Metrics metrics(Memory memory, long prefixTokens) {
         return new Metrics(prefillTokens.sum(), Duration.ofNanos(prefillNanos.sum()), decodeTokens.sum(),
-                Duration.ofNanos(decodeNanos.sum()), sessions.get(), cacheBytes, queueLength.get());
+                Duration.ofNanos(decodeNanos.sum()), sessions.get(), memory.cacheBytes, queueLength.get(),
+                prefixTokens, memory.finishedBytes, memory.scratchBytes);
     }
 }

@@ -16,9 +16,30 @@ import java.time.Duration;
  * @param cacheBytes the memory for keys and values; of a model what several texts have in common counts once, of a
  *     session it counts in full
  * @param queueLength the requests that wait for their turn
+ * @param prefixTokens the tokens that were not computed, since their keys and values were taken over from another text
+ *     that begins alike: of all tokens of prompts, prefixTokens / (prefixTokens + prefillTokens) hit
+ * @param finishedBytes the memory for keys and values of texts that are finished, kept for others that begin alike
+ *     until something else needs it; of a session 0
+ * @param scratchBytes the memory that passes compute in, in use or kept for the next pass; of a session 0
  */
 public record Metrics(long prefillTokens, Duration prefillTime, long decodeTokens, Duration decodeTime, int sessions,
-        long cacheBytes, int queueLength) {
+        long cacheBytes, int queueLength, long prefixTokens, long finishedBytes, long scratchBytes) {
+
+    /**
+     * Metrics without shared prefixes and scratch.
+     *
+     * @param prefillTokens the tokens read in passes of several
+     * @param prefillTime how long these passes took
+     * @param decodeTokens the tokens read one at a time
+     * @param decodeTime how long these passes took
+     * @param sessions the sessions that are open
+     * @param cacheBytes the memory for keys and values
+     * @param queueLength the requests that wait for their turn
+     */
+    public Metrics(long prefillTokens, Duration prefillTime, long decodeTokens, Duration decodeTime, int sessions,
+            long cacheBytes, int queueLength) {
+        this(prefillTokens, prefillTime, decodeTokens, decodeTime, sessions, cacheBytes, queueLength, 0, 0, 0);
+    }
 
     /** Refuses a time that is null. */
     public Metrics {

@@ -3,6 +3,7 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.cache.PrefixSharing;
 import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Gpt2Config;
@@ -15,10 +16,12 @@ import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.errors.UnsupportedModelException;
 import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Backends;
+import dev.isthmus.engine.memory.MemoryBudget;
 import dev.isthmus.engine.model.Gpt2Fingerprint;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.model.Offload;
 import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tokenizer.Tokenizer;
@@ -64,15 +67,25 @@ public final class Model implements AutoCloseable {
     private boolean freed;
 
     private Model(Arena arena, Gpt2Config config, TokenizerResult tokenizer, Backend backend,
-            Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, Gpt2Fingerprint fingerprint) {
+            Gpt2Weights weights, ModelOptions options, Gpt2Fingerprint fingerprint) {
         this.arena = arena;
         this.config = config;
         this.tokenizer = tokenizer;
         this.backend = backend;
-        this.forward = new Gpt2Forward(config, weights, backend, cacheType);
+        this.forward = new Gpt2Forward(config, weights, backend, cacheType(options.cache(), weights, backend));
         this.fingerprint = fingerprint;
-        this.blocks = forward.newBlockPool(cacheLimit);
-        this.passes = new PassPool(forward);
+        this.blocks = forward.newBlockPool(sharing(options.prefixCache()), new CacheLimit(options.cacheLimit()),
+                MemoryBudget.PROCESS);
+        this.passes = new PassPool(forward, MemoryBudget.PROCESS);
+        MemoryBudget.PROCESS.addWeights(weights.memoryBytes());
+    }
+
+    private static PrefixSharing sharing(PrefixCache asked) {
+        return switch (asked) {
+            case OFF -> PrefixSharing.NONE;
+            case OPEN -> PrefixSharing.HELD;
+            case FINISHED -> PrefixSharing.KEPT;
+        };
     }
 
     /**
@@ -108,10 +121,16 @@ public final class Model implements AutoCloseable {
      * @throws BackendException if the backend asked for cannot be used, or the process gets too few threads; those that
      *     were started end
      * @throws dev.isthmus.engine.errors.CancelledException if the thread is interrupted; it stays so
+     * @throws OutOfMemoryException if the weights do not fit into the memory of the machine or of the process's
+     *     container; thrown before they are read, with the types of weights that would fit
      */
     public static Model open(Path path, ModelOptions options) {
         Arguments.nonNull(path, "open a model", "path");
         Arguments.nonNull(options, "open a model", "options");
+        return Offload.call(() -> openHere(path, options));
+    }
+
+    private static Model openHere(Path path, ModelOptions options) {
         if (!FlightRecorder.isInitialized()) {
             return read(path, options, options.loadProgress());
         }
@@ -160,8 +179,7 @@ public final class Model implements AutoCloseable {
             backend.requireHeads(config.headChannels());
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, backend.weights(), options.weights(), arena,
                     threads, progress::update);
-            return new Model(arena, config, tokenizer.join(), backend, weights,
-                    cacheType(options.cache(), weights, backend), new CacheLimit(options.cacheLimit()),
+            return new Model(arena, config, tokenizer.join(), backend, weights, options,
                     fingerprint.join().as(weights, backend.blocks().layout()));
         } catch (Throwable failed) {
             backend.close();
@@ -203,8 +221,24 @@ public final class Model implements AutoCloseable {
      * @throws OutOfMemoryException if there is not enough memory
      */
     public Session newSession(ContextPolicy policy) {
+        return newSession(policy, "");
+    }
+
+    /**
+     * A new, empty session that shares prefixes with sessions and requests of the same domain only, such as those of one
+     * tenant: to others, not even the time that reading takes tells what its text begins with. So do its forks.
+     *
+     * @param policy what it does when its context is full
+     * @param cacheDomain the domain's name; all that is given none is in domain ""
+     * @return a session that must be closed, as any
+     * @throws InvalidInputException if the policy does not fit the model's context
+     * @throws ClosedException if the model is closed
+     * @throws OutOfMemoryException if there is not enough memory
+     */
+    public Session newSession(ContextPolicy policy, String cacheDomain) {
         Arguments.nonNull(policy, "open a session", "policy");
-        return whileOpen(() -> new Session(this, new Sequence(this, policy)));
+        Arguments.nonNull(cacheDomain, "open a session", "cacheDomain");
+        return whileOpen(() -> new Session(this, new Sequence(this, policy, cacheDomain)));
     }
 
     /**
@@ -288,7 +322,8 @@ public final class Model implements AutoCloseable {
 
     /** {@return what the model's sessions have done so far and hold now} */
     public Metrics metrics() {
-        return meter.metrics(cacheBytes());
+        return meter.metrics(new Meter.Memory(cacheBytes(), blocks.finishedBytes(), passes.bytes()),
+                blocks.takenOver());
     }
 
     /**
@@ -375,9 +410,11 @@ public final class Model implements AutoCloseable {
         try {
             if (!freed) {
                 freed = true;
+                blocks.close();
                 passes.close();
                 backend.close();
                 arena.close();
+                MemoryBudget.PROCESS.addWeights(-forward.weights().memoryBytes());
             }
         } finally {
             lifetime.writeLock().unlock();
@@ -445,13 +482,14 @@ public final class Model implements AutoCloseable {
         return blocks.bytes();
     }
 
-    /** The bytes that keys and values could still take. */
-    long availableCacheBytes() {
-        return blocks.availableBytes();
+    /** An empty cache of a domain. */
+    KvCache newCache(String domain) {
+        return forward.newCache(blocks).inDomain(domain);
     }
 
-    KvCache newCache() {
-        return forward.newCache(blocks);
+    /** The bytes that keys and values could still take; those of finished texts count as free. */
+    long availableCacheBytes() {
+        return blocks.availableBytes();
     }
 
     /** What the model's forward passes compute in. */

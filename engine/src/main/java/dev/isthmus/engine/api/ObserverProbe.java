@@ -6,6 +6,7 @@ import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.TensorMemory;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.tensor.Tensor;
+import java.util.concurrent.Executor;
 
 /**
  * Shows a forward pass to a {@link ForwardObserver}. Kernels never write down attention probabilities, so they are
@@ -21,6 +22,11 @@ final class ObserverProbe implements LayerProbe {
         this.observer = observer;
         this.config = config;
         this.tensors = tensors;
+    }
+
+    @Override
+    public LayerProbe calling(Executor caller) {
+        return new ObserverProbe(new CalledObserver(observer, caller), config, tensors);
     }
 
     @Override

@@ -63,7 +63,7 @@ final class Rehearsal {
         model.availableCacheBytes();
         int rows = Math.min(2, model.config().context());
         float[] logits = new float[model.config().vocabulary()];
-        try (PassPool.Pass pass = model.passes().borrow(); KvCache cache = model.newCache()) {
+        try (PassPool.Pass pass = model.passes().borrow(); KvCache cache = model.newCache("")) {
             cache.adopt(new int[rows], 0);
             pass.batch(rows).add(cache, new int[rows], 0, rows);
             model.computeBackend().tensors().read(pass.forward(new int[] {rows - 1}, LayerProbe.NONE), 0, logits);

@@ -25,7 +25,7 @@ final class RunningRequest implements AutoCloseable {
     RunningRequest(Model model, GenerationTask task, long begun) {
         this.task = task;
         this.begun = begun;
-        cache = model.newCache();
+        cache = model.newCache(task.cacheDomain());
         tokens = task.prompt();
         length = tokens.length;
     }

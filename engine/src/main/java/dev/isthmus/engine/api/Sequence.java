@@ -23,34 +23,44 @@ final class Sequence implements AutoCloseable {
     /** Rows of a chunk whose logits are all wanted: V floats each. */
     private static final int LOGITS_CHUNK_ROWS = 64;
 
+    private static final int[] EMPTY = {};
+
     private final Model model;
     private final ContextPolicy policy;
     private final Meter meter;
-    private final float[] logits;
     private KvCache cache;
+    /** An array that forks or readers of the text may have in common: it is replaced, never written, by one that shares it. */
     private int[] tokens;
+    private boolean tokensShared;
     private int length;
+    /** The logits after the last token, if they are known; null before the first ones. Forks may share the array. */
+    private float[] logits;
+    private boolean logitsShared;
     private boolean logitsValid;
     private volatile long cacheBytes;
+    private volatile long prefixTokens;
 
     /** An empty text. */
-    Sequence(Model model, ContextPolicy policy) {
+    Sequence(Model model, ContextPolicy policy, String domain) {
         policy.check(model.config().context());
         this.model = model;
         this.policy = policy;
-        logits = new float[model.config().vocabulary()];
-        tokens = new int[64];
-        cache = model.newCache();
+        tokens = EMPTY;
+        cache = model.newCache(domain);
         meter = model.meter().newSession();
     }
 
     private Sequence(Sequence from) {
         model = from.model;
         policy = from.policy;
-        logits = from.logits.clone();
-        tokens = from.tokens();
-        length = from.length;
+        logits = from.logitsValid ? from.logits : null;
+        from.logitsShared = true;
+        logitsShared = true;
         logitsValid = from.logitsValid;
+        from.tokensShared = true;
+        tokensShared = true;
+        tokens = from.tokens;
+        length = from.length;
         cache = from.cache.fork();
         meter = model.meter().newSession();
         cacheBytes = cache.bytes();
@@ -63,7 +73,7 @@ final class Sequence implements AutoCloseable {
 
     /** What was done for it and what it holds; any thread may ask. */
     Metrics metrics() {
-        return meter.metrics(cacheBytes);
+        return meter.metrics(new Meter.Memory(cacheBytes, 0, 0), prefixTokens);
     }
 
     ContextPolicy policy() {
@@ -95,7 +105,7 @@ final class Sequence implements AutoCloseable {
         return cache;
     }
 
-    /** The logits behind the last token, if they are known by now; the sequence's own array. */
+    /** The logits after the last token, null if they are not known yet; not to be written. */
     float[] knownLogits() {
         return logitsValid ? logits : null;
     }
@@ -111,19 +121,17 @@ final class Sequence implements AutoCloseable {
     void restore(int[] ids, float[] knownLogits) {
         tokens = ids;
         length = ids.length;
+        logits = knownLogits;
         logitsValid = knownLogits != null;
-        if (logitsValid) {
-            System.arraycopy(knownLogits, 0, logits, 0, logits.length);
-        }
     }
 
-    /** The logits of the last position, computing what is not yet in the cache; the sequence's own array. */
+    /** The logits of the last position, computing what is not yet in the cache; not to be written. */
     float[] currentLogits(LayerProbe probe) {
         if (length == 0) {
             throw new InvalidInputException("logits: the session is empty; append at least one token first");
         }
         if (!logitsValid) {
-            computeLast(this::keep, probe);
+            computeLast(rows -> keep(rows, 0), probe);
         }
         return logits;
     }
@@ -149,7 +157,6 @@ final class Sequence implements AutoCloseable {
     private int choose(TokenChooser chooser, Draw draw, LayerProbe probe) {
         int[] chosen = new int[1];
         computeLast(rows -> chosen[0] = chooser.choose(rows, 0, draw)[0], probe);
-        logitsValid = false;
         return chosen[0];
     }
 
@@ -168,7 +175,7 @@ final class Sequence implements AutoCloseable {
                 store(before + i, ids[i]);
             }
             try {
-                compute(before + ids.length, before + firstLogits, this::keep, visitor, probe);
+                compute(before + ids.length, before + firstLogits, rows -> keep(rows, 0), visitor, probe);
             } catch (Throwable failed) {
                 truncate(before);
                 logitsValid = validBefore;
@@ -196,7 +203,7 @@ final class Sequence implements AutoCloseable {
         boolean validBefore = logitsValid;
         KvCache cacheBefore = cache.fork();
         try {
-            tokens = tokens.clone();
+            unshareTokens(tokens.length);
             System.arraycopy(tokensBefore, policy.kept() + dropped, tokens, policy.kept(), left - policy.kept());
             truncate(left);
             cache.rewind(Math.min(cache.length(), policy.kept()));
@@ -207,30 +214,34 @@ final class Sequence implements AutoCloseable {
             cache.close();
             cache = cacheBefore;
             tokens = tokensBefore;
+            tokensShared = true;
             length = lengthBefore;
             logitsValid = validBefore;
             throw failed;
         }
     }
 
-    /** Keeps the last row, whatever an observer does. */
-    private void keep(Tensor rows) {
-        model.computeBackend().tensors().read(rows, (rows.dim(0) - 1) * logits.length, logits);
+    private void keep(Tensor rows, int row) {
+        if (logits == null || logitsShared) {
+            logits = new float[vocabulary()];
+            logitsShared = false;
+        }
+        read(rows, row, logits);
+        logitsValid = true;
     }
 
     /**
      * Computes what is not in the cache up to {@code to}.
      *
-     * @param last takes the logits of the last pass, whose last row is that of the last position
-     * @param visitor takes copies of those from position {@code firstLogits} on, unless it is null
+     * @param last takes the logits [1, V] of the last position
+     * @param visitor takes those from position {@code firstLogits} on, unless it is null
      */
     private void compute(int to, int firstLogits, Consumer<Tensor> last, LogitsVisitor visitor, LayerProbe probe) {
-        float[] shown = visitor == null ? null : new float[logits.length];
         logitsValid = false;
         if (!probe.needsEveryRow()) {
-            cache.adopt(tokens, firstLogits);
+            prefixTokens += cache.adopt(tokens, firstLogits);
         }
-        try (PassPool.Pass pass = model.passes().borrow()) {
+        try (PassPool.Pass pass = model.passes().borrow(probe)) {
             for (int start = cache.length(); start < to; start = cache.length()) {
                 int chunk = Gpt2Forward.chunk(to - start);
                 int end = start + (visitor != null && start + chunk > firstLogits ? Math.min(chunk, LOGITS_CHUNK_ROWS)
@@ -245,16 +256,39 @@ final class Sequence implements AutoCloseable {
                 Tensor rowsOfLogits = meter.pass(batch, () -> pass.forward(outputs, probe));
                 cache.publish(tokens, start);
                 cacheBytes = cache.bytes();
-                for (int i = 0; visitor != null && i < outputs.length; i++) {
-                    model.computeBackend().tensors().read(rowsOfLogits, (long) i * logits.length, shown);
-                    visitor.row(first + i, shown);
-                }
-                if (end == to) {
-                    last.accept(rowsOfLogits);
+                if (visitor != null) {
+                    visit(pass, rowsOfLogits, outputs.length, first, visitor);
+                    if (end == to) {
+                        pass.read(() -> keep(rowsOfLogits, outputs.length - 1));
+                    }
+                } else if (outputs.length > 0) {
+                    pass.read(() -> last.accept(rowsOfLogits));
                 }
             }
         }
-        logitsValid = true;
+    }
+
+    /** Shows rows of logits to a visitor, on the calling thread; what it does to its array is its own affair. */
+    private void visit(PassPool.Pass pass, Tensor rows, int count, int first, LogitsVisitor visitor) {
+        float[] shown = new float[vocabulary()];
+        for (int i = 0; i < count; i++) {
+            int row = i;
+            pass.read(() -> read(rows, row, shown));
+            visitor.row(first + i, shown);
+            pass.moves();
+            if (Thread.currentThread().isVirtual()) {
+                // What visitors compute keeps the carrier from other virtual threads.
+                Thread.yield();
+            }
+        }
+    }
+
+    private void read(Tensor rows, int row, float[] into) {
+        model.computeBackend().tensors().read(rows, (long) row * into.length, into);
+    }
+
+    private int vocabulary() {
+        return model.config().vocabulary();
     }
 
     /** Forgets all but the first {@code newLength} tokens. */
@@ -262,18 +296,22 @@ final class Sequence implements AutoCloseable {
         if (newLength != length || cache.length() > newLength) {
             logitsValid = false;
         }
-        if (newLength < length) {
-            tokens = Arrays.copyOf(tokens, Math.max(64, newLength));
-        }
+        // Whoever reads the text of before must not see what comes in place of the tokens that go.
+        tokensShared |= newLength < length;
         length = newLength;
         cache.rewind(Math.min(newLength, cache.length()));
     }
 
     private void store(int index, int id) {
-        if (index >= tokens.length) {
-            tokens = Arrays.copyOf(tokens, Math.max(64, 2 * index));
+        if (tokensShared || index >= tokens.length) {
+            unshareTokens(index < tokens.length ? tokens.length : Math.max(16, 2 * index));
         }
         tokens[index] = id;
+    }
+
+    private void unshareTokens(int capacity) {
+        tokens = Arrays.copyOf(tokens, capacity);
+        tokensShared = false;
     }
 
     /** Lets go of keys and values; idempotent. */
@@ -281,6 +319,10 @@ final class Sequence implements AutoCloseable {
     public void close() {
         cache.close();
         cacheBytes = 0;
+        tokens = EMPTY;
+        length = 0;
+        logits = null;
+        logitsValid = false;
         meter.close();
     }
 }

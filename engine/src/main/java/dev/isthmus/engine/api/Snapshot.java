@@ -57,7 +57,7 @@ final class Snapshot {
 
     /** Reads a sequence for the model. */
     static Sequence read(Path file, Model model, ContextPolicy policy) {
-        Sequence sequence = new Sequence(model, policy);
+        Sequence sequence = new Sequence(model, policy, "");
         try {
             new Snapshot(file, model).read(sequence);
             return sequence;

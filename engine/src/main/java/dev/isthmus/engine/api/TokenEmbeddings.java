@@ -5,6 +5,7 @@ import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
+import dev.isthmus.engine.model.Offload;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
@@ -121,7 +122,7 @@ public final class TokenEmbeddings {
             throw new InvalidInputException("embeddings: expected a finite vector other than zero, found one of length "
                     + length);
         }
-        double[] similarities = model.whileOpen(() -> similarities(target, length));
+        double[] similarities = model.whileOpen(() -> Offload.call(() -> similarities(target, length)));
         return IntStream.range(0, similarities.length).filter(id -> !without.contains(id)).boxed()
                 .sorted(Comparator.comparingDouble((Integer id) -> similarities[id]).reversed()
                         .thenComparing(Comparator.naturalOrder()))

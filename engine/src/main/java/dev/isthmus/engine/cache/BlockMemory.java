@@ -1,6 +1,7 @@
 package dev.isthmus.engine.cache;
 
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -30,6 +31,11 @@ public interface BlockMemory {
             block.data().copyFrom(from);
         }
     };
+
+    /** Where blocks are. */
+    default Place place() {
+        return Place.HOST;
+    }
 
     /** A zeroed block, freed with the arena. */
     Tensor allocate(Arena arena, DType type, long elements);

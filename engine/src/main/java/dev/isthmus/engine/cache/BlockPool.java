@@ -1,57 +1,82 @@
 package dev.isthmus.engine.cache;
 
+import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
+import dev.isthmus.engine.memory.MemoryBudget;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.IntBuffer;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The blocks of one model's caches. A block is counted by its holders and freed when the last lets go of it; one that
- * several hold is never written.
+ * The blocks of one model's caches. A block is counted by the caches that hold it, and one that several hold is never
+ * written.
  *
- * <p>Where prefixes are shared, a full block can be found by the tokens of its positions and of all before them. It is
- * found as long as somebody holds it: the pool itself holds none. Any number of threads may use it.
+ * <p>Where prefixes are shared, a full block can be found by the tokens of its positions and of all before them. Where
+ * finished texts are kept, a block stays when the last cache lets go of it, until its memory is needed: then the one that
+ * was let go of first goes first. Caches let go of a text's last block first, so that a block goes before those that lead
+ * to it. Any number of threads may use it.
  */
-public final class BlockPool {
+public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable {
+
+    /**
+     * Where nobody set a limit, finished texts may take this part of what all models share, at least
+     * {@link #MIN_FINISHED}: a process should not grow to the size of its machine for texts that may never come again.
+     */
+    private static final int FINISHED_SHARE = 8;
+    private static final long MIN_FINISHED = 256L << 20;
 
     private final BlockMemory memory;
     /** Null where each block has an arena of its own. */
     private final Arena arena;
-    private final boolean sharesPrefixes;
+    private final PrefixSharing sharing;
     private final CacheLimit limit;
-    private final AtomicLong bytes = new AtomicLong();
+    /** Null where the blocks take no memory of the process's. */
+    private final MemoryBudget budget;
     private final Map<Key, CacheBlock> found = new HashMap<>();
+    private final FinishedBlocks finished = new FinishedBlocks();
     private long lastId;
+    private long bytes;
+    private long takenOver;
+    private boolean closed;
 
-    /** The text of a block: its tokens, and the block before it by its id; 0 for none. */
-    record Key(long before, IntBuffer tokens) {}
+    /** The text of a block: its tokens, and the block before it by its id; 0 and whose it is for a first one. */
+    record Key(long before, String domain, IntBuffer tokens) {}
 
     /**
-     * An empty pool.
+     * An empty pool that shares the process's memory with others.
      *
-     * @param sharesPrefixes whether a cache may take over the blocks that another has of the same text. Right where
-     *     keys and values do not depend on what else was computed with them
+     * @param sharing whose blocks a cache may take over. Right where keys and values do not depend on what else was
+     *     computed with them
      * @param limit how much memory all blocks may take
      */
-    public BlockPool(BlockMemory memory, boolean sharesPrefixes, CacheLimit limit) {
-        this(memory, null, sharesPrefixes, limit);
+    public BlockPool(BlockMemory memory, PrefixSharing sharing, CacheLimit limit, MemoryBudget budget) {
+        this(memory, null, sharing, limit, memory.place() == Place.HOST ? budget : null);
+        if (this.budget != null && sharing == PrefixSharing.KEPT) {
+            budget.register(this);
+        }
     }
 
-    private BlockPool(BlockMemory memory, Arena arena, boolean sharesPrefixes, CacheLimit limit) {
+    /** An empty pool that keeps no finished texts. */
+    BlockPool(BlockMemory memory, boolean sharesPrefixes, CacheLimit limit) {
+        this(memory, sharesPrefixes ? PrefixSharing.HELD : PrefixSharing.NONE, limit, MemoryBudget.PROCESS);
+    }
+
+    private BlockPool(BlockMemory memory, Arena arena, PrefixSharing sharing, CacheLimit limit, MemoryBudget budget) {
         this.memory = memory;
         this.arena = arena;
-        this.sharesPrefixes = sharesPrefixes;
+        this.sharing = sharing;
         this.limit = limit;
+        this.budget = budget;
     }
 
     /** A pool for caches that need not be closed: blocks are freed with {@code arena}, and none is found by its text. */
     public static BlockPool in(BlockMemory memory, Arena arena) {
-        return new BlockPool(memory, arena, false, CacheLimit.AUTOMATIC);
+        return new BlockPool(memory, arena, PrefixSharing.NONE, CacheLimit.AUTOMATIC, null);
     }
 
     /** Where the blocks lie. */
@@ -59,14 +84,25 @@ public final class BlockPool {
         return memory;
     }
 
-    /** The bytes of all blocks that somebody holds, each counted once. */
-    public long bytes() {
-        return bytes.get();
+    /** The bytes of all blocks that some cache holds, each counted once. */
+    public synchronized long bytes() {
+        return bytes - finished.bytes();
     }
 
-    /** The bytes that blocks could still take. */
+    /** The bytes of the blocks of finished texts. */
+    public long finishedBytes() {
+        return finished.bytes();
+    }
+
+    /** The positions that caches have taken over instead of computing them, all together. */
+    public synchronized long takenOver() {
+        return takenOver;
+    }
+
+    /** The bytes that blocks could still take; those of finished texts count as free. */
     public long availableBytes() {
-        return Math.max(0, limit.bytes() - bytes.get());
+        long shared = budget == null ? Long.MAX_VALUE : budget.available();
+        return Math.min(shared, Math.max(0, limit.bytes() - bytes()));
     }
 
     /**
@@ -76,28 +112,60 @@ public final class BlockPool {
      */
     CacheBlock allocate(DType type, long elements) {
         long size = elements * type.bytes();
-        if (!limit.allows(bytes.addAndGet(size))) {
-            bytes.addAndGet(-size);
-            throw new OutOfMemoryException("the keys and values of the model's sessions may take " + limit
-                    + " and would take more; close sessions, use a smaller batch or a smaller type of cache, or raise"
-                    + " ModelOptions.withCacheLimit", null);
+        takeWithinLimit(size);
+        if (budget != null && !budget.take(size)) {
+            add(-size);
+            throw new OutOfMemoryException("the keys and values of the model's sessions may take " + budget.capacity()
+                    + " bytes together with all models of the process, as weights and the Java heap leave them, and"
+                    + " would take more; close sessions or models, use a smaller batch or a smaller type of cache or of"
+                    + " weights, a smaller Java heap, or give the process more memory", null);
         }
         try {
             return arena != null ? new CacheBlock(memory.allocate(arena, type, elements), null)
                     : inItsOwnArena(type, elements);
         } catch (Throwable failed) {
-            bytes.addAndGet(-size);
+            add(-size);
+            giveBack(size);
             throw failed;
         }
     }
 
+    private synchronized void add(long size) {
+        bytes += size;
+    }
+
+    private void giveBack(long size) {
+        if (budget != null) {
+            budget.giveBack(size);
+        }
+    }
+
+    private synchronized void takeWithinLimit(long size) {
+        while (!limit.allows(bytes + size)) {
+            if (!evict()) {
+                throw new OutOfMemoryException("the keys and values of the model's sessions may take " + limit.bytes()
+                        + " bytes and would take more; close sessions, use a smaller batch or a smaller type of cache,"
+                        + " or raise ModelOptions.withCacheLimit", null);
+            }
+        }
+        bytes += size;
+    }
+
     private CacheBlock inItsOwnArena(DType type, long elements) {
-        Arena own = Arena.ofShared();
-        try {
-            return new CacheBlock(memory.allocate(own, type, elements), own);
-        } catch (Throwable failed) {
-            own.close();
-            throw failed;
+        while (true) {
+            Arena own = Arena.ofShared();
+            try {
+                return new CacheBlock(memory.allocate(own, type, elements), own);
+            } catch (OutOfMemoryError | BackendException full) {
+                own.close();
+                // A device's memory has no budget here: it says itself when there is no more.
+                if (!reclaim(1)) {
+                    throw full;
+                }
+            } catch (Throwable failed) {
+                own.close();
+                throw failed;
+            }
         }
     }
 
@@ -108,23 +176,80 @@ public final class BlockPool {
         return copy;
     }
 
-    void release(CacheBlock block) {
-        if (block.release()) {
-            synchronized (this) {
-                withdraw(block);
-            }
-            bytes.addAndGet(-block.data().bytes());
-            block.free();
+    synchronized void retain(CacheBlock block) {
+        if (block.references++ == 0) {
+            finished.remove(block);
         }
     }
 
-    /** The block of ids[from, from + B) behind block {@code before}, counted for the caller; null if there is none. */
-    synchronized CacheBlock find(CacheBlock before, int[] ids, int from) {
-        if (!sharesPrefixes || before != null && before.key == null) {
+    synchronized void release(CacheBlock block) {
+        block.references--;
+        if (block.references > 0) {
+            return;
+        }
+        finished.add(block);
+        if (block.key == null || sharing != PrefixSharing.KEPT || closed) {
+            free(block);
+            return;
+        }
+        while (hasTooManyFinished() && evict()) {
+            // Another may have to go.
+        }
+    }
+
+    private boolean hasTooManyFinished() {
+        return !limit.isExplicit() && finished.bytes() > MIN_FINISHED
+                && (budget == null || finished.bytes() > budget.capacity() / FINISHED_SHARE);
+    }
+
+    /** Frees the block that was let go of first; false if every block is held. */
+    private boolean evict() {
+        CacheBlock first = finished.first();
+        if (first != null) {
+            free(first);
+        }
+        return first != null;
+    }
+
+    /** Frees a block that no cache holds. */
+    private void free(CacheBlock block) {
+        long size = block.data().bytes();
+        finished.remove(block);
+        withdraw(block);
+        bytes -= size;
+        giveBack(size);
+        block.free();
+    }
+
+    @Override
+    public long reclaimableBytes() {
+        return finishedBytes();
+    }
+
+    @Override
+    public synchronized boolean reclaim(long wanted) {
+        long before = bytes;
+        while (before - bytes < wanted && evict()) {
+            // Another may have to go.
+        }
+        return bytes < before;
+    }
+
+    /**
+     * The block of ids[from, from + B) after block {@code before}, counted for the caller; null if there is none.
+     *
+     * @param domain whose texts are looked at; for a first block
+     */
+    synchronized CacheBlock find(CacheBlock before, String domain, int[] ids, int from) {
+        if (sharing == PrefixSharing.NONE || before != null && before.key == null) {
             return null;
         }
-        CacheBlock block = found.get(key(before, ids, from));
-        return block != null && block.retain() ? block : null;
+        CacheBlock block = found.get(key(before, domain, ids, from));
+        if (block != null) {
+            retain(block);
+            takenOver += KvCache.BLOCK_POSITIONS;
+        }
+        return block;
     }
 
     /**
@@ -132,13 +257,14 @@ public final class BlockPool {
      *
      * @return the block, or another of the same text that is already to be found, counted for the caller
      */
-    synchronized CacheBlock publish(CacheBlock block, CacheBlock before, int[] ids, int from) {
-        if (!sharesPrefixes || block.key != null || before != null && before.key == null) {
+    synchronized CacheBlock publish(CacheBlock block, CacheBlock before, String domain, int[] ids, int from) {
+        if (sharing == PrefixSharing.NONE || block.key != null || before != null && before.key == null) {
             return block;
         }
-        Key key = key(before, ids, from);
+        Key key = key(before, domain, ids, from);
         CacheBlock other = found.get(key);
-        if (other != null && other.retain()) {
+        if (other != null) {
+            retain(other);
             return other;
         }
         block.key = key;
@@ -147,9 +273,13 @@ public final class BlockPool {
         return block;
     }
 
-    /** Whether the caller, who holds a block, may write it: then nobody finds it any more. */
+    /**
+     * Whether the caller, who holds a block, may write it: then nobody finds it any more. A text that was gone back
+     * from is kept like a finished one where there is room for another block.
+     */
     synchronized boolean claim(CacheBlock block) {
-        if (block.isShared()) {
+        if (block.references > 1
+                || block.key != null && sharing == PrefixSharing.KEPT && availableBytes() >= block.data().bytes()) {
             return false;
         }
         withdraw(block);
@@ -163,8 +293,20 @@ public final class BlockPool {
         }
     }
 
-    private static Key key(CacheBlock before, int[] ids, int from) {
-        return new Key(before == null ? 0 : before.id,
+    private static Key key(CacheBlock before, String domain, int[] ids, int from) {
+        return new Key(before == null ? 0 : before.id, before == null ? domain : "",
                 IntBuffer.wrap(Arrays.copyOfRange(ids, from, from + KvCache.BLOCK_POSITIONS)));
+    }
+
+    /** Frees the blocks of finished texts, and from now on every block that is let go of; idempotent. */
+    @Override
+    public void close() {
+        synchronized (this) {
+            closed = true;
+            reclaim(Long.MAX_VALUE);
+        }
+        if (budget != null) {
+            budget.unregister(this);
+        }
     }
 }

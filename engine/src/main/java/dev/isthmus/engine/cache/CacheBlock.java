@@ -2,21 +2,27 @@ package dev.isthmus.engine.cache;
 
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.util.concurrent.atomic.AtomicInteger;
 
-/** One block of keys and values, held by the caches that have it in common and freed by the last of them. */
+/**
+ * One block of keys and values, counted by the caches that hold it. All but its data belongs to the {@link BlockPool}
+ * and is read and written under the pool's lock.
+ */
 final class CacheBlock {
 
     private final Tensor data;
-    /** Null where the memory belongs to somebody else. */
+    /** Null where the memory is freed with an arena of somebody else's. */
     private final Arena arena;
-    private final AtomicInteger holders = new AtomicInteger(1);
-    /** What {@link BlockPool} finds it by, under that's lock; null while it is not to be found. */
+    /** The number of caches that hold it; a block of a finished text has none. */
+    int references = 1;
+    /** What it is found by; null while it is not to be found. */
     BlockPool.Key key;
-    /** What the blocks behind it name it by, under the pool's lock. */
+    /** What the blocks after it name it by. */
     long id;
+    /** The neighbors in the list of blocks that no cache holds. */
+    CacheBlock previous;
+    CacheBlock next;
 
-    /** A block with one holder. */
+    /** A block that one cache holds. */
     CacheBlock(Tensor data, Arena arena) {
         this.data = data;
         this.arena = arena;
@@ -24,20 +30,6 @@ final class CacheBlock {
 
     Tensor data() {
         return data;
-    }
-
-    boolean isShared() {
-        return holders.get() > 1;
-    }
-
-    /** Counts one more holder; false if the last has gone. */
-    boolean retain() {
-        return holders.getAndUpdate(count -> count == 0 ? 0 : count + 1) > 0;
-    }
-
-    /** Counts one holder less; true if that was the last, who must free it. */
-    boolean release() {
-        return holders.decrementAndGet() == 0;
     }
 
     void free() {

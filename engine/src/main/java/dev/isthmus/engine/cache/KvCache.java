@@ -25,6 +25,7 @@ public final class KvCache implements AutoCloseable {
     private final BlockLayout layout;
     private final int context;
     private final BlockPool pool;
+    private final String domain;
     private final List<CacheBlock> blocks = new ArrayList<>();
     private int length;
 
@@ -39,13 +40,14 @@ public final class KvCache implements AutoCloseable {
      * @param pool what the blocks come from
      */
     public KvCache(int layers, int heads, int headChannels, int context, DType type, BlockPool pool) {
-        this(new BlockLayout(layers, heads, headChannels, type), context, pool);
+        this(new BlockLayout(layers, heads, headChannels, type), context, pool, "");
     }
 
-    private KvCache(BlockLayout layout, int context, BlockPool pool) {
+    private KvCache(BlockLayout layout, int context, BlockPool pool, String domain) {
         this.layout = layout;
         this.context = context;
         this.pool = pool;
+        this.domain = domain;
     }
 
     /** As the other, with blocks that are freed with {@code arena}, so that the cache need not be closed. */
@@ -53,12 +55,17 @@ public final class KvCache implements AutoCloseable {
         this(layers, heads, headChannels, context, type, BlockPool.in(BlockMemory.HOST, arena));
     }
 
+    /** An empty cache like this one that takes over blocks from others of a domain only, and they from it. */
+    public KvCache inDomain(String name) {
+        return new KvCache(layout, context, pool, name);
+    }
+
     /** A cache of the same positions, which has their blocks in common with this one. */
     public KvCache fork() {
-        KvCache fork = new KvCache(layout, context, pool);
+        KvCache fork = new KvCache(layout, context, pool, domain);
         List<CacheBlock> inUse = blocks.subList(0, Math.ceilDiv(length, BLOCK_POSITIONS));
         fork.blocks.addAll(inUse);
-        inUse.forEach(CacheBlock::retain);
+        inUse.forEach(pool::retain);
         fork.length = length;
         return fork;
     }
@@ -122,12 +129,14 @@ public final class KvCache implements AutoCloseable {
      *
      * @param ids the text, of which the cache holds the beginning
      * @param limit the most positions that the cache may hold then
+     * @return the positions taken over
      */
-    public void adopt(int[] ids, int limit) {
+    public int adopt(int[] ids, int limit) {
+        int before = length;
         for (int i = length / BLOCK_POSITIONS; (i + 1) * BLOCK_POSITIONS <= limit; i++) {
-            CacheBlock found = pool.find(before(i), ids, i * BLOCK_POSITIONS);
+            CacheBlock found = pool.find(before(i), domain, ids, i * BLOCK_POSITIONS);
             if (found == null) {
-                return;
+                break;
             }
             if (i == blocks.size()) {
                 blocks.add(found);
@@ -136,6 +145,7 @@ public final class KvCache implements AutoCloseable {
             }
             length = (i + 1) * BLOCK_POSITIONS;
         }
+        return length - before;
     }
 
     /**
@@ -147,7 +157,7 @@ public final class KvCache implements AutoCloseable {
     public void publish(int[] ids, int from) {
         for (int i = from / BLOCK_POSITIONS; i < length / BLOCK_POSITIONS; i++) {
             CacheBlock block = blocks.get(i);
-            CacheBlock known = pool.publish(block, before(i), ids, i * BLOCK_POSITIONS);
+            CacheBlock known = pool.publish(block, before(i), domain, ids, i * BLOCK_POSITIONS);
             if (known != block) {
                 replace(i, known);
             }
@@ -276,10 +286,10 @@ public final class KvCache implements AutoCloseable {
         return blocks.size() * blockBytes();
     }
 
-    /** Lets go of all blocks; the cache is empty then. */
+    /** Lets go of all blocks, the last one first; the cache is empty then. */
     @Override
     public void close() {
-        for (int i = 0; i < blocks.size(); i++) {
+        for (int i = blocks.size() - 1; i >= 0; i--) {
             pool.release(blocks.get(i));
         }
         blocks.clear();

@@ -53,6 +53,14 @@ public interface Backend extends AutoCloseable {
         return Passes.DIRECT;
     }
 
+    /** The bytes that operations work in besides their arguments, in use or kept for the next. */
+    default long workspaceBytes() {
+        return 0;
+    }
+
+    /** Frees what is kept for operations to come. */
+    default void releaseIdle() {}
+
     /** Ends the backend's threads and frees what it holds; idempotent. Memory that arenas own stays until they close. */
     @Override
     void close();

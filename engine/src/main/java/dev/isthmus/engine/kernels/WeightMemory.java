@@ -2,6 +2,7 @@ package dev.isthmus.engine.kernels;
 
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -18,6 +19,11 @@ import java.util.function.Consumer;
  * instance, each on its own part.
  */
 public interface WeightMemory {
+
+    /** Where the weights lie. */
+    default Place place() {
+        return Place.HOST;
+    }
 
     /** Zeroed memory for weights, aligned to {@link Tensor#ALIGNMENT} bytes; it may be used by any thread. */
     default MemorySegment allocate(Arena arena, long bytes) {

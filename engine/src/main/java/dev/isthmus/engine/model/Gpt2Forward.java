@@ -3,6 +3,7 @@ package dev.isthmus.engine.model;
 import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.cache.PrefixSharing;
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
@@ -11,7 +12,9 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.memory.MemoryBudget;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
@@ -60,9 +63,16 @@ public final class Gpt2Forward {
         return weights;
     }
 
-    /** What the blocks of many caches come from, which may take so much memory. */
-    public BlockPool newBlockPool(CacheLimit limit) {
-        return new BlockPool(backend.blocks(), backend.isBatchInvariant(), limit);
+    /**
+     * What the blocks of many caches come from.
+     *
+     * @param sharing whose blocks caches may take over, where that gives the same bits
+     * @param limit how much memory the blocks may take
+     * @param budget what they share with all models
+     */
+    public BlockPool newBlockPool(PrefixSharing sharing, CacheLimit limit, MemoryBudget budget) {
+        return new BlockPool(backend.blocks(), backend.isBatchInvariant() ? sharing : PrefixSharing.NONE, limit,
+                budget);
     }
 
     /** An empty cache for one sequence; its memory comes from {@code pool}. */
@@ -73,6 +83,21 @@ public final class Gpt2Forward {
     /** An empty cache for one sequence, freed with {@code arena}. */
     public KvCache newCache(Arena arena) {
         return newCache(BlockPool.in(backend.blocks(), arena));
+    }
+
+    /** Where passes compute. */
+    Place place() {
+        return backend.blocks().place();
+    }
+
+    /** The bytes that the backend works in besides scratch. */
+    long workspaceBytes() {
+        return backend.workspaceBytes();
+    }
+
+    /** Frees what the backend keeps for passes to come; called while there are none. */
+    void releaseIdle() {
+        backend.releaseIdle();
     }
 
     /** Scratch for this model's passes. */

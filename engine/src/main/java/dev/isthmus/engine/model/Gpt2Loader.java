@@ -3,11 +3,14 @@ package dev.isthmus.engine.model;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.WeightMemory;
+import dev.isthmus.engine.memory.MemoryBudget;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.MemoryLimit;
@@ -51,6 +54,16 @@ public final class Gpt2Loader {
     private final Map<String, Matrix> matrices = new HashMap<>();
     private final List<WeightPieces.Piece> pieces = new ArrayList<>();
     private final Map<Path, Optional<MappedFile>> files = new LinkedHashMap<>();
+    private long memoryBytes;
+
+    /**
+     * How to read.
+     *
+     * @param threads how many threads may read at a time, the caller's included; at least 1
+     * @param progress told (bytes read, bytes in all), from any of these threads, one call at a time
+     * @param budget the memory that copies come from, where they lie in the process's own
+     */
+    record Reading(int threads, BiConsumer<Long, Long> progress, MemoryBudget budget) {}
 
     private Gpt2Loader(Checkpoint checkpoint, Gpt2Config config, WeightMemory memory, Optional<WeightType> asked) {
         this.checkpoint = checkpoint;
@@ -73,14 +86,21 @@ public final class Gpt2Loader {
      * @return the weights, each tensor aligned to {@link Tensor#ALIGNMENT} bytes; matrices that are stored as they are
      *     kept lie in the file itself, where the backend reads files
      * @throws CheckpointException if a tensor is missing, has another shape or type than expected, or cannot be read
+     * @throws OutOfMemoryException if there is too little memory for the copies; thrown before they are read
      */
     public static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, WeightMemory memory,
             Optional<WeightType> type, Arena arena, int threads, BiConsumer<Long, Long> progress) {
+        return load(checkpoint, config, memory, type, arena, new Reading(threads, progress, MemoryBudget.PROCESS));
+    }
+
+    /** As the other {@code load}. */
+    static Gpt2Weights load(Checkpoint checkpoint, Gpt2Config config, WeightMemory memory,
+            Optional<WeightType> type, Arena arena, Reading reading) {
         Gpt2Loader loader = new Gpt2Loader(checkpoint, config, memory, type);
         if (!loader.tensors.faults().isEmpty()) {
             throw loader.tensors.faults().getFirst();
         }
-        return MemoryLimit.reading(checkpoint.path(), () -> loader.read(arena, threads, progress));
+        return MemoryLimit.reading(checkpoint.path(), () -> loader.read(arena, reading));
     }
 
     /**
@@ -97,7 +117,7 @@ public final class Gpt2Loader {
         return checkpoint.tensors().stream().filter(tensor -> !used.contains(tensor)).toList();
     }
 
-    private Gpt2Weights read(Arena arena, int threads, BiConsumer<Long, Long> progress) {
+    private Gpt2Weights read(Arena arena, Reading reading) {
         boolean embedding = tensors.has(Gpt2Tensors.EMBEDDING);
         boolean head = tensors.has(Gpt2Tensors.HEAD);
         boolean ownHead = head && !tensors.headIsEmbedding();
@@ -109,11 +129,14 @@ public final class Gpt2Loader {
                 .distinct().toList()).or(() -> asked);
         Map<String, MemorySegment> inPlace = new HashMap<>();
         names.forEach(name -> inPlace(name, arena).ifPresent(matrix -> inPlace.put(name, matrix)));
-        SegmentAllocator allocator = allocate(arena, names.stream().filter(name -> !inPlace.containsKey(name)).toList());
-        // In the order of the file, which is the order that a disk is fast in.
-        names.stream().sorted(Comparator.comparingLong(name -> tensors.get(name).begin()))
-                .forEach(name -> prepare(name, inPlace.get(name), allocator));
-        new WeightPieces(checkpoint, memory, pieces, progress).read(threads);
+        List<String> copied = names.stream().filter(name -> !inPlace.containsKey(name)).toList();
+        try (MemoryBudget.Loading _ = announce(copied, reading.budget())) {
+            SegmentAllocator allocator = memory.allocator(arena, bytes(copied));
+            // In the order of the file, which is the order that a disk is fast in.
+            names.stream().sorted(Comparator.comparingLong(name -> tensors.get(name).begin()))
+                    .forEach(name -> prepare(name, inPlace.get(name), allocator));
+            new WeightPieces(checkpoint, memory, pieces, reading.progress()).read(reading.threads());
+        }
         if (!embedding) {
             matrices.put(Gpt2Tensors.EMBEDDING, matrices.get(Gpt2Tensors.HEAD));
         } else if (!ownHead) {
@@ -124,17 +147,29 @@ public final class Gpt2Loader {
         return weights;
     }
 
-    /** One area for all, so that large pages are not left half empty. */
-    private SegmentAllocator allocate(Arena arena, List<String> names) {
-        long bytes = names.stream().mapToLong(name -> Math.ceilDiv(bytes(name), Tensor.ALIGNMENT) * Tensor.ALIGNMENT)
-                .sum();
-        return memory.allocator(arena, bytes);
+    /** Makes sure that what is copied fits into memory, before any of it is read. */
+    private MemoryBudget.Loading announce(List<String> copied, MemoryBudget budget) {
+        memoryBytes = memory.place() == Place.HOST ? bytes(copied) : 0;
+        List<WeightType> types = copied.stream().filter(Gpt2Tensors::isMatrix).map(name -> type(tensors.get(name)))
+                .distinct().toList();
+        return new WeightDemand(checkpoint.path(), types, memoryBytes,
+                type -> copied.stream().mapToLong(name -> bytes(name, type)).sum(), memory.packs())
+                .announce(budget);
+    }
+
+    /** The bytes of one area for all, so that large pages are not left half empty. */
+    private long bytes(List<String> names) {
+        return names.stream().mapToLong(name -> Math.ceilDiv(bytes(name), Tensor.ALIGNMENT) * Tensor.ALIGNMENT).sum();
     }
 
     private long bytes(String name) {
-        TensorInfo info = tensors.get(name);
-        return Gpt2Tensors.isMatrix(name) ? memory.matrixBytes(type(info), tensors.inputs(name), tensors.outputs(name))
-                : info.shape().elements() * Float.BYTES;
+        return bytes(name, type(tensors.get(name)));
+    }
+
+    /** The bytes of a weight, with matrices of a type. */
+    private long bytes(String name, WeightType type) {
+        return Gpt2Tensors.isMatrix(name) ? memory.matrixBytes(type, tensors.inputs(name), tensors.outputs(name))
+                : tensors.get(name).shape().elements() * Float.BYTES;
     }
 
     /** A packed matrix where it lies in its file, if it can be used there. */
@@ -196,7 +231,7 @@ public final class Gpt2Loader {
         }
         return new Gpt2Weights(matrices.get(Gpt2Tensors.EMBEDDING), vectors.get("wpe.weight"), List.copyOf(blocks),
                 norm("ln_f"), new Linear(matrices.get(Gpt2Tensors.HEAD), null),
-                files.values().stream().flatMap(Optional::stream).toList());
+                files.values().stream().flatMap(Optional::stream).toList(), memoryBytes);
     }
 
     private LayerNorm norm(String name) {

@@ -16,9 +16,10 @@ import java.util.List;
  * @param finalNorm ln_f
  * @param head the output matrix, C → V, without bias; the token embedding's own matrix where they are tied
  * @param files the files in which some of the matrices lie; empty where all are copies
+ * @param memoryBytes what the copies take of the process's own memory
  */
 public record Gpt2Weights(Matrix tokenEmbedding, Tensor positionEmbedding, List<Block> blocks, LayerNorm finalNorm,
-        Linear head, List<MappedFile> files) {
+        Linear head, List<MappedFile> files, long memoryBytes) {
 
     /**
      * Checks that what was computed from the weights was computed from them.

@@ -2,6 +2,7 @@ package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.tensor.Tensor;
+import java.util.concurrent.Executor;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -25,6 +26,11 @@ public interface LayerProbe {
                 return false;
             }
         };
+    }
+
+    /** The same probe, which runs callers' own code by {@code caller}: elsewhere, and returns when that is done. */
+    default LayerProbe calling(Executor caller) {
+        return this;
     }
 
     /** Whether it looks at tensors; if not, it may be shown none. */

@@ -1,35 +1,232 @@
 package dev.isthmus.engine.model;
 
+import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.memory.MemoryBudget;
+import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
-import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * What forward passes compute in: a batch and scratch for each pass that runs at a time, kept for the next. Any number
- * of threads may use it.
+ * What forward passes compute in: a batch and scratch for each of a few passes at a time. Those who come when all are
+ * lent wait in turn, so that the memory does not grow with the number of callers. What nobody has used for some seconds
+ * is freed. Any number of threads may use it.
+ *
+ * <p>Callers' own code may run while a pass is lent: visitors and observers, who may wait for other passes of the same
+ * model. So a thread that has one gets another at once, and when no pass has moved for a while because all wait for
+ * callers' code, one more is lent than there should be.
  */
 public final class PassPool implements AutoCloseable {
 
+    /** How often somebody who waits looks whether it is cancelled. */
+    private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+    private static final long STUCK_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
+
     private final Gpt2Forward forward;
-    private final ConcurrentLinkedDeque<Pass> idle = new ConcurrentLinkedDeque<>();
+    private final MemoryBudget budget;
+    private final int maxPasses;
+    private final long idleNanos;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Deque<Condition> waiting = new ArrayDeque<>();
+    /** Those that were used last come first. There is room for all, so that giving one back allocates nothing. */
+    private final Deque<Pass> idle;
+    private final List<Pass> lent;
+    private int computing;
+    private volatile long lastMove;
+    private boolean sweepPlanned;
+    private long bytes;
+    private boolean closed;
 
-    /** An empty pool. */
-    public PassPool(Gpt2Forward forward) {
+    /**
+     * An empty pool of a few more passes than the machine has processors.
+     *
+     * @param budget what scratch is counted in
+     */
+    public PassPool(Gpt2Forward forward, MemoryBudget budget) {
+        this(forward, budget, Math.clamp(Runtime.getRuntime().availableProcessors() + 2L, 4, 16),
+                TimeUnit.SECONDS.toNanos(5));
+    }
+
+    /**
+     * An empty pool.
+     *
+     * @param maxPasses how many passes there may be at a time
+     * @param idleNanos how long one is kept that nobody uses
+     */
+    PassPool(Gpt2Forward forward, MemoryBudget budget, int maxPasses, long idleNanos) {
         this.forward = forward;
+        this.budget = forward.place() == Place.HOST ? budget : null;
+        this.maxPasses = maxPasses;
+        this.idleNanos = idleNanos;
+        idle = new ArrayDeque<>(2 * maxPasses);
+        lent = new ArrayList<>(2 * maxPasses);
     }
 
-    /** A pass, the caller's until it is closed. */
+    /** As {@link #borrow(LayerProbe)}, for one whom nobody cancels. */
     public Pass borrow() {
-        Pass pass = idle.pollFirst();
-        return pass == null ? new Pass() : pass;
+        return borrow(LayerProbe.NONE);
     }
 
-    /** Frees what is not borrowed. */
+    /**
+     * A pass, the caller's until it is closed; waits in turn where there are too many.
+     *
+     * @param probe says when the caller no longer wants it
+     * @throws CancelledException if the probe says so or the thread is interrupted while it waits
+     */
+    public Pass borrow(LayerProbe probe) {
+        lock.lock();
+        try {
+            if ((lent.size() >= maxPasses || !waiting.isEmpty()) && !hasOne(Thread.currentThread())) {
+                await(probe);
+            }
+            Pass pass = idle.isEmpty() ? new Pass() : idle.peekFirst();
+            lent.add(pass);
+            idle.remove(pass);
+            pass.owner = Thread.currentThread();
+            lastMove = System.nanoTime();
+            return pass;
+        } finally {
+            wakeNext();
+            lock.unlock();
+        }
+    }
+
+    private boolean hasOne(Thread thread) {
+        return lent.stream().anyMatch(pass -> pass.owner == thread);
+    }
+
+    private void await(LayerProbe probe) {
+        Condition turn = lock.newCondition();
+        waiting.addLast(turn);
+        try {
+            while (waiting.peekFirst() != turn || lent.size() >= maxPasses && !isStuck()) {
+                if (probe.cancelled()) {
+                    throw new CancelledException("waiting for other passes of the model to end: cancelled by the"
+                            + " caller");
+                }
+                turn.awaitNanos(POLL_NANOS);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new CancelledException("waiting for other passes of the model to end: the thread was interrupted");
+        } finally {
+            waiting.remove(turn);
+        }
+    }
+
+    /** Whether every pass that is lent waits for its caller's code. */
+    private boolean isStuck() {
+        return computing == 0 && System.nanoTime() - lastMove > STUCK_NANOS;
+    }
+
+    private void wakeNext() {
+        Condition next = waiting.peekFirst();
+        if (next != null) {
+            next.signal();
+        }
+    }
+
+    private void giveBack(Pass pass) {
+        lock.lock();
+        try {
+            lent.remove(pass);
+            pass.owner = null;
+            lastMove = System.nanoTime();
+            pass.idleSince = lastMove;
+            idle.addFirst(pass);
+            planSweep();
+        } finally {
+            wakeNext();
+            lock.unlock();
+        }
+    }
+
+    private void planSweep() {
+        if (sweepPlanned || closed) {
+            return;
+        }
+        try {
+            CompletableFuture.delayedExecutor(idleNanos, TimeUnit.NANOSECONDS).execute(this::sweep);
+            sweepPlanned = true;
+        } catch (VirtualMachineError | LinkageError | RejectedExecutionException cannot) {
+            // Memory may have run out; the next pass that is given back plans it.
+        }
+    }
+
+    /** Frees what was idle for long; of passes that a device has recorded, which take time to record, one stays. */
+    private void sweep() {
+        lock.lock();
+        try {
+            sweepPlanned = false;
+            long now = System.nanoTime();
+            while (!idle.isEmpty() && now - idle.peekLast().idleSince >= idleNanos
+                    && !(idle.size() == 1 && idle.peekLast().scratch.isRecorded())) {
+                idle.removeLast().free();
+            }
+            boolean onlyRecorded = idle.size() == 1 && idle.peekLast().scratch.isRecorded();
+            if (idle.isEmpty() && lent.isEmpty()) {
+                forward.releaseIdle();
+            } else if (!onlyRecorded && !idle.isEmpty()) {
+                planSweep();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The bytes that passes compute in, lent or idle. */
+    public long bytes() {
+        lock.lock();
+        try {
+            return bytes + forward.workspaceBytes();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void count(long change) {
+        lock.lock();
+        try {
+            bytes += change;
+        } finally {
+            lock.unlock();
+        }
+        if (budget != null && change != 0) {
+            budget.takeAnyway(change);
+        }
+    }
+
+    private void compute(int change) {
+        lock.lock();
+        try {
+            computing += change;
+            lastMove = System.nanoTime();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Frees what is not lent. */
     @Override
     public void close() {
-        for (Pass pass = idle.pollFirst(); pass != null; pass = idle.pollFirst()) {
-            pass.free();
+        lock.lock();
+        try {
+            closed = true;
+            while (!idle.isEmpty()) {
+                idle.removeFirst().free();
+            }
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -39,6 +236,9 @@ public final class PassPool implements AutoCloseable {
         private final Arena arena = Arena.ofShared();
         private final RowBatch batch = new RowBatch(arena);
         private final Scratch scratch = forward.newScratch();
+        private long counted;
+        private Thread owner;
+        private long idleSince;
 
         private Pass() {}
 
@@ -49,21 +249,59 @@ public final class PassPool implements AutoCloseable {
             return batch;
         }
 
-        /** Computes the batch; see {@link Gpt2Forward#forward}. */
+        /**
+         * Computes the batch on a platform thread, while callers' code that the probe calls runs on this one; see
+         * {@link Gpt2Forward#forward}.
+         */
         public Tensor forward(int[] outputRows, LayerProbe probe) {
-            return forward.forward(batch, outputRows, scratch, probe);
+            return Offload.call((Executor caller) -> {
+                compute(1);
+                try {
+                    return forward.forward(batch, outputRows, scratch, probe.calling(code -> caller.execute(() -> {
+                        compute(-1);
+                        try {
+                            code.run();
+                        } finally {
+                            compute(1);
+                        }
+                    })));
+                } finally {
+                    compute(-1);
+                    recount(scratch.bytes());
+                }
+            });
+        }
+
+        /** Reads results, which on a device waits for what computes them. */
+        public void read(Runnable reading) {
+            if (forward.place() == Place.DEVICE) {
+                Offload.run(reading);
+            } else {
+                reading.run();
+            }
+        }
+
+        /** Says that the caller's code goes on with the results. */
+        public void moves() {
+            lastMove = System.nanoTime();
+        }
+
+        private void recount(long now) {
+            count(now - counted);
+            counted = now;
         }
 
         private void free() {
             scratch.close();
             arena.close();
+            recount(0);
         }
 
         /** Gives it back. */
         @Override
         public void close() {
             batch.clear();
-            idle.addFirst(this);
+            giveBack(this);
         }
     }
 }

@@ -27,6 +27,7 @@ public final class Scratch implements AutoCloseable {
     private Tensor h;
     /** Queries, keys and values, then attention's result; after these the feed-forward layer's inner activations. */
     private Tensor wide;
+    private long rowBytes;
 
     private Arena ofOutputs = Arena.ofShared();
     /** Less than the none of a first pass. */
@@ -34,6 +35,7 @@ public final class Scratch implements AutoCloseable {
     private Tensor outputX;
     private Tensor outputAttention;
     private Tensor logits;
+    private long outputBytes;
 
     /**
      * Scratch for passes of one model on one backend.
@@ -99,6 +101,16 @@ public final class Scratch implements AutoCloseable {
         }
     }
 
+    /** The bytes of the activations that there is room for. */
+    long bytes() {
+        return rowBytes + outputBytes;
+    }
+
+    /** Whether a device may have recorded passes that compute here. */
+    boolean isRecorded() {
+        return passes != Passes.DIRECT;
+    }
+
     /** What runs the passes that compute in these views. */
     Passes passes() {
         return passes;
@@ -112,22 +124,26 @@ public final class Scratch implements AutoCloseable {
         h = backend.tensors().allocateInputs(type, ofRows, rows, c);
         wide = backend.tensors().allocateInputs(type, ofRows, rows, Math.max(4L * c, config.inner()));
         capacity = rows;
+        rowBytes = x.bytes() + h.bytes() + wide.bytes();
     }
 
     private void freeRows() {
         capacity = 0;
+        rowBytes = 0;
         ofRows.close();
         ofRows = Arena.ofShared();
     }
 
     private void allocateOutputs(int outputs) {
         outputCapacity = -1;
+        outputBytes = 0;
         ofOutputs.close();
         ofOutputs = Arena.ofShared();
         outputX = backend.tensors().allocate(ofOutputs, outputs, config.channels());
         outputAttention = backend.tensors().allocateInputs(type, ofOutputs, outputs, config.channels());
         logits = backend.tensors().allocate(ofOutputs, outputs, config.vocabulary());
         outputCapacity = outputs;
+        outputBytes = outputX.bytes() + outputAttention.bytes() + logits.bytes();
     }
 
     /** Frees the memory. */

@@ -64,7 +64,7 @@ class ExecutorMemoryTest {
 
     private static void assertAsAlone(Model model, List<GenerationTask> tasks) {
         List<GenerationResult> found = tasks.stream().map(task -> task.result().join()).toList();
-        assumeTrue(model.kernels().isBatchInvariant(), "NOT TESTED: the bits, which depend on the batch with "
+        assumeTrue(model.computeBackend().isBatchInvariant(), "NOT TESTED: the bits, which depend on the batch with "
                 + model.backend());
         for (int i = 0; i < found.size(); i++) {
             assertEquals(alone(model, request(i)), found.get(i), "request " + i);

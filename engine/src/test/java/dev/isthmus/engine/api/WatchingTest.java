@@ -105,8 +105,9 @@ class WatchingTest {
                     counted.countDown();
                 }
             }
-            assertEquals(new Metrics(9, model.metrics().prefillTime(), 12, model.metrics().decodeTime(), 0, 0, 0),
-                    model.metrics());
+            Metrics metrics = model.metrics();
+            assertEquals(new Metrics(9, metrics.prefillTime(), 12, metrics.decodeTime(), 0, 0, 0, 0, 0,
+                    metrics.scratchBytes()), metrics);
         }
     }
 

@@ -67,7 +67,7 @@ final class SmallGpt2 implements AutoCloseable {
         Matrix wte = tensors.matrix(type, Layout.OUT_IN, c, config.vocabulary(),
                 tensors.values(config.vocabulary() * c, 1));
         forward = new Gpt2Forward(config, new Gpt2Weights(wte, weight(1, config.context(), c), blocks, norm(),
-                new Linear(wte, null), List.of()), opened, cacheType.orElse(opened.cacheTypes(type).getFirst()));
+                new Linear(wte, null), List.of(), 0), opened, cacheType.orElse(opened.cacheTypes(type).getFirst()));
         scratch = forward.newScratch();
     }
 

@@ -70,6 +70,16 @@ public final class CpuBackend implements Backend {
     }
 
     @Override
+    public long workspaceBytes() {
+        return ops.workspaceBytes();
+    }
+
+    @Override
+    public void releaseIdle() {
+        ops.releaseIdle();
+    }
+
+    @Override
     public void close() {
         team.close();
         ops.close();

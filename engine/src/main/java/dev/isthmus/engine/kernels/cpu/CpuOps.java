@@ -24,6 +24,14 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
     /** The weights that these operations read. */
     WeightMemory weights();
 
+    /** As {@link dev.isthmus.engine.kernels.Backend#workspaceBytes}. */
+    default long workspaceBytes() {
+        return 0;
+    }
+
+    /** As {@link dev.isthmus.engine.kernels.Backend#releaseIdle}. */
+    default void releaseIdle() {}
+
     void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1);
 
     void layerNorm(MemorySegment x, MemorySegment weight, MemorySegment bias, MemorySegment out, long channels,

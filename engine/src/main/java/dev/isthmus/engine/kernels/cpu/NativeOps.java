@@ -61,6 +61,16 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
+    public long workspaceBytes() {
+        return workspaces.bytes();
+    }
+
+    @Override
+    public void releaseIdle() {
+        workspaces.close();
+    }
+
+    @Override
     public void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1) {
         check("embedding", Isthmus.isthmus_embedding(level, NativeWeights.packed(wte).data(), code(wte.type()), wpe.data(),
                 batch.tokens(), batch.positions(), x, wte.outputs(), wpe.dim(0), wte.inputs(), t0, t1));

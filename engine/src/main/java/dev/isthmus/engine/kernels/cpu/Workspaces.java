@@ -4,11 +4,13 @@ import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** Memory that operations borrow while they run: one piece for each that runs at a time, kept for the next. */
 final class Workspaces implements AutoCloseable {
 
     private final ConcurrentLinkedDeque<Workspace> idle = new ConcurrentLinkedDeque<>();
+    private final AtomicLong bytes = new AtomicLong();
 
     /** A workspace of at least {@code bytes} bytes, the caller's until it is closed. */
     Workspace borrow(long bytes) {
@@ -20,11 +22,17 @@ final class Workspaces implements AutoCloseable {
         return workspace;
     }
 
-    /** Frees what is not borrowed. */
+    /** The bytes of all of them, borrowed or idle. */
+    long bytes() {
+        return bytes.get();
+    }
+
+    /** Frees what is not borrowed; more may be borrowed afterwards. */
     @Override
     public void close() {
         for (Workspace workspace = idle.pollFirst(); workspace != null; workspace = idle.pollFirst()) {
             workspace.arena.close();
+            bytes.addAndGet(-workspace.memory.byteSize());
         }
     }
 
@@ -33,10 +41,12 @@ final class Workspaces implements AutoCloseable {
         private Arena arena = Arena.ofShared();
         private MemorySegment memory = MemorySegment.NULL;
 
-        private void reserve(long bytes) {
-            if (memory.byteSize() < bytes) {
+        private void reserve(long needed) {
+            if (memory.byteSize() < needed) {
                 Arena larger = Arena.ofShared();
-                memory = larger.allocate(bytes, Tensor.ALIGNMENT);
+                long before = memory.byteSize();
+                memory = larger.allocate(needed, Tensor.ALIGNMENT);
+                bytes.addAndGet(needed - before);
                 arena.close();
                 arena = larger;
             }

@@ -24,6 +24,11 @@ final class CudaBlocks implements BlockMemory {
     }
 
     @Override
+    public Place place() {
+        return Place.DEVICE;
+    }
+
+    @Override
     public Tensor allocate(Arena arena, DType type, long elements) {
         return new Tensor(context.allocateBlock(arena, elements * type.bytes()), type, new Shape(elements),
                 Place.DEVICE);

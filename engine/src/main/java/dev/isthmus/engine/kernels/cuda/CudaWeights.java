@@ -42,6 +42,11 @@ final class CudaWeights implements WeightMemory {
     }
 
     @Override
+    public Place place() {
+        return Place.DEVICE;
+    }
+
+    @Override
     public MemorySegment allocate(Arena arena, long bytes) {
         return context.allocate(arena, bytes);
     }

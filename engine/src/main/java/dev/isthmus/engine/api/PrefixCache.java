@@ -1,0 +1,20 @@
+package dev.isthmus.engine.api;
+
+/**
+ * Which texts' keys and values a text that begins alike takes over instead of computing them, in steps of 64 tokens. The
+ * results are the same bits with any choice; how long reading takes may tell whether somebody has read a prefix.
+ */
+public enum PrefixCache {
+
+    /** None but a fork's. */
+    OFF,
+
+    /** Those of sessions and requests that are open. */
+    OPEN,
+
+    /**
+     * Also those of texts that are finished: they stay until their memory is needed, those that nobody has used for the
+     * longest time going first.
+     */
+    FINISHED
+}

@@ -1,0 +1,14 @@
+package dev.isthmus.engine.cache;
+
+/** Whose blocks a cache may take over instead of computing them. */
+public enum PrefixSharing {
+
+    /** Nobody's but those of forks. */
+    NONE,
+
+    /** Those that another cache holds. */
+    HELD,
+
+    /** Also those that caches have let go of, as long as there is room. */
+    KEPT
+}
