@@ -130,13 +130,18 @@ def cells(entry, peers):
         best_of.setdefault(f["peer"], f)
     ours, best = best_of.get(OURS), best_of.get(entry["best_peer"])
     fraction = f"{ours['median'] / ours['limit']:.2f}" if ours and "limit" in ours else ""
-    row_cells = [entry["workload"], entry["unit"], entry["dtype"], number(ours), fraction]
+    row_cells = [title(entry["workload"]), entry["unit"], entry["dtype"], number(ours), fraction]
     row_cells += [best["peer"] if best else "", times(best)]
     for name in peers:
         f = best_of.get(name)
         ratio = f" ({times(f)})" if times(f) else ""
         row_cells.append(f"{number(f)} {f['variant']}".rstrip() + ratio if f else "")
     return row_cells
+
+
+def title(workload):
+    """A workload as tables name it: "decode 64+128" is "decode 128 @ 64", 128 tokens after a prompt of 64."""
+    return re.sub(r"\bdecode (\d+)\+(\d+)", r"decode \2 @ \1", workload)
 
 
 def line(row_cells):

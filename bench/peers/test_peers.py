@@ -69,6 +69,11 @@ class PeersTest(unittest.TestCase):
         self.assertIsNone(rows[0]["ratio"])
         self.assertIn("MISSING: Isthmus: no JDK", report.text(document(rows, {"Isthmus": "no JDK"})))
 
+    def test_tables_name_the_depth_after_the_count_and_json_keeps_the_name(self):
+        (row,) = report.rows({(DECODE, "f32"): {("Isthmus", ""): samples(7)}}, 0)
+        self.assertEqual(row["workload"], "8 x decode 64+128")
+        self.assertIn("| 8 x decode 128 @ 64 |", report.text(document([row])))
+
     def test_peers_that_choose_another_first_token_are_told(self):
         def first(*tokens):
             workload = Workload("first token", 32, unit="s")

@@ -8,44 +8,69 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** The engine's packages stand in an order, and none imports one that stands after it. */
+/** The engine's packages stand in the order of docs/architecture.md, and none imports one that stands after it. */
 class RoomsTest {
 
-    private static final List<String> ROOMS = List.of("errors", "checks", "memory", "tensor", "weights", "config", "cache",
-            "kernels", "kernels.reference", "kernels.cpu", "kernels.cuda", "model", "tokenizer", "sampling", "api");
+    private static final Path ROOT = Path.of("src/main/java/dev/isthmus/engine");
+    private static final Path PAGE = Path.of("../docs/architecture.md");
+    private static final String SECTION = "## Rooms of the engine\n";
 
-    /** Where the kernels behind the interface are chosen, which must know them all. */
+    /** Where an implementation of the kernels is chosen, which must know them all. */
     private static final String CHOICE = "Backends.java";
 
     private static final Pattern IMPORT =
             Pattern.compile("^import (?:static )?dev\\.isthmus\\.engine\\.([a-z.]+)\\.", Pattern.MULTILINE);
+    private static final Pattern ROW = Pattern.compile("^\\| `([a-z.]+)` \\|", Pattern.MULTILINE);
+
+    /** The packages in the order of the page's table. */
+    private static List<String> rooms() throws IOException {
+        String page = Files.readString(PAGE).replace("\r", "");
+        String section = page.substring(page.indexOf(SECTION) + SECTION.length()).split("\n## ", 2)[0];
+        return ROW.matcher(section).results().map(row -> row.group(1)).toList();
+    }
+
+    private static List<Path> sources() throws IOException {
+        try (Stream<Path> sources = Files.walk(ROOT)) {
+            return sources.filter(path -> path.toString().endsWith(".java")).toList();
+        }
+    }
+
+    private static String room(Path source) {
+        return ROOT.relativize(source.getParent()).toString().replace('/', '.').replace('\\', '.');
+    }
 
     @Test
     void dataFlowsOneWayThroughTheRooms() throws IOException {
-        Path root = Path.of("src/main/java/dev/isthmus/engine");
+        List<String> rooms = rooms();
         List<String> wrong = new ArrayList<>();
-        int files = 0;
-        try (Stream<Path> sources = Files.walk(root)) {
-            for (Path source : sources.filter(path -> path.toString().endsWith(".java")).toList()) {
-                files++;
-                String room = root.relativize(source.getParent()).toString().replace('/', '.').replace('\\', '.');
-                Matcher imports = IMPORT.matcher(Files.readString(source));
-                while (imports.find()) {
-                    boolean known = ROOMS.contains(room) && ROOMS.contains(imports.group(1));
-                    boolean down = ROOMS.indexOf(imports.group(1)) <= ROOMS.indexOf(room);
-                    if (!known || !down && !source.endsWith(CHOICE)) {
-                        wrong.add(source + " imports " + imports.group(1));
-                    }
+        for (Path source : sources()) {
+            String room = room(source);
+            Matcher imports = IMPORT.matcher(Files.readString(source));
+            while (imports.find()) {
+                boolean known = rooms.contains(room) && rooms.contains(imports.group(1));
+                boolean down = rooms.indexOf(imports.group(1)) <= rooms.indexOf(room);
+                if (!known || !down && !source.endsWith(CHOICE)) {
+                    wrong.add(source + " imports " + imports.group(1));
                 }
             }
         }
-        assertFalse(files < 50, "the sources are where this test looks for them");
+        assertFalse(sources().size() < 50, "the sources are where this test looks for them");
         assertEquals(List.of(), wrong);
+    }
+
+    @Test
+    void thePageHasEveryRoomAndNoOther() throws IOException {
+        assertEquals(sources().stream().map(RoomsTest::room).collect(Collectors.toCollection(TreeSet::new)),
+                new TreeSet<>(rooms()));
+        assertEquals(rooms().size(), Set.copyOf(rooms()).size(), "each room once");
     }
 
     /** Users allow native access to the bindings alone. */

@@ -20,7 +20,7 @@ import java.util.OptionalDouble;
  */
 record BenchResult(String workload, String dtype, int batch, int threads, double[] rates, OptionalDouble limit) {
 
-    private static final String HEADING = "%-16s %-5s %5s %7s %10s %21s %10s %8s%n";
+    private static final String HEADING = "%-18s %-5s %5s %7s %10s %21s %10s %8s%n";
 
     BenchResult {
         rates = rates.clone();
@@ -36,11 +36,16 @@ record BenchResult(String workload, String dtype, int batch, int threads, double
         out.printf(Locale.ROOT, HEADING, "workload", "dtype", "batch", "threads", "tokens/s", "min .. max", "limit",
                 "of limit");
         for (BenchResult r : results) {
-            out.printf(Locale.ROOT, HEADING, r.workload, r.dtype, r.batch, r.threads, shown(r.median()),
+            out.printf(Locale.ROOT, HEADING, r.title(), r.dtype, r.batch, r.threads, shown(r.median()),
                     shown(r.rates[0]) + " .. " + shown(r.rates[r.rates.length - 1]),
                     r.limit.isPresent() ? shown(r.limit.getAsDouble()) : "-",
                     r.limit.isPresent() ? String.format(Locale.ROOT, "%.2f", r.median() / r.limit.getAsDouble()) : "-");
         }
+    }
+
+    /** The workload as tables name it: "decode 64+128" is "decode 128 @ 64", 128 tokens after a prompt of 64. */
+    private String title() {
+        return workload.replaceFirst("^decode (\\d+)\\+(\\d+)$", "decode $2 @ $1");
     }
 
     private static String shown(double rate) {

@@ -84,13 +84,13 @@ class BenchCommandTest {
 
     @Test
     void theTableHasALineForEachWorkload() {
-        CommandRun run = CommandRun.of("bench", "-m", model, "--decode", "4+4", "--repeat", "1");
+        CommandRun run = CommandRun.of("bench", "-m", model, "--decode", "4+5", "--repeat", "1");
         assertEquals(0, run.code(), run.err());
         List<String> lines = run.out().lines().toList();
         assertEquals(2, lines.size(), run.out());
         assertTrue(lines.get(0).matches("workload +dtype +batch +threads +tokens/s +min \\.\\. max +limit +of limit"),
                 run.out());
-        assertTrue(lines.get(1).matches("decode 4\\+4 +f32 +1 +\\d+ +[0-9.]+ +[0-9.]+ \\.\\. [0-9.]+ +\\S+ +\\S+"),
+        assertTrue(lines.get(1).matches("decode 5 @ 4 +f32 +1 +\\d+ +[0-9.]+ +[0-9.]+ \\.\\. [0-9.]+ +\\S+ +\\S+"),
                 run.out());
     }
 

@@ -26,7 +26,7 @@ record Fuzzing(Path kept, Path scratch) {
 
     static final Path SEEDS = Path.of("src/test/resources/fuzz");
 
-    /** A process that executes no more inputs than this has not fuzzed; one of a few seconds need not execute as many. */
+    /** A process that executes no more inputs than this has not fuzzed; one of a few seconds may execute fewer. */
     private static final int MIN_RUNS = 1000;
     private static final int MIN_RUNS_PER_SECOND = 10;
 

@@ -62,15 +62,19 @@ class DocumentedCommandsTest {
                 .filter(command -> reason(command) == null).map(RunCommands::encode).toList();
         assertTrue(lines.size() > 15, "the commands are where this test looks for them");
         Path file = Files.write(folder.resolve("commands"), lines);
+        assertEquals("", output(RunCommands.class, file.toString()));
+    }
+
+    /** The output of a program that runs in the temporary folder, on this process's own class path. */
+    private String output(Class<?> program, String argument) throws Exception {
         Path out = folder.resolve("out.txt");
-        List<String> child = new ArrayList<>(ProcessRun.command(List.of("-XX:TieredStopAtLevel=1")));
-        child.set(child.indexOf(Main.class.getName()), RunCommands.class.getName());
-        child.add(file.toString());
+        List<String> child = new ArrayList<>(ProcessRun.command(List.of("-XX:TieredStopAtLevel=1"), argument));
+        child.set(child.indexOf(Main.class.getName()), program.getName());
         Process process = new ProcessBuilder(child).directory(folder.toFile()).redirectErrorStream(true)
                 .redirectOutput(out.toFile()).start();
         assertTrue(process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS), "the child process did not end");
-        assertEquals("", Files.readString(out));
-        assertEquals(0, process.exitValue());
+        assertEquals(0, process.exitValue(), Files.readString(out));
+        return Files.readString(out);
     }
 
     @Test
@@ -134,8 +138,9 @@ class DocumentedCommandsTest {
     void aCommandThatNamesNothingIsSeen() throws IOException {
         for (String text : List.of("mvn verfy", "mvn -pl engin test", "mvn -Pnone verify", "mvn test -Dtest=NoTest",
                 "mvn -pl engine test -Dtest=RoomsTest#noSuchTest", "mvn test -Disthmus.none=1", "bench/peers/none",
-                "mvn -pl weights-tools test -Dtest=RoomsTest", "bench/peers/run --none", "sh native-src/none.sh", "curl x",
-                "java -jar bench/target/isthmus-bench-*.jar NoBenchmark",
+                "mvn -pl weights-tools test -Dtest=RoomsTest", "bench/peers/run --none", "sh native-src/none.sh",
+                "curl x", "java -jar other.jar", "java -jar bench/target/isthmus-bench-*.jar NoBenchmark",
+                "java -cp weights-tools/target/isthmus/lib/*:examples/basics/target/classes dev.isthmus.examples.None",
                 "java -jar bench/target/isthmus-bench-*.jar LinearBenchmark -p none=1",
                 "java -cp bench/target/isthmus-bench-*.jar dev.isthmus.bench.None")) {
             assertFalse(OtherCommands.faults(ShellLine.of("page", text)).isEmpty(), text);

@@ -18,7 +18,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The Java of all pages compiles: whole files as they are, statements within a method that has what they talk about. */
+/** The Java of all pages compiles: whole files as they are, statements in a method that has what they talk about. */
 class JavaSnippetsTest {
 
     private static final String BEFORE = """

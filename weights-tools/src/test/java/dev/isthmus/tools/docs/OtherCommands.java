@@ -14,7 +14,8 @@ import java.util.regex.Pattern;
 
 /**
  * What commands other than isthmus name: Maven's modules, profiles, tests and properties, scripts with their options,
- * benchmarks with their parameters. They are not run by a test, since they run all tests, take minutes or fetch gigabytes.
+ * benchmarks with their parameters, examples. No test runs them here, since they run all tests, build what is built
+ * later, take minutes or fetch gigabytes.
  */
 final class OtherCommands {
 
@@ -22,6 +23,7 @@ final class OtherCommands {
     private static final Set<String> SWITCHES = Set.of("-am", "-q", "-B", "-o");
     private static final Set<String> MAVEN_PROPERTIES = Set.of("skipTests", "surefire.failIfNoSpecifiedTests");
     private static final String BENCHMARKS = "bench/src/main/java/dev/isthmus/bench";
+    private static final String EXAMPLES = "weights-tools/target/isthmus/lib/*:examples/basics/target/classes";
     private static final String BENCHMARK_JAR = "bench/target/isthmus-bench-*.jar";
     private static final Set<String> WITH_PROPERTIES = Set.of(".java", ".xml");
 
@@ -102,14 +104,21 @@ final class OtherCommands {
     private void java() throws IOException {
         List<String> arguments = new ArrayList<>(command.arguments());
         arguments.removeIf(argument -> argument.startsWith("--enable-native-access"));
-        require(arguments.size() > 1 && arguments.get(1).equals(BENCHMARK_JAR), "jar but " + BENCHMARK_JAR);
+        String classPath = arguments.size() > 1 ? arguments.get(1) : "";
         List<String> rest = arguments.subList(Math.min(2, arguments.size()), arguments.size());
-        if (arguments.getFirst().equals("-jar")) {
-            benchmark(rest);
+        if (classPath.equals(EXAMPLES)) {
+            program("examples/basics/src/main/java", rest.getFirst());
+        } else if (arguments.getFirst().equals("-cp")) {
+            require(classPath.equals(BENCHMARK_JAR), classPath);
+            program("bench/src/main/java", rest.getFirst());
         } else {
-            String type = rest.getFirst().replace("dev.isthmus.bench.", "") + ".java";
-            require(Files.exists(Page.ROOT.resolve(BENCHMARKS).resolve(type)), "program " + rest.getFirst());
+            require(classPath.equals(BENCHMARK_JAR), classPath);
+            benchmark(rest);
         }
+    }
+
+    private void program(String sources, String type) {
+        require(Files.exists(Page.ROOT.resolve(sources).resolve(type.replace('.', '/') + ".java")), "program " + type);
     }
 
     private void benchmark(List<String> arguments) throws IOException {

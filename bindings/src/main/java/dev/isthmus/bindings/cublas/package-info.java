@@ -1,0 +1,5 @@
+/**
+ * What jextract generates from cuBLAS's header, filtered to what is called; the list of names and the script that
+ * writes these files lie in bindings/jextract. Nothing here is edited by hand.
+ */
+package dev.isthmus.bindings.cublas;
