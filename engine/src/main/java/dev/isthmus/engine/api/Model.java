@@ -4,6 +4,7 @@ import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
@@ -136,7 +137,8 @@ public final class Model implements AutoCloseable {
             }
         }
         return load(path, options, config, threads, switch (options.backend()) {
-            case AUTO, CPU -> Backends.cpu(threads);
+            case AUTO, CPU -> Backends.cpuOrWarn(threads);
+            case NATIVE -> Backends.nativeCpu(threads);
             case CUDA -> Backends.cuda();
             case REFERENCE -> Backends.reference();
         }, progress);
@@ -265,6 +267,11 @@ public final class Model implements AutoCloseable {
     Tokenizer requireTokenizer(String purpose) {
         return tokenizer.orElseThrow(() -> new InvalidInputException(purpose + ": the model's directory has neither "
                 + "tokenizer.json nor vocab.json with merges.txt, so text cannot be used; pass token ids"));
+    }
+
+    /** {@return which kernels the model runs on} */
+    public KernelKind kernelKind() {
+        return kernels.kind();
     }
 
     /** {@return which kernels the model runs on, in words} */

@@ -7,9 +7,12 @@ import dev.isthmus.engine.kernels.cpu.CpuBackend;
 import dev.isthmus.engine.kernels.cuda.CudaDevice;
 import dev.isthmus.engine.kernels.cuda.CudaKernels;
 import dev.isthmus.engine.kernels.reference.ReferenceKernels;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Makes the kernels that a model runs on. */
 public final class Backends {
+
+    private static final AtomicBoolean WARNED = new AtomicBoolean();
 
     private Backends() {}
 
@@ -28,6 +31,38 @@ public final class Backends {
      */
     public static Kernels cpu(int threads) {
         return CpuBackend.choose().open(threads);
+    }
+
+    /**
+     * As {@link #cpu}, with a warning, the first time in a process, where Java computes for want of the C kernels. It is
+     * not given where a setting asks for Java.
+     *
+     * @param threads the threads that work, the caller's included
+     * @throws BackendException if the level named cannot be used
+     */
+    public static Kernels cpuOrWarn(int threads) {
+        CpuBackend backend = CpuBackend.choose();
+        boolean wanted = NativeLibraries.status(NativeLibrary.ISTHMUS).switchedOff();
+        if (backend.level().isEmpty() && !wanted && CpuBackend.missing().isPresent() && WARNED.compareAndSet(false, true)) {
+            System.getLogger("dev.isthmus.engine").log(System.Logger.Level.WARNING, CpuBackend.missing().get()
+                    + ". Java computes in their place, several times more slowly");
+        }
+        return backend.open(threads);
+    }
+
+    /**
+     * The C kernels and nothing else.
+     *
+     * @param threads the threads that work, the caller's included
+     * @throws BackendException if there are none; the message says why and what to do
+     */
+    public static Kernels nativeCpu(int threads) {
+        CpuBackend backend = CpuBackend.choose();
+        if (backend.level().isEmpty()) {
+            throw new BackendException("open a model with the C kernels alone: " + CpuBackend.missing()
+                    .orElse("isthmus.level or ISTHMUS_LEVEL asks for java; leave it out or name a level"));
+        }
+        return backend.open(threads);
     }
 
     /**

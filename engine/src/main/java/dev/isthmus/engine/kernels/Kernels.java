@@ -3,6 +3,7 @@ package dev.isthmus.engine.kernels;
 import dev.isthmus.engine.cache.BlockMemory;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Place;
@@ -25,6 +26,9 @@ public interface Kernels extends AutoCloseable {
 
     /** What computes, in words. */
     String description();
+
+    /** What computes. */
+    KernelKind kind();
 
     /** Where the tensors of these kernels are. */
     default Place place() {

@@ -75,6 +75,12 @@ public record CpuBackend(Optional<KernelLevel> level, int openBlasRows) {
         return new CpuKernels(ops, threads);
     }
 
+    /** Why there are no C kernels, and what to do; empty if there are. */
+    public static Optional<String> missing() {
+        return nativeKernels() ? Optional.empty() : Optional.of("The C kernels are not available: "
+                + NativeLibraries.status(NativeLibrary.ISTHMUS).failure());
+    }
+
     private static boolean nativeKernels() {
         return NativeLibraries.isAvailable(NativeLibrary.ISTHMUS);
     }

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.LayerNorm;
@@ -47,6 +48,11 @@ public final class CpuKernels implements Kernels {
     CpuKernels(CpuOps ops, int threads) {
         this.ops = ops;
         this.team = new WorkerTeam(threads);
+    }
+
+    @Override
+    public KernelKind kind() {
+        return ops.kind();
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
@@ -21,6 +22,9 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
 
     /** What computes, in words. */
     String description();
+
+    /** What computes. */
+    KernelKind kind();
 
     /** As {@link dev.isthmus.engine.kernels.Kernels#isBatchInvariant}. */
     boolean isBatchInvariant();

@@ -4,6 +4,7 @@ import dev.isthmus.bindings.MappedMemory;
 import dev.isthmus.bindings.isthmus.Isthmus;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.kernels.Layout;
@@ -46,6 +47,11 @@ final class NativeOps implements CpuOps {
         if (Isthmus.isthmus_level_supported(this.level) == 0) {
             throw new BackendException("kernel level " + level + ": this CPU or this build of libisthmus lacks it");
         }
+    }
+
+    @Override
+    public KernelKind kind() {
+        return KernelKind.C;
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.isthmus.bindings.cuda.Cuda;
 import dev.isthmus.engine.cache.BlockMemory;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.DeviceMatrix;
 import dev.isthmus.engine.kernels.Draw;
@@ -70,6 +71,11 @@ public final class CudaKernels implements Kernels {
             context.close();
             throw failed;
         }
+    }
+
+    @Override
+    public KernelKind kind() {
+        return KernelKind.CUDA;
     }
 
     @Override

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.ActivationFunction;
 import dev.isthmus.engine.kernels.HostMemory;
@@ -36,6 +37,11 @@ public final class ReferenceKernels implements Kernels {
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
     private static final int COLUMN_TILE = 256;
+
+    @Override
+    public KernelKind kind() {
+        return KernelKind.REFERENCE;
+    }
 
     @Override
     public String description() {
