@@ -90,7 +90,7 @@ final class LibrarySearch {
     private void searchNamed(String setting, String value) {
         String place = setting + "=" + value;
         if (value.equals(OFF)) {
-            fail(place, "switched off");
+            fail(place, LibraryStatus.SWITCHED_OFF);
             return;
         }
         try {
@@ -190,7 +190,8 @@ final class LibrarySearch {
         return switch (library) {
             case OPENBLAS -> "not found; it comes with the jar org.bytedeco:openblas, classifier "
                     + platform.bytedecoClassifier() + ", which belongs on the class path";
-            case ISTHMUS -> "not found; it comes with isthmus-native where a C compiler was there to build it";
+            case ISTHMUS -> "not found; it comes with the jar dev.isthmus:isthmus-native, classifier " + platform.name()
+                    + ", where that was built with a C compiler";
             case CUDA, CUBLAS -> "not found";
         };
     }

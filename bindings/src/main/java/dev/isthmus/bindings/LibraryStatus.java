@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * What came of looking for a native library.
@@ -14,6 +15,9 @@ import java.util.Optional;
  * @param attempts every place that was tried, in order; the last is the one that succeeded, if one did
  */
 public record LibraryStatus(NativeLibrary library, Optional<Loaded> loaded, List<Attempt> attempts) {
+    /** The failure of an attempt that a setting forbids. */
+    static final String SWITCHED_OFF = "switched off";
+
     public LibraryStatus {
         attempts = List.copyOf(attempts);
     }
@@ -74,6 +78,16 @@ public record LibraryStatus(NativeLibrary library, Optional<Loaded> loaded, List
         public String toString() {
             return place + ": " + failure.orElse("loaded");
         }
+    }
+
+    /** Whether the library is missing because a setting says to do without it. */
+    public boolean switchedOff() {
+        return attempts.stream().anyMatch(attempt -> attempt.failure().equals(Optional.of(SWITCHED_OFF)));
+    }
+
+    /** Why the library is missing, in one line: every place that was tried and what went wrong; empty if it is there. */
+    public String failure() {
+        return available() ? "" : attempts.stream().map(Attempt::toString).collect(Collectors.joining("; "));
     }
 
     /** Whether the library can be called. */

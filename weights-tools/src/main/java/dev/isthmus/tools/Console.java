@@ -50,8 +50,27 @@ public final class Console {
 
     /** The process's own streams. */
     static Console ofProcess() {
-        return new Console(System.in, new FileOutputStream(FileDescriptor.out),
+        return new Console(standardInput(), new FileOutputStream(FileDescriptor.out),
                 new FileOutputStream(FileDescriptor.err), Boolean.getBoolean(TERMINAL_PROPERTY), System.getenv());
+    }
+
+    /** Where it is closed, its descriptor is that of the first file that the JVM opened: one of the JDK's own. */
+    private static InputStream standardInput() {
+        boolean open;
+        try {
+            open = !Path.of("/proc/self/fd/0").toRealPath().startsWith(Path.of(System.getProperty("java.home")).toRealPath());
+        } catch (IOException unknown) {
+            open = true;
+        }
+        if (open) {
+            return System.in;
+        }
+        return new InputStream() {
+            @Override
+            public int read() throws IOException {
+                throw new IOException("it is closed");
+            }
+        };
     }
 
     InputStream in() {

@@ -1,5 +1,6 @@
 package dev.isthmus.tools;
 
+import dev.isthmus.engine.api.Isthmus;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
@@ -28,13 +29,12 @@ final class IsthmusCommand implements Runnable {
         throw new ParameterException(spec.commandLine(), "a command is missing");
     }
 
-    /** The version in the jar's manifest. */
+    /** The library's version, which is the command's too. */
     static final class Version implements IVersionProvider {
 
         @Override
         public String[] getVersion() {
-            String version = IsthmusCommand.class.getPackage().getImplementationVersion();
-            return new String[] {"isthmus " + (version == null ? "(development build)" : version)};
+            return new String[] {"isthmus " + Isthmus.version()};
         }
     }
 }

@@ -4,10 +4,9 @@ import dev.isthmus.tools.parity.ParityCommand;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
 import picocli.CommandLine;
-import picocli.CommandLine.IParameterExceptionHandler;
-import picocli.CommandLine.ParameterException;
 
 /** The entry point of the {@code isthmus} command. */
 public final class Main {
@@ -18,7 +17,10 @@ public final class Main {
 
     /** Runs the command line and ends the process with its exit code. */
     public static void main(String[] args) {
-        System.exit(run(Console.ofProcess(), args));
+        Console console = Console.ofProcess();
+        Optional<String> undecoded = Arguments.undecoded(args);
+        undecoded.ifPresent(message -> console.say("error: " + message));
+        System.exit(undecoded.isPresent() ? CommandLine.ExitCode.USAGE : run(console, args));
     }
 
     /**
@@ -67,20 +69,11 @@ public final class Main {
                 .setOut(console.out())
                 .setErr(console.err())
                 .setCaseInsensitiveEnumValuesAllowed(true)
-                .setParameterExceptionHandler(usageErrors())
+                .setExpandAtFiles(false)
+                .setExecutionStrategy(UsageErrors::run)
+                .setParameterExceptionHandler(new UsageErrors())
                 .setExecutionExceptionHandler((exception, command, parsed) ->
                         Failures.report(console, exception, parsed.asCommandLineList().stream()
                                 .anyMatch(each -> each.getParseResult().hasMatchedOption("--verbose"))));
-    }
-
-    /** picocli's own handler prints the whole help after the message, which then scrolls away. */
-    private static IParameterExceptionHandler usageErrors() {
-        return (ParameterException exception, String[] args) -> {
-            CommandLine command = exception.getCommandLine();
-            command.getErr().println("isthmus: error: " + exception.getMessage());
-            CommandLine.UnmatchedArgumentException.printSuggestions(exception, command.getErr());
-            command.getErr().println("Try '" + command.getCommandSpec().qualifiedName() + " --help'.");
-            return command.getCommandSpec().exitCodeOnInvalidInput();
-        };
     }
 }

@@ -24,9 +24,9 @@ public final class ModelFlags {
             description = "Worker threads. Default: one for each core. Results do not depend on it.")
     private int threads;
 
-    @Option(names = "--backend", paramLabel = "auto|cuda|cpu|reference", defaultValue = "auto",
-            description = "The kernels: cuda (an NVIDIA GPU), cpu (C, or Java and OpenBLAS), reference (plain Java, float64,"
-                    + " slow), or auto, the fastest that works here. Default: ${DEFAULT-VALUE}.")
+    @Option(names = "--backend", paramLabel = "auto|cuda|cpu|native|reference", defaultValue = "auto",
+            description = "The kernels: cuda (an NVIDIA GPU), cpu (C, or Java and OpenBLAS), native (C alone), reference"
+                    + " (plain Java, float64, slow), or auto, the fastest that works here. Default: ${DEFAULT-VALUE}.")
     private BackendChoice backend;
 
     @Option(names = "--dtype", paramLabel = "f32|f16|bf16|int8|q4",

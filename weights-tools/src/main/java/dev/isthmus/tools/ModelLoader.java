@@ -1,9 +1,11 @@
 package dev.isthmus.tools;
 
+import dev.isthmus.bindings.LibraryStatus;
 import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
+import dev.isthmus.engine.config.KernelKind;
 
 /** Finds and opens the model that the flags ask for. */
 public final class ModelLoader {
@@ -50,9 +52,10 @@ public final class ModelLoader {
         try (ModelDirectory directory = locate(flags);
                 Progress progress = new Progress(console, "loading the model", "MB", 1_000_000)) {
             Model model = Model.open(directory.path(), options.withLoadProgress(progress::update));
-            if (model.backend().startsWith("cpu") && !NativeLibraries.isAvailable(NativeLibrary.ISTHMUS)) {
-                console.say("the C kernels are not available (there was no C compiler, or see 'isthmus info'):"
-                        + " plain Java kernels take their place, more slowly");
+            LibraryStatus kernels = NativeLibraries.status(NativeLibrary.ISTHMUS);
+            if (kernels.switchedOff() && model.kernelKind() != KernelKind.CUDA) {
+                console.say("the C kernels are not available (" + kernels.failure()
+                        + "): plain Java kernels take their place, more slowly");
             }
             return new Loaded(model, (System.nanoTime() - begun) / 1e9);
         }

@@ -32,13 +32,13 @@ final class Texts {
 
     /** The argument itself, or standard input. */
     static String ofArgument(Console console, String argument) {
-        return argument.equals(STANDARD_INPUT) ? decode(read(console.in()), "standard input") : argument;
+        return argument.equals(STANDARD_INPUT) ? decode(readAll(console.in()), "standard input") : argument;
     }
 
     /** What a file holds, or standard input. */
     static String ofFile(Console console, String file) {
         if (file.equals(STANDARD_INPUT)) {
-            return decode(read(console.in()), "standard input");
+            return decode(readAll(console.in()), "standard input");
         }
         Path path = Path.of(file);
         if (Files.isDirectory(path)) {
@@ -59,11 +59,12 @@ final class Texts {
         return text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
     }
 
-    private static byte[] read(InputStream in) {
+    private static byte[] readAll(InputStream standardInput) {
         try {
-            return in.readAllBytes();
+            return standardInput.readAllBytes();
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw new CommandException("- asks for a text from standard input, which cannot be read: " + e.getMessage()
+                    + "; give it something to read, or the text as an argument or a file", e);
         }
     }
 

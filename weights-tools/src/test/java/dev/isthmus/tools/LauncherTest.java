@@ -1,16 +1,22 @@
 package dev.isthmus.tools;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The launcher's choice of a JDK, on a copy of it that has nothing to build. */
 @DisabledOnOs(value = OS.WINDOWS, disabledReason = "the launcher is a POSIX shell script")
@@ -19,12 +25,13 @@ class LauncherTest {
     @TempDir
     private Path folder;
 
-    /** A directory that looks like a JDK of a version; its java writes what it was called with. */
+    /** A directory that looks like a JDK of a version; its java writes what it was called with, and caches if asked to. */
     private Path jdk(String name, String version) throws IOException {
         Path bin = Files.createDirectories(folder.resolve(name).resolve("bin"));
         Files.writeString(folder.resolve(name).resolve("release"), "JAVA_VERSION=\"" + version + "\"\n");
         for (String tool : new String[] {"java", "javac"}) {
-            Path file = Files.writeString(bin.resolve(tool), "#!/bin/sh\necho " + name + " \"$@\"\n");
+            Path file = Files.writeString(bin.resolve(tool), "#!/bin/sh\nfor each; do\ncase $each in\n"
+                    + "-XX:AOTCacheOutput=*) : >\"${each#*=}\" ;;\nesac\ndone\necho " + name + " \"$@\"\n");
             assertTrue(file.toFile().setExecutable(true));
         }
         return folder.resolve(name);
@@ -49,13 +56,16 @@ class LauncherTest {
     private record Run(int code, String out, String err) {}
 
     private Run run(Path launcher, String isthmusJavaHome, String javaHome, String... args) throws Exception {
+        return run(launcher, Map.of("ISTHMUS_JAVA_HOME", isthmusJavaHome, "JAVA_HOME", javaHome), args);
+    }
+
+    private Run run(Path launcher, Map<String, String> environment, String... args) throws Exception {
         Path out = folder.resolve("out");
         Path err = folder.resolve("err");
         ProcessBuilder builder = new ProcessBuilder(launcher.toString()).redirectOutput(out.toFile())
                 .redirectError(err.toFile());
-        builder.command().addAll(java.util.List.of(args));
-        builder.environment().put("ISTHMUS_JAVA_HOME", isthmusJavaHome);
-        builder.environment().put("JAVA_HOME", javaHome);
+        builder.command().addAll(List.of(args));
+        builder.environment().putAll(environment);
         Process process = builder.start();
         assertTrue(process.waitFor(60, TimeUnit.SECONDS));
         return new Run(process.exitValue(), Files.readString(out), Files.readString(err));
@@ -89,6 +99,38 @@ class LauncherTest {
         Run run = run(link, jdk("named", "25").toString(), "", "info");
         assertEquals(0, run.code(), run.err());
         assertTrue(run.out().contains("/a project/weights-tools/target/isthmus/lib/a.jar "), run.out());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"-XX:+UseZGC, -XX:+UseSerialGC -Xmn3m", "-XX:-UseSerialGC, -XX:+UseSerialGC -Xmn3m",
+            "'\"-XX:+UseG1GC\"', -XX:+UseSerialGC -Xmn3m", "-Xmn8m, -Xmn3m", "-XX:MaxNewSize=2m, -Xmn3m",
+            "-Xmx4m, -Xmn3m -XX:AOTCache=", "-Xshare:off, -XX:AOTCache=", "-XX:AOTCache=mine, start-",
+            "-XX:SharedArchiveFile=mine, -XX:AOTCache=", "-Xlog:gc, -Xlog:disable",
+            "@file, -XX:+UseSerialGC -Xmn3m -XX:AOTCache= -Xlog:disable"})
+    void ownOptionsGiveWayToTheUsers(String option, String given) throws Exception {
+        Path launcher = launcher();
+        Map<String, String> jdk = Map.of("ISTHMUS_JAVA_HOME", jdk("named", "25").toString());
+        String usual = run(launcher, jdk, "info").out();
+        for (String variable : List.of("ISTHMUS_JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")) {
+            Map<String, String> environment = new HashMap<>(jdk);
+            environment.put(variable, "-Da=b " + option);
+            String out = run(launcher, environment, "info").out();
+            for (String own : given.split(" ")) {
+                assertTrue(usual.contains(own), usual);
+                assertFalse(out.contains(own), variable + ": " + out);
+            }
+        }
+    }
+
+    @Test
+    void otherOptionsOfTheUsersChangeNoneOfOurs() throws Exception {
+        Path launcher = launcher();
+        Map<String, String> jdk = Map.of("ISTHMUS_JAVA_HOME", jdk("named", "25").toString());
+        String usual = run(launcher, jdk, "info").out();
+        Map<String, String> environment = new HashMap<>(jdk);
+        environment.put("ISTHMUS_JAVA_OPTS", "-Xmx4g -XX:MaxGCPauseMillis=5 -Dx=GC");
+        assertEquals(usual.replace(" -cp ", " -Xmx4g -XX:MaxGCPauseMillis=5 -Dx=GC -cp "),
+                run(launcher, environment, "info").out());
     }
 
     @Test

@@ -6,8 +6,13 @@ public enum BackendChoice {
     AUTO,
     /** Our CUDA kernels and cuBLAS on the first NVIDIA GPU; refused with the reason where that cannot be. */
     CUDA,
-    /** OpenBLAS and the C kernels; plain Java float32 for whichever of the two is missing. */
+    /**
+     * The C kernels, or Java in float32 and OpenBLAS where they are missing; then a warning says why, the first time in
+     * a process.
+     */
     CPU,
+    /** The C kernels on the CPU; refused with the reason where they are missing. */
+    NATIVE,
     /** Plain Java with float64 activations and sums: slow, the measure of all others. */
     REFERENCE
 }

@@ -7,6 +7,7 @@ import dev.isthmus.engine.cache.PrefixSharing;
 import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Gpt2Config;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
@@ -161,7 +162,8 @@ public final class Model implements AutoCloseable {
             }
         }
         return load(path, options, config, threads, switch (options.backend()) {
-            case AUTO, CPU -> Backends.cpu(threads);
+            case AUTO, CPU -> Backends.cpuOrWarn(threads);
+            case NATIVE -> Backends.nativeCpu(threads);
             case CUDA -> Backends.cuda();
             case REFERENCE -> Backends.reference();
         }, progress);
@@ -313,6 +315,11 @@ public final class Model implements AutoCloseable {
         Arguments.nonNull(text, purpose, "text");
         Tokenizer known = requireTokenizer(purpose);
         return withinMemory(() -> known.encode(text));
+    }
+
+    /** {@return which kernels the model runs on} */
+    public KernelKind kernelKind() {
+        return backend.kind();
     }
 
     /** {@return which kernels the model runs on, in words} */

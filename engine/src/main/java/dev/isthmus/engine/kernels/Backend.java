@@ -1,6 +1,7 @@
 package dev.isthmus.engine.kernels;
 
 import dev.isthmus.engine.cache.BlockMemory;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.tensor.DType;
 import java.util.List;
@@ -16,6 +17,9 @@ public interface Backend extends AutoCloseable {
 
     /** What computes, in words. */
     String description();
+
+    /** What computes. */
+    KernelKind kind();
 
     /** The operations that the transformer is made of. */
     Kernels kernels();

@@ -7,9 +7,12 @@ import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.kernels.cuda.CudaDevice;
 import dev.isthmus.engine.kernels.cuda.CudaBackend;
 import dev.isthmus.engine.kernels.reference.ReferenceBackend;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Opens the backend that a model runs on. */
 public final class Backends {
+
+    private static final AtomicBoolean WARNED = new AtomicBoolean();
 
     private Backends() {}
 
@@ -28,6 +31,38 @@ public final class Backends {
      */
     public static Backend cpu(int threads) {
         return CpuChoice.choose().open(threads);
+    }
+
+    /**
+     * As {@link #cpu}, with a warning, the first time in a process, where Java computes for want of the C kernels. It is
+     * not given where a setting asks for Java.
+     *
+     * @param threads the threads that work, the caller's included
+     * @throws BackendException if the level named cannot be used
+     */
+    public static Backend cpuOrWarn(int threads) {
+        CpuChoice choice = CpuChoice.choose();
+        boolean wanted = NativeLibraries.status(NativeLibrary.ISTHMUS).switchedOff();
+        if (choice.level().isEmpty() && !wanted && CpuChoice.missing().isPresent() && WARNED.compareAndSet(false, true)) {
+            System.getLogger("dev.isthmus.engine").log(System.Logger.Level.WARNING, CpuChoice.missing().get()
+                    + ". Java computes in their place, several times more slowly");
+        }
+        return choice.open(threads);
+    }
+
+    /**
+     * The C kernels and nothing else.
+     *
+     * @param threads the threads that work, the caller's included
+     * @throws BackendException if there are none; the message says why and what to do
+     */
+    public static Backend nativeCpu(int threads) {
+        CpuChoice choice = CpuChoice.choose();
+        if (choice.level().isEmpty()) {
+            throw new BackendException("open a model with the C kernels alone: " + CpuChoice.missing()
+                    .orElse("isthmus.level or ISTHMUS_LEVEL asks for java; leave it out or name a level"));
+        }
+        return choice.open(threads);
     }
 
     /**

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.engine.cache.BlockMemory;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Kernels;
@@ -37,6 +38,11 @@ public final class CpuBackend implements Backend {
     @Override
     public String description() {
         return "cpu: " + ops.description() + ", " + team.size() + (team.size() == 1 ? " thread" : " threads");
+    }
+
+    @Override
+    public KernelKind kind() {
+        return ops.kind();
     }
 
     @Override

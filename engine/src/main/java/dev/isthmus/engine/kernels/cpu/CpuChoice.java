@@ -60,6 +60,12 @@ public record CpuChoice(Optional<KernelLevel> level, int openBlasRows) {
         return new CpuChoice(Optional.empty(), JAVA_ROWS + 1);
     }
 
+    /** Why there are no C kernels, and what to do; empty if there are. */
+    public static Optional<String> missing() {
+        return nativeKernels() ? Optional.empty() : Optional.of("The C kernels are not available: "
+                + NativeLibraries.status(NativeLibrary.ISTHMUS).failure());
+    }
+
     /** The levels that libisthmus and this CPU have; empty without libisthmus. */
     public static List<KernelLevel> supportedLevels() {
         if (!nativeKernels()) {

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
@@ -17,6 +18,9 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
 
     /** What computes, in words. */
     String description();
+
+    /** As {@link dev.isthmus.engine.kernels.Backend#kind}. */
+    KernelKind kind();
 
     /** As {@link dev.isthmus.engine.kernels.Backend#isBatchInvariant}. */
     boolean isBatchInvariant();

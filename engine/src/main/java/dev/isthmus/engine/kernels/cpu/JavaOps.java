@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.kernels.ActivationFunction;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
@@ -44,9 +45,17 @@ final class JavaOps implements CpuOps {
     }
 
     @Override
+    public KernelKind kind() {
+        return hasOpenBlas() ? KernelKind.JAVA_WITH_OPENBLAS : KernelKind.JAVA;
+    }
+
+    @Override
     public String description() {
-        boolean openBlas = blasRows != CpuChoice.NEVER && blas.get() != null;
-        return "plain Java kernels, " + (openBlas ? "OpenBLAS from " + blasRows + " rows" : "no OpenBLAS");
+        return "plain Java kernels, " + (hasOpenBlas() ? "OpenBLAS from " + blasRows + " rows" : "no OpenBLAS");
+    }
+
+    private boolean hasOpenBlas() {
+        return blasRows != CpuChoice.NEVER && blas.get() != null;
     }
 
     @Override

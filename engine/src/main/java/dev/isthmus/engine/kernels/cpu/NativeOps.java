@@ -3,6 +3,7 @@ package dev.isthmus.engine.kernels.cpu;
 import dev.isthmus.bindings.isthmus.Isthmus;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.kernels.Linear;
@@ -43,6 +44,11 @@ final class NativeOps implements CpuOps {
             throw new BackendException("kernel level " + level + ": this CPU or this build of libisthmus lacks it");
         }
         weights = new NativeWeights(this.level);
+    }
+
+    @Override
+    public KernelKind kind() {
+        return KernelKind.C;
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.kernels.cuda;
 
 import dev.isthmus.engine.cache.BlockMemory;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Kernels;
@@ -51,6 +52,11 @@ public final class CudaBackend implements Backend {
     @Override
     public String description() {
         return "cuda: " + context.device().name();
+    }
+
+    @Override
+    public KernelKind kind() {
+        return KernelKind.CUDA;
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.kernels.reference;
 
 import dev.isthmus.engine.cache.BlockMemory;
+import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Kernels;
@@ -19,6 +20,11 @@ public final class ReferenceBackend implements Backend {
     @Override
     public String description() {
         return "reference: plain Java, float64";
+    }
+
+    @Override
+    public KernelKind kind() {
+        return KernelKind.REFERENCE;
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.isthmus.examples.packaging;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -14,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.jar.JarFile;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -61,6 +63,20 @@ class PackagingTest {
     @Test
     void asOneJar() throws Exception {
         assertGenerates(java(), "-jar", jar("-all").toString());
+    }
+
+    @Test
+    void everyJarHoldsTheLicense() throws IOException {
+        List<Path> jars = new ArrayList<>(List.of(jar(""), jar("-all")));
+        try (Stream<Path> libraries = Files.list(TARGET.resolve("lib"))) {
+            jars.addAll(libraries.filter(file -> file.getFileName().toString().startsWith("isthmus-")).toList());
+        }
+        assertTrue(jars.size() >= 5, jars::toString);
+        for (Path jar : jars) {
+            try (JarFile file = new JarFile(jar.toFile())) {
+                assertNotNull(file.getEntry("META-INF/LICENSE"), jar::toString);
+            }
+        }
     }
 
     /** A JVM that has not been told of native access refuses it, as later ones will by themselves. */
