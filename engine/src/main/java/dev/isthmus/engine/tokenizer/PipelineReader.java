@@ -147,16 +147,19 @@ final class PipelineReader {
     }
 
     private void addFlat(String part, String members, Object value, List<Object> all) {
-        if (!type(value).equals(SEQUENCE)) {
-            if (value != null) {
-                all.add(value);
-            }
+        if (value == null) {
             return;
         }
-        if (!(((Map<?, ?>) value).get(members) instanceof List<?> several)) {
+        if (!(value instanceof Map<?, ?> fields)) {
+            throw malformed("the " + part + " must be an object, found " + describe(value));
+        }
+        if (!type(value).equals(SEQUENCE)) {
+            all.add(value);
+        } else if (fields.get(members) instanceof List<?> several) {
+            several.forEach(each -> addFlat(part, members, each, all));
+        } else {
             throw malformed("the " + part + " Sequence must have a list of " + members);
         }
-        several.forEach(each -> addFlat(part, members, each, all));
     }
 
     private boolean truth(Map<?, ?> fields, String name, Boolean usual) {
@@ -168,7 +171,7 @@ final class PipelineReader {
     }
 
     /** The type of a component; the value itself where it is none. */
-    static String type(Object component) {
+    private static String type(Object component) {
         Object type = component instanceof Map<?, ?> fields ? fields.get("type") : component;
         String text = String.valueOf(type);
         return text.length() > 60 ? text.substring(0, 60) + "…" : text;

@@ -5,6 +5,7 @@ import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -23,28 +24,31 @@ final class TokenizerJsonReader {
     private static final String MODEL = "model";
     private static final String VOCABULARY = "vocab";
     private static final String MERGES = "merges";
+    private static final String NO_MERGES = "the model's merges must be a list";
 
-    private static final String NO_VOCABULARY = "the model's vocab must be an object, as that of a BPE model is";
+    private static final Set<String> PARTS = Set.of("version", "added_tokens", "normalizer", "pre_tokenizer",
+            "post_processor", "decoder");
+    private static final Set<String> MODEL_FIELDS = Set.of("type", "unk_token", "fuse_unk", "byte_fallback",
+            "ignore_merges", "dropout", "continuing_subword_prefix", "end_of_word_suffix");
 
     private final Path file;
     private final Vocabulary vocabulary;
     private final AddedTokenCollector added;
-    private final PipelineReader pipeline;
+    /** All but the model; of a name that came twice the last value. */
+    private final Map<String, Object> parts = new HashMap<>();
+    /** The same of the model, all but vocabulary and merges. */
+    private final Map<String, Object> modelFields = new HashMap<>();
+    /** Of the names whose values are not kept: those that have come. */
     private final Set<String> seen = new HashSet<>();
     private boolean repeats;
     private MergeReader merges;
     /** Merges that come before the vocabulary. */
     private final List<Object> early = new ArrayList<>();
-    private List<?> addedTokens = List.of();
-    private BytePairRules rules = BytePairRules.GPT2;
-    private PreTokenization splitting;
-    private PostProcessor postProcessor = PostProcessor.NONE;
 
     TokenizerJsonReader(Path file, Vocabulary vocabulary, AddedTokenCollector added) {
         this.file = file;
         this.vocabulary = vocabulary;
         this.added = added;
-        this.pipeline = new PipelineReader(file);
     }
 
     /** Reads the file into the vocabulary and the added tokens; returns the tables for encoding. */
@@ -52,7 +56,13 @@ final class TokenizerJsonReader {
         try (JsonFile json = new JsonFile(file)) {
             json.nextObject("the tokenizer");
             for (String name = json.nextName(); name != null && !repeats; name = json.nextName()) {
-                readPart(json, name);
+                if (name.equals(MODEL)) {
+                    readModel(json);
+                } else if (PARTS.contains(name)) {
+                    parts.put(name, json.nextValue());
+                } else {
+                    json.skipNext();
+                }
             }
             if (!repeats) {
                 json.end();
@@ -62,91 +72,20 @@ final class TokenizerJsonReader {
         return new TokenizerJsonReader(file, vocabulary, added).readWhole();
     }
 
-    private BytePairModel readWhole() {
-        vocabulary.clear();
-        try (JsonFile json = new JsonFile(file)) {
-            if (!(json.nextValue() instanceof Map<?, ?> parts)) {
-                throw json.malformed("the tokenizer must be an object");
-            }
-            json.end();
-            parts.forEach((name, value) -> {
-                seen.add((String) name);
-                if (name.equals(MODEL)) {
-                    readWholeModel(json, value);
-                } else {
-                    readPart(json, (String) name, value);
-                }
-            });
-            return finish(json);
-        }
-    }
-
-    private void readWholeModel(JsonFile json, Object value) {
-        if (!(value instanceof Map<?, ?> fields)) {
-            throw json.malformed("the model must be an object");
-        }
-        fields.forEach((name, field) -> {
-            seen.add(MODEL + ": " + name);
-            switch ((String) name) {
-                case VOCABULARY -> {
-                    if (!(field instanceof Map<?, ?> tokens)) {
-                        throw unsupported(NO_VOCABULARY);
-                    }
-                    TokenizerFiles.addVocabulary(json, tokens, vocabulary);
-                    endVocabulary(json);
-                }
-                case MERGES -> {
-                    if (!(field instanceof List<?> list)) {
-                        throw json.malformed("the model's merges must be a list");
-                    }
-                    list.forEach(merge -> addMerge(json, merge));
-                }
-                default -> readModelField(json, (String) name, field);
-            }
-        });
-    }
-
-    private BytePairModel finish(JsonFile json) {
-        for (String part : List.of(MODEL, "model: vocab", "model: merges", "pre_tokenizer", "decoder")) {
-            if (!seen.contains(part)) {
-                throw unsupported(part + " is missing; a GPT-2 tokenizer needs it");
-            }
-        }
-        BytePairModel model = new BytePairModel(vocabulary, merges.table(), rules);
-        added.setSplitting(splitting);
-        added.setPostProcessor(postProcessor);
-        for (Object token : addedTokens) {
-            Object id = token instanceof Map<?, ?> fields ? fields.get("id") : null;
-            added.addOfTokenizer(json, token, json.id(id, String.valueOf(token)));
-        }
-        return model;
-    }
-
-    private void readPart(JsonFile json, String name) {
-        if (isRepeated(name)) {
-            return;
-        }
-        if (!name.equals(MODEL)) {
-            readPart(json, name, json.nextValue());
+    private void readModel(JsonFile json) {
+        if (isRepeated(MODEL)) {
             return;
         }
         json.nextObject("the model");
-        for (String field = json.nextName(); field != null && !repeats; field = json.nextName()) {
-            if (isRepeated(MODEL + ": " + field)) {
-                return;
-            }
-            switch (field) {
-                case VOCABULARY -> {
-                    if (json.next() != JsonToken.START_OBJECT) {
-                        throw unsupported(NO_VOCABULARY);
-                    }
-                    repeats = !TokenizerFiles.readVocabulary(json, vocabulary);
-                    if (!repeats) {
-                        endVocabulary(json);
-                    }
-                }
-                case MERGES -> readMerges(json);
-                default -> readModelField(json, field, json.nextValue());
+        for (String name = json.nextName(); name != null && !repeats; name = json.nextName()) {
+            if (MODEL_FIELDS.contains(name)) {
+                modelFields.put(name, json.nextValue());
+            } else if (name.equals(VOCABULARY) && !isRepeated(name)) {
+                readVocabulary(json);
+            } else if (name.equals(MERGES) && !isRepeated(name)) {
+                readMerges(json);
+            } else if (!repeats) {
+                json.skipNext();
             }
         }
     }
@@ -156,68 +95,51 @@ final class TokenizerJsonReader {
         return repeats;
     }
 
-    private void readPart(JsonFile json, String name, Object value) {
-        switch (name) {
-            case "version" -> {
-                if (!"1.0".equals(value)) {
-                    throw json.malformed("version must be \"1.0\", found " + AddedTokenCollector.describe(value));
-                }
-            }
-            case "added_tokens" -> {
-                if (!(value instanceof List<?> list)) {
-                    throw json.malformed("added_tokens must be a list");
-                }
-                addedTokens = list;
-            }
-            case "normalizer" -> pipeline.requireNoNormalizer(value);
-            case "pre_tokenizer" -> splitting = pipeline.preTokenizer(value);
-            case "post_processor" -> postProcessor = pipeline.postProcessor(value);
-            case "decoder" -> pipeline.requireByteLevelDecoder(value);
-            default -> { }
+    /** A vocabulary that is no object belongs to another kind of model. */
+    private void readVocabulary(JsonFile json) {
+        JsonToken first = json.next();
+        if (first != JsonToken.START_OBJECT) {
+            json.value(first);
+            return;
+        }
+        repeats = !TokenizerFiles.readVocabulary(json, vocabulary);
+        if (!repeats) {
+            endVocabulary(json);
         }
     }
 
-    private void readModelField(JsonFile json, String field, Object value) {
-        switch (field) {
-            case "type" -> {
-                if (!"BPE".equals(value)) {
-                    throw unsupported("the model type " + AddedTokenCollector.describe(value)
-                            + " is not supported; GPT-2's is BPE");
-                }
-            }
-            case "unk_token" -> {
-                if (value != null && !(value instanceof String)) {
-                    throw json.malformed("unk_token must be a string, found " + AddedTokenCollector.describe(value));
-                }
-                rules = new BytePairRules((String) value, rules.fusesUnknown(), rules.fallsBack(),
-                        rules.ignoresMerges());
-            }
-            case "fuse_unk" -> rules = new BytePairRules(rules.unknownToken(), truth(json, field, value),
-                    rules.fallsBack(), rules.ignoresMerges());
-            case "byte_fallback" -> rules = new BytePairRules(rules.unknownToken(), rules.fusesUnknown(),
-                    truth(json, field, value), rules.ignoresMerges());
-            case "ignore_merges" -> rules = new BytePairRules(rules.unknownToken(), rules.fusesUnknown(),
-                    rules.fallsBack(), truth(json, field, value));
-            case "dropout" -> {
-                if (value != null && !(value instanceof Number number && number.doubleValue() == 0)) {
-                    throw unsupported("model: dropout must be null, found " + AddedTokenCollector.describe(value));
-                }
-            }
-            case "continuing_subword_prefix", "end_of_word_suffix" -> {
-                if (value != null && !value.equals("")) {
-                    throw unsupported("model: " + field + " must be null or empty, found "
-                            + AddedTokenCollector.describe(value));
-                }
-            }
-            default -> { }
+    private void readMerges(JsonFile json) {
+        if (json.next() != JsonToken.START_ARRAY) {
+            throw json.malformed(NO_MERGES);
+        }
+        for (JsonToken token = json.next(); token != JsonToken.END_ARRAY; token = json.next()) {
+            addMerge(json, json.value(token));
         }
     }
 
-    private static boolean truth(JsonFile json, String field, Object value) {
-        if (value instanceof Boolean truth) {
-            return truth;
+    private BytePairModel readWhole() {
+        vocabulary.clear();
+        try (JsonFile json = new JsonFile(file)) {
+            Map<?, ?> whole = (Map<?, ?>) json.nextValue();
+            json.end();
+            PARTS.stream().filter(whole::containsKey).forEach(name -> parts.put(name, whole.get(name)));
+            if (!(whole.get(MODEL) instanceof Map<?, ?> model)) {
+                throw json.malformed("the model must be an object");
+            }
+            MODEL_FIELDS.stream().filter(model::containsKey).forEach(name -> modelFields.put(name, model.get(name)));
+            seen.add(MODEL);
+            if (model.get(VOCABULARY) instanceof Map<?, ?> tokens) {
+                TokenizerFiles.addVocabulary(json, tokens, vocabulary);
+                endVocabulary(json);
+            }
+            if (model.get(MERGES) instanceof List<?> list) {
+                seen.add(MERGES);
+                list.forEach(merge -> addMerge(json, merge));
+            } else if (model.containsKey(MERGES)) {
+                throw json.malformed(NO_MERGES);
+            }
+            return finish(json);
         }
-        throw json.malformed("model: " + field + " must be true or false, found " + AddedTokenCollector.describe(value));
     }
 
     private void endVocabulary(JsonFile json) {
@@ -225,15 +147,6 @@ final class TokenizerJsonReader {
         merges = new MergeReader(file, vocabulary);
         early.forEach(merge -> addMerge(json, merge));
         early.clear();
-    }
-
-    private void readMerges(JsonFile json) {
-        if (json.next() != JsonToken.START_ARRAY) {
-            throw json.malformed("the model's merges must be a list");
-        }
-        for (JsonToken token = json.next(); token != JsonToken.END_ARRAY; token = json.next()) {
-            addMerge(json, json.value(token));
-        }
     }
 
     private void addMerge(JsonFile json, Object merge) {
@@ -255,6 +168,77 @@ final class TokenizerJsonReader {
         } else {
             throw json.malformed("a merge must be a string or a pair of strings");
         }
+    }
+
+    private BytePairModel finish(JsonFile json) {
+        checkParts();
+        PipelineReader pipeline = new PipelineReader(file);
+        pipeline.requireNoNormalizer(parts.get("normalizer"));
+        PreTokenization splitting = pipeline.preTokenizer(parts.get("pre_tokenizer"));
+        pipeline.requireByteLevelDecoder(parts.get("decoder"));
+        added.setSplitting(splitting);
+        added.setPostProcessor(pipeline.postProcessor(parts.get("post_processor")));
+        BytePairModel model = new BytePairModel(vocabulary, merges.table(), rules());
+        if (!(parts.getOrDefault("added_tokens", List.of()) instanceof List<?> addedTokens)) {
+            throw malformed("added_tokens must be a list");
+        }
+        for (Object token : addedTokens) {
+            Object id = token instanceof Map<?, ?> fields ? fields.get("id") : null;
+            added.addOfTokenizer(json, token, json.id(id, String.valueOf(token)));
+        }
+        return model;
+    }
+
+    private void checkParts() {
+        if (parts.containsKey("version") && !"1.0".equals(parts.get("version"))) {
+            throw malformed("version must be \"1.0\", found " + AddedTokenCollector.describe(parts.get("version")));
+        }
+        if (modelFields.containsKey("type") && !"BPE".equals(modelFields.get("type"))) {
+            throw unsupported("the model type " + AddedTokenCollector.describe(modelFields.get("type"))
+                    + " is not supported; GPT-2's is BPE");
+        }
+        require(seen.contains(MODEL), "model");
+        require(merges != null, "model: vocab (an object)");
+        require(seen.contains(MERGES), "model: merges");
+        require(parts.containsKey("pre_tokenizer"), "pre_tokenizer");
+        require(parts.containsKey("decoder"), "decoder");
+    }
+
+    private void require(boolean there, String part) {
+        if (!there) {
+            throw unsupported(part + " is missing; a GPT-2 tokenizer needs it");
+        }
+    }
+
+    private BytePairRules rules() {
+        Object unknown = modelFields.get("unk_token");
+        if (unknown != null && !(unknown instanceof String)) {
+            throw malformed("unk_token must be a string, found " + AddedTokenCollector.describe(unknown));
+        }
+        Object dropout = modelFields.get("dropout");
+        if (dropout != null && !(dropout instanceof Number number && number.doubleValue() == 0)) {
+            throw unsupported("model: dropout must be null, found " + AddedTokenCollector.describe(dropout));
+        }
+        for (String affix : List.of("continuing_subword_prefix", "end_of_word_suffix")) {
+            Object text = modelFields.get(affix);
+            if (text != null && !text.equals("")) {
+                throw unsupported("model: " + affix + " must be null or empty, found "
+                        + AddedTokenCollector.describe(text));
+            }
+        }
+        return new BytePairRules((String) unknown, truth("fuse_unk"), truth("byte_fallback"), truth("ignore_merges"));
+    }
+
+    private boolean truth(String field) {
+        Object value = modelFields.get(field);
+        if (value == null || value instanceof Boolean) {
+            return Boolean.TRUE.equals(value);
+        }
+        throw malformed("model: " + field + " must be true or false, found " + AddedTokenCollector.describe(value));
+    }
+
+    private CheckpointException malformed(String detail) {
+        return new CheckpointException(Reason.MALFORMED, file, detail);
     }
 
     private CheckpointException unsupported(String detail) {
