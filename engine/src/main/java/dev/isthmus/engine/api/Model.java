@@ -57,6 +57,7 @@ public final class Model implements AutoCloseable {
 
     private final Arena arena;
     private final Gpt2Config config;
+    private final GenerationDefaults generationDefaults;
     private final Optional<Tokenizer> tokenizer;
     private final Kernels kernels;
     private final Gpt2Forward forward;
@@ -67,10 +68,11 @@ public final class Model implements AutoCloseable {
     private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
     private boolean closed;
 
-    private Model(Arena arena, Gpt2Config config, Optional<Tokenizer> tokenizer, Kernels kernels,
+    private Model(Arena arena, GenerationDefaults defaults, Optional<Tokenizer> tokenizer, Kernels kernels,
             Gpt2Weights weights, DType cacheType, CacheLimit cacheLimit, Gpt2Fingerprint fingerprint) {
         this.arena = arena;
-        this.config = config;
+        this.config = defaults.config();
+        this.generationDefaults = defaults;
         this.tokenizer = tokenizer;
         this.kernels = kernels;
         this.forward = new Gpt2Forward(config, weights, kernels, cacheType);
@@ -159,7 +161,7 @@ public final class Model implements AutoCloseable {
                     CompletableFuture.supplyAsync(() -> Gpt2Fingerprint.of(checkpoint, config), beside);
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, kernels, options.weights(), arena, threads,
                     progress::update);
-            return new Model(arena, config, joined(tokenizer), kernels, weights,
+            return new Model(arena, GenerationDefaults.read(path, config), joined(tokenizer), kernels, weights,
                     cacheType(options.cache(), weights, kernels), new CacheLimit(options.cacheLimit()),
                     joined(fingerprint).as(weights));
         } catch (Throwable failed) {
@@ -254,6 +256,11 @@ public final class Model implements AutoCloseable {
     /** {@return the hyperparameters} */
     public Gpt2Config config() {
         return config;
+    }
+
+    /** {@return what the model's generation_config.json asks for where a caller says nothing} */
+    public GenerationDefaults generationDefaults() {
+        return generationDefaults;
     }
 
     /** {@return the tokenizer; empty where the directory has no tokenizer files} */
