@@ -1,6 +1,7 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.model.ConvertedTensor;
+import dev.isthmus.engine.weights.ModelPath;
 import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.tools.convert.Conversion;
 import dev.isthmus.tools.convert.TargetType;
@@ -94,7 +95,7 @@ final class ConvertCommand implements Callable<Integer> {
         if (gguf && packed) {
             throw new ParameterException(spec.commandLine(), "--packed is a form of safetensors files, not of GGUF files");
         }
-        Path found = ModelLoader.locator(console).locate(in);
+        Path found = ModelPath.resolve(ModelLoader.locator(console).locate(in));
         Conversion.Result result;
         try (Progress progress = Progress.ofBytes(console, "converting")) {
             Conversion conversion = new Conversion(found, out, dtype, packed, progress::update);

@@ -1,10 +1,12 @@
 package dev.isthmus.tools;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.isthmus.engine.api.BeamOptions;
 import dev.isthmus.engine.api.Completion;
 import dev.isthmus.engine.api.CompletionSearch;
 import dev.isthmus.engine.api.FinishReason;
 import dev.isthmus.engine.api.Generation;
+import dev.isthmus.engine.api.GenerationDefaults;
 import dev.isthmus.engine.api.GenerationOptions;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.Session;
@@ -18,6 +20,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
@@ -33,7 +36,9 @@ import picocli.CommandLine.Parameters;
         versionProvider = IsthmusCommand.Version.class,
         description = "Continues a text: prints the prompt and, token by token, what follows.",
         footerHeading = "%n",
-        footer = "With --json: prompt_ids, ids and text of the continuation alone (text is null without a"
+        footer = "What no flag says is as the model's generation_config.json has it, by the rules of transformers'"
+                + " generate (see 'isthmus inspect'): do_sample, temperature, top_k, top_p, min_p, typical_p, penalties,"
+                + " lengths, banned and forced tokens, beams. With --json: prompt_ids, ids and text of the continuation alone (text is null without a"
                 + " tokenizer), finish_reason (max_tokens, end_of_text, stop or cancelled), seed (if it matters) and"
                 + " timing; with --logprobs also tokens, each with id, logprob and top; with --beams or --best-of"
                 + " completions, the best first, each with ids, text, score and finish_reason, instead.")
@@ -96,6 +101,7 @@ final class GenerateCommand implements Callable<Integer> {
         private List<Completion> completions = List.of();
         private boolean hasText;
         private FinishReason finish;
+        private OptionalLong seed = OptionalLong.empty();
         private double loadSeconds;
         private double prefillSeconds;
         private double decodeSeconds;
@@ -105,21 +111,20 @@ final class GenerateCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         flags.check(output.json);
-        GenerationOptions options = flags.options(flags.seed());
         AtomicReference<Runnable> cancel = new AtomicReference<>();
         Runnable stop = () -> Optional.ofNullable(cancel.get()).ifPresent(Runnable::run);
         try (Interruption _ = Interruption.watch(stop, () -> cancel.get() != null)) {
-            Result result = run(options, cancel);
+            Result result = run(cancel);
             if (output.json) {
-                Json.object(console.out(), json -> write(json, options, result));
+                Json.object(console.out(), json -> write(json, result));
                 console.out().flush();
             }
-            summarize(options, result);
+            summarize(result);
         }
         return 0;
     }
 
-    private Result run(GenerationOptions withoutBans, AtomicReference<Runnable> cancel) {
+    private Result run(AtomicReference<Runnable> cancel) {
         Result result = new Result();
         try (ModelLoader.Loaded loaded = new ModelLoader(console).open(modelFlags)) {
             Model model = loaded.model();
@@ -129,7 +134,10 @@ final class GenerateCommand implements Callable<Integer> {
             if (result.promptIds.length == 0) {
                 throw new InvalidInputException("the prompt is empty; a model continues at least one token");
             }
-            GenerationOptions options = withoutBans.toBuilder().banned(flags.banned(model)).build();
+            GenerationDefaults defaults = defaults(model);
+            GenerationOptions options = flags.options(defaults, result.promptIds.length, model);
+            Optional<BeamOptions> beams = flags.search.beams(defaults).or(() -> flags.usualBeams(defaults));
+            result.seed = flags.draws(options, defaults) ? OptionalLong.of(options.seed()) : OptionalLong.empty();
             try (Session session = model.newSession()) {
                 long begun = System.nanoTime();
                 session.append(result.promptIds);
@@ -137,8 +145,9 @@ final class GenerateCommand implements Callable<Integer> {
                 String shown = model.tokenizer().map(known -> known.decode(result.promptIds))
                         .orElseGet(() -> words(Arrays.stream(result.promptIds)));
                 begun = System.nanoTime();
-                if (flags.search.wanted()) {
-                    search(session, options, shown, result, cancel);
+                if (flags.search.wanted() || beams.isPresent()) {
+                    search(beams.map(each -> session.beamSearch(options, each))
+                            .orElseGet(() -> session.bestOf(flags.search.bestOf(), options)), shown, result, cancel);
                 } else {
                     decode(session, options, shown, result, cancel);
                 }
@@ -148,14 +157,27 @@ final class GenerateCommand implements Callable<Integer> {
         return result;
     }
 
-    private void search(Session session, GenerationOptions options, String shown, Result result,
-            AtomicReference<Runnable> cancel) {
-        try (CompletionSearch search = flags.search.beams().map(beams -> session.beamSearch(options, beams))
-                .orElseGet(() -> session.bestOf(flags.search.bestOf(), options))) {
+    private GenerationDefaults defaults(Model model) {
+        GenerationDefaults defaults = model.generationDefaults();
+        if (!defaults.notFollowed().isEmpty()) {
+            console.say("the model's generation_config.json asks for " + String.join(", ", defaults.notFollowed())
+                    + ", which isthmus does not follow");
+        }
+        return defaults;
+    }
+
+    private void search(CompletionSearch prepared, String shown, Result result, AtomicReference<Runnable> cancel) {
+        try (CompletionSearch search = prepared) {
             cancel.set(search::cancel);
             List<Completion> found = search.run();
             result.decoded = found.stream().mapToInt(each -> each.ids().size()).sum();
             result.completions = found.subList(0, Math.min(found.size(), flags.search.returned()));
+            if (!flags.search.wanted()) {
+                Completion best = found.getFirst();
+                best.ids().forEach(result.ids::add);
+                result.text.append(best.text());
+                result.finish = best.finishReason();
+            }
         }
         if (output.json) {
             return;
@@ -209,7 +231,7 @@ final class GenerateCommand implements Callable<Integer> {
         return ids.mapToObj(Integer::toString).collect(Collectors.joining(" "));
     }
 
-    private void write(JsonGenerator json, GenerationOptions options, Result result) throws IOException {
+    private void write(JsonGenerator json, Result result) throws IOException {
         Json.numbers(json, "prompt_ids", result.promptIds);
         if (flags.search.wanted()) {
             json.writeArrayFieldStart("completions");
@@ -227,8 +249,8 @@ final class GenerateCommand implements Callable<Integer> {
         if (!result.tokens.isEmpty()) {
             logprobs(json, result.tokens);
         }
-        if (flags.draws()) {
-            json.writeNumberField("seed", options.seed());
+        if (result.seed.isPresent()) {
+            json.writeNumberField("seed", result.seed.getAsLong());
         }
         json.writeObjectFieldStart("timing");
         Json.seconds(json, "load_seconds", result.loadSeconds);
@@ -266,7 +288,7 @@ final class GenerateCommand implements Callable<Integer> {
         json.writeEndArray();
     }
 
-    private void summarize(GenerationOptions options, Result result) {
+    private void summarize(Result result) {
         console.say(String.format(Locale.ROOT, "%d tokens in %.2f s (%.1f a second), %s; prompt: %d tokens in %.2f s;"
                         + " loading: %.2f s%s",
                 result.decoded, result.decodeSeconds, result.decoded / Math.max(result.decodeSeconds, 1e-9),
@@ -274,6 +296,6 @@ final class GenerateCommand implements Callable<Integer> {
                         .map(each -> String.format(Locale.ROOT, "%.4f", each.score())).collect(Collectors.joining(" "))
                         : result.finish.name().toLowerCase(Locale.ROOT).replace('_', ' '), result.promptIds.length,
                 result.prefillSeconds, result.loadSeconds,
-                flags.draws() ? "; seed: " + options.seed() : ""));
+                result.seed.isPresent() ? "; seed: " + result.seed.getAsLong() : ""));
     }
 }

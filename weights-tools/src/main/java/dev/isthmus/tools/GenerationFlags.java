@@ -1,15 +1,18 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.api.BeamOptions;
+import dev.isthmus.engine.api.GenerationDefaults;
 import dev.isthmus.engine.api.GenerationOptions;
 import dev.isthmus.engine.api.Model;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.SplittableRandom;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -40,27 +43,28 @@ final class GenerationFlags {
 
     static final class Choice {
 
-        @Option(names = "--temperature", paramLabel = "T", defaultValue = "0.8",
+        @Option(names = "--temperature", paramLabel = "T",
                 description = "What logits are divided by before sampling; 0 takes the likeliest token each time."
-                        + " Default: ${DEFAULT-VALUE}.")
-        private double temperature;
+                        + " Default: the model's generation_config.json, or 0.8.")
+        private Double temperature;
 
-        @Option(names = "--top-k", paramLabel = "K", defaultValue = "0",
-                description = "Sample among the K likeliest tokens only. Default: among all.")
-        private int topK;
+        @Option(names = "--top-k", paramLabel = "K",
+                description = "Sample among the K likeliest tokens only; 0 among all. Default: as the temperature's, or"
+                        + " among all.")
+        private Integer topK;
 
-        @Option(names = "--top-p", paramLabel = "P", defaultValue = "1",
+        @Option(names = "--top-p", paramLabel = "P",
                 description = "Sample among the fewest tokens whose probabilities reach P. Default: among all.")
-        private double topP;
+        private Double topP;
 
-        @Option(names = "--min-p", paramLabel = "P", defaultValue = "0",
+        @Option(names = "--min-p", paramLabel = "P",
                 description = "Sample among tokens at least P times as likely as the likeliest. Default: among all.")
-        private double minP;
+        private Double minP;
 
-        @Option(names = "--typical-p", paramLabel = "P", defaultValue = "1",
+        @Option(names = "--typical-p", paramLabel = "P",
                 description = "Sample among the tokens of the most expected surprise whose probabilities reach P."
                         + " Default: among all.")
-        private double typicalP;
+        private Double typicalP;
 
         @Option(names = "--seed", paramLabel = "S",
                 description = "The same seed gives the same text. Default: a random one, which is reported.")
@@ -73,9 +77,9 @@ final class GenerationFlags {
 
     static final class Rules {
 
-        @Option(names = "--repetition-penalty", paramLabel = "R", defaultValue = "1",
+        @Option(names = "--repetition-penalty", paramLabel = "R",
                 description = "Above 1, tokens of the text and the prompt are less likely to come again. Default: 1.")
-        private double repetition;
+        private Double repetition;
 
         @Option(names = "--presence-penalty", paramLabel = "A", defaultValue = "0",
                 description = "Taken from the logits of tokens generated before. Default: 0.")
@@ -85,9 +89,9 @@ final class GenerationFlags {
                 description = "The same for each time that they were. Default: 0.")
         private double frequency;
 
-        @Option(names = "--no-repeat-ngram", paramLabel = "N", defaultValue = "0",
+        @Option(names = "--no-repeat-ngram", paramLabel = "N",
                 description = "No sequence of N tokens comes twice. Default: any may.")
-        private int noRepeatNgram;
+        private Integer noRepeatNgram;
 
         @Option(names = "--logit-bias", paramLabel = "ID=B", split = ",",
                 description = "Add B to a token's logit; several with commas or by several flags.")
@@ -112,9 +116,9 @@ final class GenerationFlags {
 
     static final class Ends {
 
-        @Option(names = {"-n", "--max-tokens"}, paramLabel = "N", defaultValue = "64",
-                description = "The most tokens to generate. Default: ${DEFAULT-VALUE}.")
-        private int maxTokens;
+        @Option(names = {"-n", "--max-tokens"}, paramLabel = "N",
+                description = "The most tokens to generate. Default: the model's generation_config.json, or 64.")
+        private Integer maxTokens;
 
         @Option(names = "--stop", paramLabel = "TEXT",
                 description = "End before this text; may be given several times.")
@@ -127,16 +131,17 @@ final class GenerationFlags {
     /** Searches for whole continuations. */
     static final class Search {
 
-        @Option(names = "--beams", paramLabel = "B", description = "Search with B beams instead of sampling.")
+        @Option(names = "--beams", paramLabel = "B", description = "Search with B beams instead of sampling. Default:"
+                + " as the model's generation_config.json asks, if no flag asks for sampling.")
         private Integer beams;
 
-        @Option(names = "--length-penalty", paramLabel = "L", defaultValue = "1",
+        @Option(names = "--length-penalty", paramLabel = "L",
                 description = "With --beams: above 0 favours long texts, below 0 short ones. Default: 1.")
-        private double lengthPenalty;
+        private Double lengthPenalty;
 
-        @Option(names = "--early-stopping", paramLabel = "yes|no|never", defaultValue = "no",
+        @Option(names = "--early-stopping", paramLabel = "yes|no|never",
                 description = "With --beams: end when B texts have ended, when no better one is likely, or when none is"
-                        + " possible. Default: ${DEFAULT-VALUE}.")
+                        + " possible. Default: no.")
         private BeamOptions.EarlyStopping earlyStopping;
 
         @Option(names = "--best-of", paramLabel = "N",
@@ -152,9 +157,14 @@ final class GenerationFlags {
             return beams != null || bestOf != null;
         }
 
-        /** How to search by beams; empty to sample. */
-        Optional<BeamOptions> beams() {
-            return Optional.ofNullable(beams).map(count -> new BeamOptions(count, lengthPenalty, earlyStopping));
+        /** How to search by beams where a flag asks for it; the model's defaults say the rest. */
+        Optional<BeamOptions> beams(GenerationDefaults defaults) {
+            return Optional.ofNullable(beams).map(count -> given(defaults.beams(count)));
+        }
+
+        private BeamOptions given(BeamOptions usual) {
+            return new BeamOptions(usual.beams(), lengthPenalty == null ? usual.lengthPenalty() : lengthPenalty,
+                    earlyStopping == null ? usual.earlyStopping() : earlyStopping);
         }
 
         int bestOf() {
@@ -183,36 +193,63 @@ final class GenerationFlags {
         }
     }
 
+    /** The beam search that the model's defaults ask for; empty where flags ask for a search or for sampling. */
+    Optional<BeamOptions> usualBeams(GenerationDefaults defaults) {
+        boolean samples = Stream.of(choice.temperature, choice.topK, choice.topP, choice.minP, choice.typicalP,
+                choice.seed, choice.logprobs).anyMatch(Objects::nonNull);
+        return samples || search.wanted() || !ends.stop.isEmpty() ? Optional.empty()
+                : defaults.beams().map(search::given);
+    }
+
     /** Whether draws matter, and so the seed. */
-    boolean draws() {
-        return choice.temperature > 0 && search.beams == null;
+    boolean draws(GenerationOptions options, GenerationDefaults defaults) {
+        return options.temperature() > 0 && search.beams == null && usualBeams(defaults).isEmpty();
     }
 
-    /** The seed given, or one picked. */
-    long seed() {
-        return choice.seed != null ? choice.seed : draws() ? new SplittableRandom().nextInt(SEEDS) : 0;
+    /** The seed given, or one picked where draws matter. */
+    private long seed(boolean draws) {
+        return choice.seed != null ? choice.seed : draws ? new SplittableRandom().nextInt(SEEDS) : 0;
     }
 
-    /** The options, but for what is {@link #banned}. */
-    GenerationOptions options(long seed) {
-        GenerationOptions.Builder builder = GenerationOptions.builder().temperature(choice.temperature)
-                .topK(choice.topK).topP(choice.topP).minP(choice.minP).typicalP(choice.typicalP).seed(seed)
-                .repetitionPenalty(rules.repetition).presencePenalty(rules.presence).frequencyPenalty(rules.frequency)
-                .noRepeatNgram(rules.noRepeatNgram).logitBias(rules.bias)
-                .maxTokens(ends.maxTokens).stop(ends.stop.toArray(String[]::new))
+    /** The options: flags, and the model's defaults where there is none. */
+    GenerationOptions options(GenerationDefaults defaults, int promptTokens, Model model) {
+        GenerationOptions usual = ends.maxTokens == null ? defaults.options(promptTokens)
+                : defaults.options(promptTokens, ends.maxTokens);
+        GenerationOptions.Builder builder = usual.toBuilder();
+        set(choice.temperature, builder::temperature);
+        set(choice.topK, builder::topK);
+        set(choice.topP, builder::topP);
+        set(choice.minP, builder::minP);
+        set(choice.typicalP, builder::typicalP);
+        set(choice.logprobs, builder::logprobs);
+        set(rules.repetition, builder::repetitionPenalty);
+        set(rules.noRepeatNgram, builder::noRepeatNgram);
+        set(rules.forceFirst, builder::forcedFirst);
+        set(rules.forceLast, builder::forcedLast);
+        builder.presencePenalty(rules.presence).frequencyPenalty(rules.frequency).logitBias(rules.bias)
                 .stopAtEndOfText(!ends.ignoreEndOfText);
-        given(rules.forceFirst).ifPresent(builder::forcedFirst);
-        given(rules.forceLast).ifPresent(builder::forcedLast);
-        given(choice.logprobs).ifPresent(builder::logprobs);
-        return builder.build();
+        if (!ends.stop.isEmpty() || search.beams != null) {
+            builder.stop(ends.stop.toArray(String[]::new));
+        }
+        if (search.bestOf != null && choice.temperature == null && usual.temperature() == 0) {
+            builder.temperature(GenerationOptions.DEFAULT.temperature());
+        }
+        List<List<Integer>> banned = banned(model);
+        if (!banned.isEmpty()) {
+            builder.banned(banned);
+        }
+        GenerationOptions options = builder.build();
+        return options.toBuilder().seed(seed(draws(options, defaults))).build();
     }
 
-    private static OptionalInt given(Integer value) {
-        return value == null ? OptionalInt.empty() : OptionalInt.of(value);
+    private static <T> void set(T value, Consumer<T> option) {
+        if (value != null) {
+            option.accept(value);
+        }
     }
 
     /** The sequences that may not appear; texts need a tokenizer. */
-    List<List<Integer>> banned(Model model) {
+    private List<List<Integer>> banned(Model model) {
         List<int[]> sequences = new ArrayList<>();
         for (String text : rules.ban) {
             sequences.add(Texts.tokenizer(model, "give --ban-ids in place of --ban").encode(text));

@@ -42,8 +42,9 @@ import picocli.CommandLine.Parameters;
                 + " they need by type.",
         footerHeading = "%n",
         footer = "With --json: path, tokenizer_fault (why the model takes no text, or null), files, parameters, mask_elements, memory_bytes (by type of weight), config (as"
-                + " config.json or the GGUF file's metadata have it), unsupported (why the engine would refuse it, or null) and tensors, each with"
-                + " statistics (of the finite numbers; null if it was not read or has none).")
+                + " config.json or the GGUF file's metadata have it), unsupported (why the engine would refuse it, or null), tensors, each with"
+                + " statistics (of the finite numbers; null if it was not read or has none), and generation (end_of_text and"
+                + " end_of_text_source, defaults and not_followed of generation_config.json; null without a configuration).")
 final class InspectCommand implements Callable<Integer> {
 
     private static final String CONFIG = "config.json";
@@ -66,26 +67,29 @@ final class InspectCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        Path found = ModelLoader.locator(console).locate(path);
+        Path found = ModelLoader.locateFile(console, path);
         try (Checkpoint checkpoint = Checkpoint.open(found)) {
             Path config = found.resolve(CONFIG);
             Optional<String> configText = GgufHeader.isGguf(found) ? GgufConfigJson.of(found)
                     : Files.isRegularFile(config) ? Optional.of(compact(config)) : Optional.empty();
-            Optional<String> unsupported = Files.isDirectory(found) || GgufHeader.isGguf(found)
-                    ? fault(() -> Gpt2Config.read(found)) : Optional.empty();
-            Optional<String> tokenizerFault = Files.isDirectory(found) || GgufHeader.isGguf(found)
-                    ? fault(() -> Tokenizer.open(found)) : Optional.empty();
+            boolean whole = Files.isDirectory(found) || GgufHeader.isGguf(found);
+            Optional<String> unsupported = whole ? fault(() -> Gpt2Config.read(found)) : Optional.empty();
+            Optional<String> tokenizerFault = whole ? fault(() -> Tokenizer.open(found)) : Optional.empty();
+            Optional<GenerationReport> generation = whole && unsupported.isEmpty()
+                    ? Optional.of(GenerationReport.of(found)) : Optional.empty();
             Map<String, TensorStatistics> statistics = headers ? Map.of() : statistics(checkpoint);
             if (output.json) {
                 Json.object(console.out(), json -> {
                     json.writeStringField("path", found.toString());
                     json.writeStringField("tokenizer_fault", tokenizerFault.orElse(null));
                     write(json, checkpoint, statistics, configText, unsupported);
+                    GenerationReport.write(json, generation);
                 });
             } else {
                 print(found, checkpoint, statistics, configText, unsupported);
                 tokenizerFault.ifPresent(reason -> console.out().println("the model takes token ids only, no text: "
                         + reason));
+                generation.ifPresent(report -> report.print(console.out()));
             }
         }
         return 0;

@@ -6,6 +6,10 @@ import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.engine.config.KernelKind;
+import dev.isthmus.engine.weights.GgufHeader;
+import dev.isthmus.engine.weights.ModelPath;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /** Finds and opens the model that the flags ask for. */
 public final class ModelLoader {
@@ -39,6 +43,12 @@ public final class ModelLoader {
             return ModelDirectory.demo();
         }
         return ModelDirectory.of(locator(console).locate(flags.model));
+    }
+
+    /** The model, or the file of a model, that a path or name stands for: a safetensors file stays by itself. */
+    static Path locateFile(Console console, String name) {
+        Path found = locator(console).locate(name);
+        return Files.isDirectory(found) || GgufHeader.isGguf(found) ? ModelPath.resolve(found) : found;
     }
 
     /** A locator for this console's environment. */

@@ -2,6 +2,7 @@ package dev.isthmus.tools;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.isthmus.engine.tokenizer.Tokenizer;
+import dev.isthmus.engine.weights.ModelPath;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.concurrent.Callable;
@@ -56,7 +57,8 @@ final class TokenizeCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         try (ModelDirectory directory = new ModelLoader(console).locate(modelFlags)) {
-            Tokenizer tokenizer = Tokenizer.open(directory.path()).orElseThrow(() -> new CommandException(
+            Tokenizer tokenizer = Tokenizer.open(directory.path())
+                    .or(() -> Tokenizer.open(ModelPath.resolve(directory.path()))).orElseThrow(() -> new CommandException(
                     directory.name() + ": expected vocab.json and merges.txt, or tokenizer.json, found none of them"));
             if (input.decode != null) {
                 decode(tokenizer, input.decode.ids());

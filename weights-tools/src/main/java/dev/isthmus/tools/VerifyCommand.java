@@ -54,7 +54,7 @@ final class VerifyCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        Path found = ModelLoader.locator(console).locate(path);
+        Path found = ModelLoader.locateFile(console, path);
         Verification verification;
         try (Progress progress = Progress.ofBytes(console, "verifying")) {
             verification = Verification.of(found, progress::update);

@@ -55,6 +55,7 @@ public final class Model implements AutoCloseable {
 
     private final Arena arena;
     private final Gpt2Config config;
+    private final GenerationDefaults generationDefaults;
     private final TokenizerResult tokenizer;
     private final Backend backend;
     private final Gpt2Forward forward;
@@ -67,10 +68,11 @@ public final class Model implements AutoCloseable {
     private volatile boolean closed;
     private boolean freed;
 
-    private Model(Arena arena, Gpt2Config config, TokenizerResult tokenizer, Backend backend,
+    private Model(Arena arena, GenerationDefaults defaults, TokenizerResult tokenizer, Backend backend,
             Gpt2Weights weights, ModelOptions options, Gpt2Fingerprint fingerprint) {
         this.arena = arena;
-        this.config = config;
+        this.config = defaults.config();
+        this.generationDefaults = defaults;
         this.tokenizer = tokenizer;
         this.backend = backend;
         this.forward = new Gpt2Forward(config, weights, backend, cacheType(options.cache(), weights, backend));
@@ -181,7 +183,7 @@ public final class Model implements AutoCloseable {
             backend.requireHeads(config.headChannels());
             Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, backend.weights(), options.weights(), arena,
                     threads, progress::update);
-            return new Model(arena, config, tokenizer.join(), backend, weights, options,
+            return new Model(arena, GenerationDefaults.read(path, config), tokenizer.join(), backend, weights, options,
                     fingerprint.join().as(weights, backend.blocks().layout()));
         } catch (Throwable failed) {
             backend.close();
@@ -285,6 +287,11 @@ public final class Model implements AutoCloseable {
     /** {@return the hyperparameters} */
     public Gpt2Config config() {
         return config;
+    }
+
+    /** {@return what the model's generation_config.json asks for where a caller says nothing} */
+    public GenerationDefaults generationDefaults() {
+        return generationDefaults;
     }
 
     /**

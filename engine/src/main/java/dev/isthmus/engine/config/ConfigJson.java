@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The top level of a config.json, read as Python's json module reads it: of a repeated key the last value counts,
+ * The top level of a config.json or generation_config.json, read as Python's json module reads it: of a repeated key the last value counts,
  * and NaN and Infinity are numbers.
  */
 final class ConfigJson {
@@ -30,12 +30,12 @@ final class ConfigJson {
             .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
             .build();
 
-    /** What stands for the contents of containers that no key of ours has. */
-    record Container(String kind, boolean empty) {
+    /** What stands for an object, of which no key of ours needs the contents. */
+    record Container(boolean empty) {
 
         @Override
         public String toString() {
-            return (empty ? "an empty " : "a non-empty ") + kind;
+            return empty ? "an empty object" : "a non-empty object";
         }
     }
 
@@ -44,7 +44,7 @@ final class ConfigJson {
     /**
      * Parses a file's text.
      *
-     * @return key to value: null, Boolean, BigInteger, Double, String, Container, or a List of these for an array
+     * @return key to value: null, Boolean, BigInteger, Double, String, Container for an object, or a List for an array
      * @throws CheckpointException if it is not a JSON object
      */
     static Map<String, Object> parse(byte[] utf8, Path file) {
@@ -56,7 +56,8 @@ final class ConfigJson {
             Map<String, Object> values = new HashMap<>();
             while (json.nextToken() == JsonToken.FIELD_NAME) {
                 String key = json.currentName();
-                values.put(key, json.nextToken() == JsonToken.START_ARRAY ? array(json) : value(json));
+                json.nextToken();
+                values.put(key, value(json));
             }
             if (json.nextToken() != null) {
                 throw malformed(file, "something follows after the object", null);
@@ -87,24 +88,24 @@ final class ConfigJson {
             case VALUE_STRING -> json.getText();
             case VALUE_NUMBER_INT -> new BigInteger(json.getText());
             case VALUE_NUMBER_FLOAT -> json.getDoubleValue();
-            case START_OBJECT, START_ARRAY -> container(json);
+            case START_ARRAY -> array(json);
+            case START_OBJECT -> container(json);
             default -> throw new IllegalStateException("no value begins with " + json.currentToken());
         };
     }
 
     private static Container container(JsonParser json) throws IOException {
-        String kind = json.currentToken() == JsonToken.START_OBJECT ? "object" : "array";
         boolean empty = true;
         for (int depth = 1; depth > 0;) {
             JsonToken token = json.nextToken();
             depth += token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
             empty &= depth == 0;
         }
-        return new Container(kind, empty);
+        return new Container(empty);
     }
 
     private static CheckpointException malformed(Path file, String detail, Exception cause) {
         return new CheckpointException(Reason.MALFORMED, file, "expected a JSON object, found something else: " + detail
-                + "; take config.json from the model's source again", cause);
+                + "; take " + file.getFileName() + " from the model's source again", cause);
     }
 }

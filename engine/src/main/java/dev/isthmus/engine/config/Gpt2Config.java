@@ -4,6 +4,7 @@ import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.MemoryLimit;
+import dev.isthmus.engine.weights.ModelPath;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -21,7 +22,8 @@ import java.util.List;
  * @param scaleAttention scale_attn_weights: scores are divided by √D
  * @param scaleByInverseLayer scale_attn_by_inverse_layer_idx: scores of layer l are also divided by l + 1
  * @param tiedHead tie_word_embeddings: the output matrix is the token embedding
- * @param endOfText the ids that end a text (eos_token_id); may be empty
+ * @param endOfText the ids that end a text (eos_token_id of generation_config.json, else of config.json); may be
+ *     empty
  */
 public record Gpt2Config(int layers, int heads, int channels, int inner, int context, int vocabulary, double epsilon,
         Activation activation, boolean scaleAttention, boolean scaleByInverseLayer, boolean tiedHead,
@@ -39,10 +41,11 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
      *
      * <p>Of a model directory it is the config.json, read as {@code GPT2Config} of transformers 5.18 does: missing keys
      * take its defaults, {@code hidden_size} and the other aliases win over {@code n_embd}, of a repeated key the last
-     * value counts. Keys that change no result are ignored; ids of {@code eos_token_id} outside the vocabulary are left
-     * out.
+     * value counts. Keys that change no result are ignored. Where there is a generation_config.json, its
+     * {@code eos_token_id} counts and config.json's does not, even where the former has none, as in {@code generate}. Ids
+     * outside the vocabulary are left out.
      *
-     * @param model a GGUF file or a directory
+     * @param model a GGUF file, a directory, or a file or directory that stands for one
      * @return the configuration
      * @throws dev.isthmus.engine.errors.CheckpointException if there is none, it is not a JSON object, or the GGUF file
      *     is malformed
@@ -51,9 +54,21 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
      */
     public static Gpt2Config read(Path model) {
         Arguments.nonNull(model, "read a configuration", "model");
-        return Interrupts.during("reading the configuration of " + model, () -> MemoryLimit.reading(model,
-                () -> GgufHeader.isGguf(model) ? Gpt2GgufConfig.read(model)
-                : Gpt2ConfigReader.read(model.resolve("config.json"))));
+        return Interrupts.during("reading the configuration of " + model, () -> MemoryLimit.reading(model, () -> {
+            Path found = ModelPath.resolve(model);
+            return GgufHeader.isGguf(found) ? Gpt2GgufConfig.read(found)
+                    : Gpt2ConfigReader.read(found.resolve("config.json")).with(GenerationConfig.read(found));
+        }));
+    }
+
+    private Gpt2Config with(GenerationConfig generation) {
+        if (generation.source().isEmpty()) {
+            return this;
+        }
+        List<Integer> ids = generation.ids("eos_token_id").orElse(List.of()).stream()
+                .filter(id -> id >= 0 && id < vocabulary).toList();
+        return new Gpt2Config(layers, heads, channels, inner, context, vocabulary, epsilon, activation, scaleAttention,
+                scaleByInverseLayer, tiedHead, ids);
     }
 
     /** {@return D, the channels of one head} */

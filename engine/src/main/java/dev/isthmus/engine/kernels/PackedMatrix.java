@@ -68,9 +68,8 @@ public record PackedMatrix(WeightType type, int inputs, int outputs, MemorySegme
     private float int8(long panel, int k, int c) {
         int i = k % type.blockInputs();
         long block = panel + panelBytes(type, k - i);
-        int depth = Math.ceilDiv(Math.min(type.blockInputs(), inputs - (k - i)), 4) * 4;
         int q = Byte.toUnsignedInt(data.get(JAVA_BYTE, block + (i / 4 * PANEL + c) * 4L + i % 4)) - 128;
-        return Float.float16ToFloat(data.get(JAVA_SHORT_UNALIGNED, block + (long) depth * PANEL + c * 2L)) * q;
+        return scale(panel, k - i, c) * q;
     }
 
     private float q4(long panel, int k, int c) {
@@ -78,7 +77,26 @@ public record PackedMatrix(WeightType type, int inputs, int outputs, MemorySegme
         long block = panel + panelBytes(type, k - i);
         int both = data.get(JAVA_BYTE, block + (i / 8 * PANEL + c) * 4L + i % 4);
         int q = (i % 8 < 4 ? both & 15 : both >> 4 & 15) - 8;
-        long scales = block + type.blockInputs() / 2L * PANEL;
-        return Float.float16ToFloat(data.get(JAVA_SHORT_UNALIGNED, scales + c * 2L)) * q;
+        return scale(panel, k - i, c) * q;
+    }
+
+    /**
+     * The scale of the block of weight (k, n).
+     *
+     * @throws IllegalArgumentException if the type has no scales
+     */
+    public float scale(int k, int n) {
+        if (!type.isQuantized()) {
+            throw new IllegalArgumentException(type + " has no scales");
+        }
+        return scale(n / PANEL * panelBytes(type, inputs), k - k % type.blockInputs(), n % PANEL);
+    }
+
+    /** The scale of output c of a panel in the block whose first input is k0. */
+    private float scale(long panel, int k0, int c) {
+        int integers = type == WeightType.INT8 ? Math.ceilDiv(Math.min(type.blockInputs(), inputs - k0), 4) * 4
+                : type.blockInputs() / 2;
+        long scales = panel + panelBytes(type, k0) + (long) integers * PANEL;
+        return Float.float16ToFloat(data.get(JAVA_SHORT_UNALIGNED, scales + c * 2L));
     }
 }

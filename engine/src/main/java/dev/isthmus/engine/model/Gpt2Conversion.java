@@ -83,7 +83,8 @@ public final class Gpt2Conversion {
 
     /**
      * The weights with matrices packed: U8 [panels, bytes of a panel] in the form of {@link PackedMatrix}, for a file
-     * whose metadata are {@link #packedMetadata}.
+     * whose metadata are {@link #packedMetadata}. A matrix whose weights are out of the range of the type's scales
+     * stays F32, as a model of that type keeps it.
      *
      * @param memory what packs
      * @param threads how many threads may pack at a time
@@ -95,7 +96,8 @@ public final class Gpt2Conversion {
                     + " takes the C kernels, which are not available (isthmus info says why); choose f32, f16 or bf16");
         }
         return all((name, info) -> {
-            if (!Gpt2Tensors.isMatrix(name)) {
+            if (!Gpt2Tensors.isMatrix(name) || type.isQuantized()
+                    && !holds(name, info, ScaleRange.of(type), type.blockInputs())) {
                 return new ConvertedTensor(info.name(), StoredType.F32, info.shape(), plain(info, StoredType.F32));
             }
             int inputs = tensors.inputs(name);
@@ -117,7 +119,7 @@ public final class Gpt2Conversion {
      * An output matrix is always among them, since some versions of llama.cpp ask for it even where it is
      * the embedding.
      *
-     * @param type F32, F16 or Q8_0
+     * @param type F32, F16 or Q8_0; a matrix whose weights are out of the range of Q8_0's scales is F32
      * @throws UnsupportedModelException if rows are not whole blocks of Q8_0
      */
     public List<ConvertedTensor> gguf(StoredType type) {
@@ -133,17 +135,40 @@ public final class Gpt2Conversion {
 
     private ConvertedTensor gguf(String name, TensorInfo info, StoredType type) {
         String other = GgufWriter.name(name);
-        StoredType stored = matrixType(name, type);
+        StoredType wanted = matrixType(name, type);
+        StoredType stored = wanted == StoredType.Q8_0 && !holds(name, info, ScaleRange.ofQ8(), WeightEncoder.BLOCK)
+                ? StoredType.F32 : wanted;
         if (!Gpt2Tensors.isMatrix(name)) {
             return new ConvertedTensor(other, stored, info.shape(), plain(info, stored));
         }
-        if (stored == StoredType.Q8_0 && tensors.inputs(name) % WeightEncoder.BLOCK != 0) {
+        if (wanted == StoredType.Q8_0 && tensors.inputs(name) % WeightEncoder.BLOCK != 0) {
             throw new UnsupportedModelException("tensor " + name + ": rows of " + tensors.inputs(name)
                     + " numbers are no whole blocks of " + WeightEncoder.BLOCK + ", as Q8_0 has them; choose f16");
         }
         return Gpt2Tensors.layout(name) == Layout.OUT_IN
                 ? new ConvertedTensor(other, stored, info.shape(), plain(info, stored))
                 : new ConvertedTensor(other, stored, info.shape().transposed(), turned(info, stored));
+    }
+
+    /** Whether the scales of a matrix's blocks are within a range. */
+    private boolean holds(String name, TensorInfo info, ScaleRange range, int blockInputs) {
+        boolean inOut = Gpt2Tensors.layout(name) == Layout.IN_OUT;
+        int rows = (int) info.shape().dim(0);
+        int columns = (int) info.shape().dim(1);
+        int step = info.transposed() ? rows : Math.max(1, READ / columns / blockInputs) * blockInputs;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(JAVA_FLOAT, (long) Math.min(step, rows) * columns);
+            for (int row = 0; row < rows; row += step) {
+                int count = Math.min(step, rows - row);
+                MemorySegment part = buffer.asSlice(0, (long) count * columns * Float.BYTES);
+                checkpoint.readF32(info, (long) row * columns, part);
+                if (!range.holds(new ScaleRange.Weights(Gpt2Tensors.layout(name), part, inOut ? count : columns,
+                        inOut ? columns : count))) {
+                    return false;
+                }
+            }
+        }
+        return true;
     }
 
     private List<ConvertedTensor> all(BiFunction<String, TensorInfo, ConvertedTensor> conversion) {

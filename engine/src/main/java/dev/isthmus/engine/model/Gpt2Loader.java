@@ -45,6 +45,9 @@ import java.util.function.BiConsumer;
  */
 public final class Gpt2Loader {
 
+    /** The matrices that a warning names. */
+    private static final int MAX_NAMED = 5;
+
     private final Checkpoint checkpoint;
     private final Gpt2Config config;
     private final WeightMemory memory;
@@ -79,7 +82,8 @@ public final class Gpt2Loader {
      * @param checkpoint where they are; it may be closed afterwards
      * @param config what shapes to expect
      * @param memory where they will lie, in the form that its backend computes with
-     * @param type how to keep the matrices; empty for as they are stored
+     * @param type how to keep the matrices; empty for as they are stored. A matrix whose weights are out of the range of
+     *     the type's scales is kept as F32
      * @param arena what owns the memory; it must be usable by any thread (shared). After a failure the caller closes it
      * @param threads how many threads may read at a time, the caller's included; at least 1
      * @param progress told (bytes read, bytes in all), from any of these threads, one call at a time
@@ -135,7 +139,9 @@ public final class Gpt2Loader {
             // In the order of the file, which is the order that a disk is fast in.
             names.stream().sorted(Comparator.comparingLong(name -> tensors.get(name).begin()))
                     .forEach(name -> prepare(name, inPlace.get(name), allocator));
-            new WeightPieces(checkpoint, memory, pieces, reading.progress()).read(reading.threads());
+            WeightPieces all = new WeightPieces(checkpoint, memory, pieces, reading.progress());
+            all.read(reading.threads());
+            widen(all.outOfRange(), arena, reading.threads());
         }
         if (!embedding) {
             matrices.put(Gpt2Tensors.EMBEDDING, matrices.get(Gpt2Tensors.HEAD));
@@ -145,6 +151,24 @@ public final class Gpt2Loader {
         Gpt2Weights weights = assemble();
         weights.requireWhole();
         return weights;
+    }
+
+    /** Keeps matrices as F32 whose weights are too small or too large for the scales of their type. */
+    private void widen(Set<Matrix> outOfRange, Arena arena, int threads) {
+        if (outOfRange.isEmpty()) {
+            return;
+        }
+        List<String> names = matrices.keySet().stream().filter(name -> outOfRange.contains(matrices.get(name))).sorted()
+                .toList();
+        System.getLogger(Gpt2Loader.class.getName()).log(System.Logger.Level.WARNING, checkpoint.path() + ": kept as f32: "
+                + String.join(", ", names.subList(0, Math.min(names.size(), MAX_NAMED)))
+                + (names.size() > MAX_NAMED ? " and " + (names.size() - MAX_NAMED) + " more" : "")
+                + "; they have blocks of weights that are too small or too large for the scales of int8 and q4");
+        pieces.clear();
+        asked = Optional.of(WeightType.F32);
+        SegmentAllocator allocator = memory.allocator(arena, bytes(names));
+        names.forEach(name -> prepare(name, null, allocator));
+        new WeightPieces(checkpoint, memory, pieces, (done, total) -> { }).read(threads);
     }
 
     /** Makes sure that what is copied fits into memory, before any of it is read. */

@@ -13,7 +13,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -36,6 +39,8 @@ final class WeightPieces {
     private final WeightMemory memory;
     private final List<Piece> pieces;
     private final BiConsumer<Long, Long> progress;
+    private final Set<Matrix> outOfRange = Collections.synchronizedSet(
+            Collections.newSetFromMap(new IdentityHashMap<>()));
     private final long total;
     private long done;
 
@@ -188,13 +193,18 @@ final class WeightPieces {
         }
     }
 
+    /** The matrices with weights that are out of the range of their type's scales; complete after {@link #read}. */
+    Set<Matrix> outOfRange() {
+        return outOfRange;
+    }
+
     private void read(Piece piece, MemorySegment buffer) {
         switch (piece) {
             case Vector vector -> memory.fill(vector.into(), into -> checkpoint.readF32(vector.info(), 0, into));
             case Part part -> {
                 MemorySegment weights = buffer.asSlice(0, part.bufferBytes());
                 checkpoint.readF32(part.info(), part.first(), weights);
-                memory.pack(part.matrix(), part.layout(), weights, part.k0(), part.k1(), part.n0(), part.n1());
+                pack(part, weights);
             }
             case Panels panels -> readPanels(panels, buffer);
             case InPlace mapped -> memory.mapped().orElseThrow().touch(mapped.part());
@@ -220,7 +230,17 @@ final class WeightPieces {
                         stored.weight(k, n));
             }
         }
-        memory.pack(matrix, Layout.IN_OUT, weights, 0, inputs, panels.n0(), panels.n1());
+        pack(new Part(panels.info(), Layout.IN_OUT, matrix, 0, inputs, panels.n0(), panels.n1()), weights);
+    }
+
+    private void pack(Part part, MemorySegment weights) {
+        Matrix matrix = part.matrix();
+        memory.pack(matrix, part.layout(), weights, part.k0(), part.k1(), part.n0(), part.n1());
+        ScaleRange.Weights packed = new ScaleRange.Weights(part.layout(), weights, part.k1() - part.k0(),
+                part.n1() - part.n0());
+        if (!ScaleRange.holds(matrix, packed, part.k0(), part.n0())) {
+            outOfRange.add(matrix);
+        }
     }
 
     private synchronized void advance(long bytes) {

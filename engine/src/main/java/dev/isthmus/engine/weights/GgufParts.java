@@ -48,9 +48,10 @@ final class GgufParts {
             Path part = file.resolveSibling(String.format(Locale.ROOT, "%s-%05d-of-%05d.gguf", name.group(1), number,
                     count));
             if (!Files.exists(part)) {
-                throw new CheckpointException(Reason.MISSING_FILE, part, "part " + number + " of the " + count
-                        + " of a divided GGUF file is not beside " + file.getFileName() + "; download all parts into one"
-                        + " directory");
+                throw new CheckpointException(Reason.MISSING_FILE, part, file.getFileName() + " is part "
+                        + name.group(2).replaceFirst("^0+", "") + " of a GGUF file that was divided into " + count
+                        + ", and part " + number + " is not beside it; download all parts into one directory, where"
+                        + " llama.cpp's llama-gguf-split --merge also makes one file of them");
             }
             GgufHeader header = GgufHeader.readPart(part);
             require(header, part, number, count);

@@ -63,9 +63,9 @@ class GgufPartsTest {
     void aMissingPartIsNamed() throws IOException {
         write(1, 3, 3);
         write(3, 3, 3);
-        refused(Reason.MISSING_FILE, part(1, 3), "m-00002-of-00003.gguf", "part 2 of the 3");
+        refused(Reason.MISSING_FILE, part(1, 3), "m-00002-of-00003.gguf", "is part 1", "divided into 3, and part 2", "--merge");
         Files.delete(part(1, 3));
-        refused(Reason.MISSING_FILE, part(3, 3), "m-00001-of-00003.gguf", "part 1 of the 3");
+        refused(Reason.MISSING_FILE, part(3, 3), "m-00001-of-00003.gguf", "is part 3", "and part 1");
     }
 
     @Test

@@ -1,0 +1,103 @@
+package dev.isthmus.engine.model;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.kernels.Layout;
+import dev.isthmus.engine.kernels.Matrix;
+import dev.isthmus.engine.kernels.PackedMatrix;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Tells whether weights are within the range of the binary16 scales that their blocks get. Above 65504 a scale would be
+ * infinite. Below 2^-17 it would have fewer than 8 significant bits, below 2^-25 none: the block's weights, smaller
+ * than about 1e-3 at 8 bits, would lose their precision and at last vanish.
+ */
+final class ScaleRange {
+
+    private static final float LEAST = 0x1p-17f;
+    private static final float LARGEST = 65504;
+
+    private final int blockInputs;
+    private final float largestInteger;
+
+    private ScaleRange(int blockInputs, float largestInteger) {
+        this.blockInputs = blockInputs;
+        this.largestInteger = largestInteger;
+    }
+
+    /** The range of INT8 or Q4. */
+    static ScaleRange of(WeightType type) {
+        return new ScaleRange(type.blockInputs(), type == WeightType.INT8 ? 127 : 8);
+    }
+
+    /** The range of ggml's Q8_0. */
+    static ScaleRange ofQ8() {
+        return new ScaleRange(WeightEncoder.BLOCK, 127);
+    }
+
+    /**
+     * Some weights of a matrix.
+     *
+     * @param layout how they lie
+     * @param weights F32 [inputs, outputs] or [outputs, inputs]
+     * @param inputs how many inputs; the first one begins a block
+     * @param outputs how many outputs
+     */
+    record Weights(Layout layout, MemorySegment weights, int inputs, int outputs) {
+
+        private float get(int k, int n) {
+            long index = layout == Layout.IN_OUT ? (long) k * outputs + n : (long) n * inputs + k;
+            return weights.get(JAVA_FLOAT_UNALIGNED, index * Float.BYTES);
+        }
+    }
+
+    /** Whether the scales of all blocks are within the range. */
+    boolean holds(Weights weights) {
+        for (int k = 0; k < weights.inputs(); k += blockInputs) {
+            for (int n = 0; n < weights.outputs(); n++) {
+                if (!holds(weights, k, n)) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+
+    /**
+     * As {@link #holds(Weights)} for weights that a matrix was packed from. Where it has scales these tell, and few
+     * weights are looked at.
+     *
+     * @param k0 the input of the matrix that is the first one of the weights
+     * @param n0 the output that is
+     */
+    static boolean holds(Matrix matrix, Weights weights, int k0, int n0) {
+        if (!matrix.type().isQuantized()) {
+            return true;
+        }
+        ScaleRange range = of(matrix.type());
+        if (!(matrix instanceof PackedMatrix packed)) {
+            return range.holds(weights);
+        }
+        for (int n = 0; n < weights.outputs(); n++) {
+            for (int k = 0; k < weights.inputs(); k += range.blockInputs) {
+                // A scale at the least may have been rounded up to it.
+                float scale = Math.abs(packed.scale(k0 + k, n0 + n));
+                if (!(scale > LEAST && scale < LARGEST) && !range.holds(weights, k, n)) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+
+    /** A block that is zero, or has numbers that are not finite, loses nothing to its scale. */
+    private boolean holds(Weights weights, int k, int n) {
+        float largest = 0;
+        for (int i = k; i < Math.min(k + blockInputs, weights.inputs()); i++) {
+            largest = Math.max(largest, Math.abs(weights.get(i, n)));
+        }
+        float scale = largest / largestInteger;
+        return largest == 0 || !Float.isFinite(largest) || scale >= LEAST && scale <= LARGEST;
+    }
+}
