@@ -34,9 +34,9 @@ import picocli.CommandLine.Parameters;
         description = "Continues a text: prints the prompt and, token by token, what follows.",
         footerHeading = "%n",
         footer = "With --json: prompt_ids, ids and text of the continuation alone (text is null without a"
-                + " tokenizer), finish_reason (max_tokens, end_of_text, stop or cancelled), seed (if it matters) and"
-                + " timing; with --logprobs also tokens, each with id, logprob and top; with --beams or --best-of"
-                + " completions, the best first, each with ids, text, score and finish_reason, instead.")
+                + " tokenizer), finish_reason (max_tokens, end_of_text, stop, context_full or cancelled), seed (if it"
+                + " matters) and timing; with --logprobs also tokens, each with id, logprob and top; with --beams or"
+                + " --best-of completions, the best first, each with ids, text, score and finish_reason, instead.")
 final class GenerateCommand implements Callable<Integer> {
 
     private final Console console;
@@ -184,6 +184,9 @@ final class GenerateCommand implements Callable<Integer> {
                 console.out().println();
                 console.out().flush();
             }
+        }
+        if (result.finish == FinishReason.CONTEXT_FULL) {
+            console.say("the text ends because the model's context is full; a shorter prompt leaves room for more");
         }
     }
 
