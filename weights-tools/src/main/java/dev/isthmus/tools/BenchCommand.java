@@ -1,6 +1,7 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.api.CacheType;
+import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.cpu.CpuChoice;
@@ -109,8 +110,9 @@ final class BenchCommand implements Callable<Integer> {
     public Integer call() {
         requirePositive("--repeat", List.of(repeat));
         requirePositive("--batch", batches);
-        if (threads < 0) {
-            throw invalid("--threads must be >= 0 (0: one for each core), found " + threads);
+        if (threads < 0 || threads > ModelOptions.MAX_THREADS) {
+            throw invalid("--threads must be in 0.." + ModelOptions.MAX_THREADS + " (0: one for each core), found "
+                    + threads);
         }
         int team = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
         CpuChoice backend = CpuChoice.choose();

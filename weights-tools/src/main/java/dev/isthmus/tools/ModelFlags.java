@@ -39,9 +39,9 @@ public final class ModelFlags {
 
     /** The options for opening the model. */
     public ModelOptions options() {
-        if (threads < 0) {
-            throw new ParameterException(spec.commandLine(), "--threads must be >= 0 (0: one for each core), found "
-                    + threads);
+        if (threads < 0 || threads > ModelOptions.MAX_THREADS) {
+            throw new ParameterException(spec.commandLine(), "--threads must be in 0.." + ModelOptions.MAX_THREADS
+                    + " (0: one for each core), found " + threads);
         }
         ModelOptions options = ModelOptions.DEFAULT.withBackend(backend).withThreads(threads).withCache(cache);
         return dtype == null ? options : options.withWeights(dtype);

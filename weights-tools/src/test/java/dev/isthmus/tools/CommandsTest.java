@@ -43,6 +43,25 @@ class CommandsTest {
     }
 
     @Test
+    void aFullContextKeepsTheText() {
+        String prompt = "x".repeat(TinyModel.CONTEXT - 2);
+        CommandRun whole = CommandRun.of("generate", prompt, "--model", model, "--max-tokens", "3", "--temperature", "0");
+        CommandRun full = CommandRun.of("generate", prompt, "--model", model, "--max-tokens", "30", "--temperature", "0");
+        assertEquals(0, full.code(), full.err());
+        assertEquals(whole.out(), full.out());
+        assertTrue(full.err().contains("context is full"), full.err());
+        assertTrue(full.err().contains("3 tokens in "), full.err());
+        CommandRun json = CommandRun.of("generate", prompt, "--model", model, "--max-tokens", "30",
+                "--temperature", "0", "--json");
+        assertEquals(0, json.code(), json.err());
+        assertTrue(json.out().contains("\"finish_reason\":\"context_full\""), json.out());
+        CommandRun several = CommandRun.of("generate", prompt, "--model", model, "--max-tokens", "30", "--best-of", "2",
+                "--json");
+        assertEquals(0, several.code(), several.err());
+        assertTrue(several.out().contains("\"finish_reason\":\"context_full\""), several.out());
+    }
+
+    @Test
     void withoutACommandTheUsageIsWrong() {
         CommandRun run = CommandRun.of();
         assertEquals(2, run.code());
@@ -55,7 +74,8 @@ class CommandsTest {
         for (String[] args : List.of(new String[] {"dance"}, new String[] {"generate"},
                 new String[] {"generate", "a", "--ids", "1"}, new String[] {"generate", "a", "--max-tokens", "many"},
                 new String[] {"generate", "a", "--backend", "abacus"}, new String[] {"generate", "--ids", "1,x"},
-                new String[] {"generate", "a", "--threads", "-1"}, new String[] {"logits", "--text", "a"},
+                new String[] {"generate", "a", "--threads", "-1"},
+                new String[] {"generate", "a", "--threads", "1000000000"}, new String[] {"logits", "--text", "a"},
                 new String[] {"score", "--text", "a", "--stride", "0"}, new String[] {"inspect"},
                 new String[] {"fetch"}, new String[] {"verify"}, new String[] {"convert", "a", "b"},
                 new String[] {"convert", "a", "b", "--dtype", "f8"},

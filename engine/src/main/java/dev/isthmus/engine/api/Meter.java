@@ -18,6 +18,7 @@ import jdk.jfr.FlightRecorder;
 final class Meter {
 
     private final Meter whole;
+    private final SharedClock clock = new SharedClock();
     private final LongAdder prefillTokens = new LongAdder();
     private final LongAdder prefillNanos = new LongAdder();
     private final LongAdder decodeTokens = new LongAdder();
@@ -67,9 +68,21 @@ final class Meter {
         int decoded = decoded(batch);
         int read = batch.rows() - decoded;
         Event event = FlightRecorder.isInitialized() ? begin(batch, read, decoded) : null;
+        SharedClock clock = whole == null ? this.clock : whole.clock;
         long begun = System.nanoTime();
-        R result = pass.get();
-        count(read, decoded, System.nanoTime() - begun);
+        long charged = -clock.running(1);
+        R result;
+        try {
+            result = pass.get();
+        } finally {
+            charged += clock.running(-1);
+        }
+        if (whole == null) {
+            count(read, decoded, charged);
+        } else {
+            count(read, decoded, System.nanoTime() - begun);
+            whole.count(read, decoded, charged);
+        }
         if (event != null) {
             event.commit();
         }
@@ -87,8 +100,26 @@ final class Meter {
         prefillNanos.add(prefillShare);
         decodeTokens.add(decoded);
         decodeNanos.add(nanos - prefillShare);
-        if (whole != null) {
-            whole.count(read, decoded, nanos);
+    }
+
+    /**
+     * Shares time out among a model's passes: while k of them run, each is charged with 1 / k of it, so that all together
+     * are charged with the time during which any ran.
+     */
+    private static final class SharedClock {
+
+        private int running;
+        private long last;
+        /** What a pass that always runs would have been charged with. */
+        private long charged;
+
+        /** So many more passes run from now on; returns {@link #charged}. */
+        synchronized long running(int change) {
+            long now = System.nanoTime();
+            charged += running == 0 ? 0 : (now - last) / running;
+            last = now;
+            running += change;
+            return charged;
         }
     }
 

@@ -107,6 +107,20 @@ class ScoreTest {
     }
 
     @Test
+    void aScoreSaysItsFiguresInWords() {
+        Score score = new Score(3, 0.5, new double[] {-0.25, -0.75}, List.of(new Score.Window(0, 1, 3)));
+        assertEquals("Score[tokens=3, nll=0.5, perplexity=1.6487212707001282, tokenLogprobs=2,"
+                + " windows=[Window[begin=0, predicted=1, end=3]]]", score.toString());
+    }
+
+    @Test
+    void whatAListenerWritesChangesNoScore() {
+        int[] ids = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+        Score expected = model.score(ids, 4);
+        assertEquals(expected, model.score(ids, 4, (done, total) -> Arrays.fill(ids, 0)));
+    }
+
+    @Test
     void progressGoesUpToTheWholeText() {
         List<Long> done = new ArrayList<>();
         model.score(ids(100), 20, (tokens, total) -> {

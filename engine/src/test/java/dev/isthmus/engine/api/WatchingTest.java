@@ -12,7 +12,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import jdk.jfr.FlightRecorder;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
@@ -51,6 +56,44 @@ class WatchingTest {
             assertEquals(4, metrics.decodeTokens());
             assertEquals(3e9 / metrics.prefillTime().toNanos(), metrics.prefillTokensPerSecond(), 1e-3);
             assertEquals(4e9 / metrics.decodeTime().toNanos(), metrics.decodeTokensPerSecond(), 1e-3);
+        }
+    }
+
+    /** Passes that wait for each other run at the same time for sure. */
+    @Test
+    void timesOfConcurrentPassesDoNotAddUp() throws Exception {
+        int callers = 4;
+        CyclicBarrier together = new CyclicBarrier(callers);
+        ForwardObserver slow = new ForwardObserver() {
+            @Override
+            public void hiddenState(int boundary, int position, double[] values) {
+                try {
+                    together.await();
+                    Thread.sleep(10);
+                } catch (InterruptedException | BrokenBarrierException e) {
+                    throw new IllegalStateException(e);
+                }
+            }
+        };
+        try (Model model = Model.open(directory); ExecutorService threads = Executors.newFixedThreadPool(callers)) {
+            long begun = System.nanoTime();
+            List<Future<Duration>> times = new ArrayList<>();
+            for (int i = 0; i < callers; i++) {
+                int id = i;
+                times.add(threads.submit(() -> {
+                    try (Session session = model.newSession()) {
+                        session.append(new int[] {id, 2, 3}, slow);
+                        return session.metrics().prefillTime();
+                    }
+                }));
+            }
+            for (Future<Duration> time : times) {
+                assertTrue(time.get().toMillis() >= 120, "four boundaries of three positions");
+            }
+            double wallSeconds = (System.nanoTime() - begun) / 1e9;
+            assertTrue(model.metrics().prefillTime().toMillis() >= 120);
+            assertTrue(model.metrics().prefillTokensPerSecond() >= 3 * callers / wallSeconds,
+                    model.metrics() + " in " + wallSeconds + " s");
         }
     }
 
