@@ -20,6 +20,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.stream.IntStream;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -27,6 +29,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Searches as an application uses them; BeamParityTest holds their results against transformers'. */
 @Timeout(60)
@@ -143,6 +147,30 @@ class CompletionSearchTest {
 
     private static void assertRefused(Class<? extends RuntimeException> how, CompletionSearch search) {
         assertThrows(how, search::run);
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void allHypothesesAdvanceInOnePass(boolean beams, @TempDir Path recordings) throws IOException {
+        Path file = recordings.resolve("steps.jfr");
+        try (Recording recording = new Recording()) {
+            recording.enable("isthmus.DecodeStep").withoutThreshold();
+            recording.start();
+            (beams ? session.beamSearch(OPTIONS, BeamOptions.of(6)) : session.bestOf(6, OPTIONS)).run();
+            recording.dump(file);
+        }
+        assertEquals(List.of(6, 6, 6, 6), RecordingFile.readAllEvents(file).stream()
+                .filter(event -> event.getEventType().getName().equals("isthmus.DecodeStep"))
+                .map(event -> event.getInt("sequences")).toList(), "texts in each pass, for five tokens of each");
+    }
+
+    @Test
+    void candidatesThatFillTheContextEnd() {
+        session.append(new int[TinyModel.CONTEXT - 3 - 3]);
+        for (Completion each : session.bestOf(3, OPTIONS.toBuilder().maxTokens(10).build()).run()) {
+            assertEquals(FinishReason.CONTEXT_FULL, each.finishReason());
+            assertEquals(4, each.ids().size());
+        }
     }
 
     @Test

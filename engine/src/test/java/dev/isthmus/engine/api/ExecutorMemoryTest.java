@@ -10,8 +10,11 @@ import dev.isthmus.engine.errors.OutOfMemoryException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -30,27 +33,35 @@ class ExecutorMemoryTest {
     @TempDir
     static Path directory;
 
-    private static long blockBytes;
+    /** The bytes of 64 positions. */
+    private static final Map<BackendChoice, Long> BLOCK_BYTES = new EnumMap<>(BackendChoice.class);
 
     @BeforeAll
     static void write() throws IOException {
         TinyModel.write(directory, 200, 42);
-        try (Model model = Model.open(directory); Session session = model.newSession()) {
-            session.append(1);
-            blockBytes = model.cacheBytes();
+        for (BackendChoice backend : List.of(BackendChoice.CPU, BackendChoice.REFERENCE)) {
+            try (Model model = Model.open(directory, options(backend)); Session session = model.newSession()) {
+                session.append(1);
+                BLOCK_BYTES.put(backend, model.cacheBytes());
+            }
         }
     }
 
+    private static ModelOptions options(BackendChoice backend) {
+        return ModelOptions.DEFAULT.withThreads(2).withBackend(backend);
+    }
+
     private static Model open(BackendChoice backend, int blocks) {
-        return Model.open(directory, ModelOptions.DEFAULT.withThreads(2).withBackend(backend).withCache(CacheType.F32)
-                .withCacheLimit(blocks * blockBytes));
+        return Model.open(directory, options(backend).withCacheLimit(blocks * BLOCK_BYTES.get(backend)));
     }
 
     /** A request that takes two blocks, the second only after some tokens. */
     private static GenerationRequest request(int i) {
-        int[] prompt = IntStream.range(0, 40 + i % 20).map(t -> t == 0 ? i : (7 * t + i) % TinyModel.END_OF_TEXT)
-                .toArray();
-        return GenerationRequest.of(prompt, OPTIONS.toBuilder().seed(i).temperature(i % 3).build());
+        return GenerationRequest.of(prompt(i), OPTIONS.toBuilder().seed(i).temperature(i % 3).build());
+    }
+
+    private static int[] prompt(int i) {
+        return IntStream.range(0, 40 + i % 20).map(t -> t == 0 ? i : (7 * t + i) % TinyModel.END_OF_TEXT).toArray();
     }
 
     private static GenerationResult alone(Model model, GenerationRequest request) {
@@ -88,24 +99,28 @@ class ExecutorMemoryTest {
     @EnumSource(value = BackendChoice.class, names = {"CPU", "REFERENCE"})
     void requestsThatSessionsTakeTheMemoryOfReadTheirTextAgain(BackendChoice backend) {
         List<Session> sessions = new ArrayList<>();
+        CountDownLatch reached = new CountDownLatch(1);
+        CountDownLatch opened = new CountDownLatch(1);
         try (Model model = open(backend, 12);
                 BatchingExecutor executor = model.newBatchingExecutor(new BatchingOptions(8, 8, 512))) {
-            Gate gate = new Gate(1);
-            GenerationTask first = executor.submit(GenerationRequest.of(new int[] {1}, gate.options(2)));
-            gate.awaitReached();
-            List<GenerationTask> tasks = IntStream.range(0, 5).mapToObj(i -> executor.submit(request(i))).toList();
-            gate.open();
-            tasks.getFirst().iterator().next();
-            try {
-                while (sessions.size() < 9) {
+            List<GenerationTask> tasks = new ArrayList<>();
+            for (int i = 0; i < 5; i++) {
+                GenerationOptions options = request(i).options();
+                tasks.add(executor.submit(GenerationRequest.of(prompt(i), i < 4 ? options : options.toBuilder()
+                        .processors((tokens, logits) -> {
+                            reached.countDown();
+                            Gate.await(opened);
+                        }).build())));
+            }
+            Gate.await(reached);
+            assertThrows(OutOfMemoryException.class, () -> {
+                while (true) {
                     Session session = model.newSession();
                     sessions.add(session);
                     session.append(100, sessions.size());
                 }
-            } catch (OutOfMemoryException full) {
-                sessions.removeLast().close();
-            }
-            first.result().join();
+            });
+            opened.countDown();
             tasks.forEach(task -> task.result().join());
             assertTrue(executor.preemptions() > 0, "some gave up their memory");
             sessions.forEach(Session::close);
@@ -125,7 +140,7 @@ class ExecutorMemoryTest {
                 CompletionException failed = assertThrows(CompletionException.class,
                         () -> executor.submit(large).result().join());
                 OutOfMemoryException typed = assertInstanceOf(OutOfMemoryException.class, failed.getCause());
-                assertTrue(typed.getMessage().contains(Long.toString(2 * blockBytes)), typed.getMessage());
+                assertTrue(typed.getMessage().contains(2 * BLOCK_BYTES.get(BackendChoice.CPU) + " bytes"), typed.getMessage());
             }
             gate.open();
             assertEquals(2, running.result().join().tokens().size());
