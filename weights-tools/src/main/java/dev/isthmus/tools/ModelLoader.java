@@ -4,6 +4,7 @@ import dev.isthmus.bindings.NativeLibraries;
 import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
+import dev.isthmus.engine.errors.OutOfMemoryException;
 
 /** Finds and opens the model that the flags ask for. */
 public final class ModelLoader {
@@ -49,12 +50,21 @@ public final class ModelLoader {
         ModelOptions options = flags.options();
         try (ModelDirectory directory = locate(flags);
                 Progress progress = new Progress(console, "loading the model", "MB", 1_000_000)) {
-            Model model = Model.open(directory.path(), options.withLoadProgress(progress::update));
+            Model model = open(directory, options.withLoadProgress(progress::update));
             if (model.backend().startsWith("cpu") && !NativeLibraries.isAvailable(NativeLibrary.ISTHMUS)) {
                 console.say("the C kernels are not available (there was no C compiler, or see 'isthmus info'):"
                         + " plain Java kernels take their place, more slowly");
             }
             return new Loaded(model, (System.nanoTime() - begun) / 1e9);
+        }
+    }
+
+    private static Model open(ModelDirectory directory, ModelOptions options) {
+        try {
+            return Model.open(directory.path(), options);
+        } catch (OutOfMemoryException e) {
+            throw new CommandException(e.getMessage() + ". On the command line, --dtype int8 or --dtype q4 keeps weights"
+                    + " in fewer bits, and 'isthmus convert --packed' makes a packed model");
         }
     }
 }
