@@ -6,6 +6,7 @@ import dev.isthmus.bindings.NativeLibrary;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.engine.config.KernelKind;
+import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.ModelPath;
 import java.nio.file.Files;
@@ -61,13 +62,22 @@ public final class ModelLoader {
         ModelOptions options = flags.options();
         try (ModelDirectory directory = locate(flags);
                 Progress progress = new Progress(console, "loading the model", "MB", 1_000_000)) {
-            Model model = Model.open(directory.path(), options.withLoadProgress(progress::update));
+            Model model = open(directory, options.withLoadProgress(progress::update));
             LibraryStatus kernels = NativeLibraries.status(NativeLibrary.ISTHMUS);
             if (kernels.switchedOff() && model.kernelKind() != KernelKind.CUDA) {
                 console.say("the C kernels are not available (" + kernels.failure()
                         + "): plain Java kernels take their place, more slowly");
             }
             return new Loaded(model, (System.nanoTime() - begun) / 1e9);
+        }
+    }
+
+    private static Model open(ModelDirectory directory, ModelOptions options) {
+        try {
+            return Model.open(directory.path(), options);
+        } catch (OutOfMemoryException e) {
+            throw new CommandException(e.getMessage() + ". On the command line, --dtype int8 or --dtype q4 keeps weights"
+                    + " in fewer bits, and 'isthmus convert --packed' makes a packed model");
         }
     }
 }

@@ -12,6 +12,7 @@ import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 
 /**
@@ -22,6 +23,9 @@ final class Sequence implements AutoCloseable {
 
     /** Rows of a chunk whose logits are all wanted: V floats each. */
     private static final int LOGITS_CHUNK_ROWS = 64;
+
+    /** Rows of logits that a virtual thread looks at before it lets others run: some milliseconds. */
+    private static final int ROWS_BETWEEN_PAUSES = 8;
 
     private static final int[] EMPTY = {};
 
@@ -276,9 +280,9 @@ final class Sequence implements AutoCloseable {
             pass.read(() -> read(rows, row, shown));
             visitor.row(first + i, shown);
             pass.moves();
-            if (Thread.currentThread().isVirtual()) {
-                // What visitors compute keeps the carrier from other virtual threads.
-                Thread.yield();
+            if (i % ROWS_BETWEEN_PAUSES == 0 && Thread.currentThread().isVirtual()) {
+                // What visitors compute keeps the carrier from other virtual threads; Thread.yield may prefer its own.
+                LockSupport.parkNanos(1);
             }
         }
     }

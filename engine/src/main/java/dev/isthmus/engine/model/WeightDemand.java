@@ -56,6 +56,6 @@ record WeightDemand(Path path, List<WeightType> types, long bytes, ToLongFunctio
     }
 
     private static String megabytes(long bytes) {
-        return bytes / 1_000_000 + " MB";
+        return Math.round(bytes / 1e6) + " MB";
     }
 }
