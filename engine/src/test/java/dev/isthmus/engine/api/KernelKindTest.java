@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isthmus.engine.ChildJvm;
 import dev.isthmus.engine.config.KernelKind;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
+import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -101,7 +101,7 @@ class KernelKindTest {
 
     @Test
     void theCKernelsCanBeRequired() throws Exception {
-        assumeTrue(!CpuBackend.supportedLevels().isEmpty(), "SKIPPED: needs libisthmus");
+        assumeTrue(!CpuChoice.supportedLevels().isEmpty(), "SKIPPED: needs libisthmus");
         String output = output(jvm("-Da=b"));
         assertTrue(output.contains("kind " + KernelKind.C) && output.contains("required " + KernelKind.C), output);
         assertTrue(output.lines().noneMatch(line -> line.contains("WARNING")), output);

@@ -10,7 +10,7 @@ import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Passes;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.memory.MemoryBudget;
@@ -261,8 +261,8 @@ class PassPoolTest {
     void oneOfRecordedPassesStays() {
         model.close();
         Passes recorded = (batch, outputRows, watched, pass) -> pass.run();
-        Kernels kernels = InterceptedKernels.of(Backends.cpu(1), name -> name.equals("newPasses") ? recorded : null);
-        model = new SmallGpt2(kernels, true, WeightType.F32, Optional.empty());
+        Backend backend = InterceptedBackend.of(Backends.cpu(1), name -> name.equals("newPasses") ? recorded : null);
+        model = new SmallGpt2(backend, true, WeightType.F32, Optional.empty());
         pool = new PassPool(model.forward, budget, 2, TimeUnit.MILLISECONDS.toNanos(100));
         PassPool.Pass first = pool.borrow();
         PassPool.Pass second = pool.borrow();

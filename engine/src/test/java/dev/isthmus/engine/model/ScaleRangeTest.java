@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
@@ -56,9 +56,9 @@ class ScaleRangeTest {
         return changed;
     }
 
-    private void load(Kernels kernels, Optional<WeightType> type, Consumer<Gpt2Weights> check) {
-        try (kernels; Arena arena = Arena.ofShared(); Checkpoint checkpoint = Checkpoint.open(directory)) {
-            check.accept(Gpt2Loader.load(checkpoint, TinyGpt2.config(true), kernels, type, arena, 2, (done, all) -> { }));
+    private void load(Backend backend, Optional<WeightType> type, Consumer<Gpt2Weights> check) {
+        try (backend; Arena arena = Arena.ofShared(); Checkpoint checkpoint = Checkpoint.open(directory)) {
+            check.accept(Gpt2Loader.load(checkpoint, TinyGpt2.config(true), backend.weights(), type, arena, 2, (done, all) -> { }));
         }
     }
 
@@ -76,14 +76,14 @@ class ScaleRangeTest {
         return values;
     }
 
-    private static List<Kernels> kernels() {
+    private static List<Backend> backends() {
         return List.of(Backends.cpu(2), Backends.reference());
     }
 
     private void keptExactly(WeightType type, IntToDoubleFunction factor) throws IOException {
         float[] expected = write(factor);
-        for (Kernels kernels : kernels()) {
-            load(kernels, Optional.of(type), weights -> {
+        for (Backend backend : backends()) {
+            load(backend, Optional.of(type), weights -> {
                 assertEquals(WeightType.F32, changed(weights).type());
                 assertArrayEquals(expected, values(changed(weights)));
                 assertEquals(type, weights.blocks().get(0).feedForwardInput().weight().type());
@@ -119,8 +119,8 @@ class ScaleRangeTest {
     void blocksOfZerosAndNaNsStayQuantized(WeightType type) throws IOException {
         for (double factor : new double[] {0, Double.NaN, 1, 0.01, 1000}) {
             write(i -> i % OUTPUTS == 2 ? factor : 1);
-            for (Kernels kernels : kernels()) {
-                load(kernels, Optional.of(type), weights -> assertEquals(type, changed(weights).type()));
+            for (Backend backend : backends()) {
+                load(backend, Optional.of(type), weights -> assertEquals(type, changed(weights).type()));
             }
         }
     }
@@ -130,12 +130,12 @@ class ScaleRangeTest {
     void aPackedFileKeepsThemToo(WeightType type) throws IOException {
         float[] expected = write(i -> i % OUTPUTS == 1 ? 3e-7 : 1);
         Path packed = Files.createDirectory(directory.resolve("packed"));
-        try (Kernels kernels = Backends.cpu(2); Checkpoint checkpoint = Checkpoint.open(directory)) {
-            if (!kernels.packsMatrices()) {
+        try (Backend backend = Backends.cpu(2); Checkpoint checkpoint = Checkpoint.open(directory)) {
+            if (!backend.weights().packs()) {
                 return;
             }
             List<ConvertedTensor> tensors = new Gpt2Conversion(checkpoint, TinyGpt2.config(true))
-                    .packed(type, kernels, 2);
+                    .packed(type, backend.weights(), 2);
             SafetensorsWriter.write(packed.resolve(Checkpoint.SINGLE_FILE), Gpt2Conversion.packedMetadata(type), tensors,
                     64);
             assertEquals(List.of(CHANGED), tensors.stream().filter(tensor -> tensor.name().endsWith("c_fc.weight")
@@ -143,8 +143,8 @@ class ScaleRangeTest {
             assertTrue(tensors.stream().anyMatch(tensor -> tensor.type() == StoredType.U8));
         }
         directory = packed;
-        for (Kernels kernels : kernels()) {
-            load(kernels, Optional.empty(), weights -> assertArrayEquals(expected, values(changed(weights))));
+        for (Backend backend : backends()) {
+            load(backend, Optional.empty(), weights -> assertArrayEquals(expected, values(changed(weights))));
         }
     }
 

@@ -10,7 +10,7 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.kernels.Backends;
-import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.memory.FakeSystem;
 import dev.isthmus.engine.memory.MemoryBudget;
 import dev.isthmus.engine.tensor.Shape;
@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Weights that do not fit into memory are refused before they are read: here the token embedding's 19 MB. */
-class WeightMemoryTest {
+class WeightDemandTest {
 
     private static final int CHANNELS = 96;
     private static final Gpt2Config CONFIG = new Gpt2Config(1, 3, CHANNELS, 4 * CHANNELS, 40, 50_000, 1e-5,
@@ -70,10 +70,10 @@ class WeightMemoryTest {
     }
 
     /** Loads on a machine of so much memory; the bytes that the weights took. */
-    private long load(Kernels kernels, Optional<WeightType> type, int mebibytes) throws IOException {
+    private long load(Backend backend, Optional<WeightType> type, int mebibytes) throws IOException {
         MemoryBudget budget = new MemoryBudget(new FakeSystem(directory.resolve("root"), mebibytes).memory(), 0);
-        try (kernels; Arena arena = Arena.ofShared(); Checkpoint checkpoint = Checkpoint.open(directory)) {
-            return Gpt2Loader.load(checkpoint, CONFIG, kernels, type, arena,
+        try (backend; Arena arena = Arena.ofShared(); Checkpoint checkpoint = Checkpoint.open(directory)) {
+            return Gpt2Loader.load(checkpoint, CONFIG, backend.weights(), type, arena,
                     new Gpt2Loader.Reading(2, (done, all) -> reads.incrementAndGet(), budget)).memoryBytes();
         }
     }
