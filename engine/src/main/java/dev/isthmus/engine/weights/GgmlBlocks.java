@@ -1,9 +1,5 @@
 package dev.isthmus.engine.weights;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
-
 /**
  * Dequantizes ggml's block types in float32, by the same products and sums as {@code dequantize_row_*} of llama.cpp's
  * {@code ggml/src/ggml-quants.c}: scale × integer, plus the minimum where a type has one.
@@ -12,10 +8,6 @@ final class GgmlBlocks {
 
     private static final int BLOCK = StoredType.GGML_BLOCK;
     private static final int HALF = BLOCK / 2;
-
-    private static final VarHandle SHORT =
-            MethodHandles.byteArrayViewVarHandle(short[].class, ByteOrder.LITTLE_ENDIAN);
-    private static final VarHandle INT = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
     private GgmlBlocks() {}
 
@@ -43,11 +35,11 @@ final class GgmlBlocks {
                     multiplyAdd(integers, scale, half(blocks, at + 2), values, to);
                 }
                 case Q5_0 -> {
-                    unpack(blocks, at + 6, (int) INT.get(blocks, at + 2), integers);
+                    unpack(blocks, at + 6, littleEndian(blocks, at + 2), integers);
                     multiply(integers, 16, scale, values, to);
                 }
                 case Q5_1 -> {
-                    unpack(blocks, at + 8, (int) INT.get(blocks, at + 4), integers);
+                    unpack(blocks, at + 8, littleEndian(blocks, at + 4), integers);
                     multiplyAdd(integers, scale, half(blocks, at + 2), values, to);
                 }
                 case Q8_0 -> {
@@ -61,7 +53,11 @@ final class GgmlBlocks {
     }
 
     private static float half(byte[] bytes, int at) {
-        return Float.float16ToFloat((short) SHORT.get(bytes, at));
+        return Float.float16ToFloat((short) (bytes[at] & 0xff | bytes[at + 1] << 8));
+    }
+
+    private static int littleEndian(byte[] bytes, int at) {
+        return bytes[at] & 0xff | (bytes[at + 1] & 0xff) << 8 | (bytes[at + 2] & 0xff) << 16 | bytes[at + 3] << 24;
     }
 
     /**

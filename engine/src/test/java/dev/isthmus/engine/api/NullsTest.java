@@ -60,7 +60,7 @@ class NullsTest {
                 model.tokenizer().orElseThrow(), "text", new int[] {1}, new float[] {1}, new double[] {1}, Pooling.MEAN,
                 model.score(new int[] {1, 2, 3}, 3), model.config().activation(), FinishReason.STOP,
                 BackendChoice.CPU, CacheType.AUTO, BeamOptions.EarlyStopping.NO, Duration.ZERO, new LogitsProcessor[0],
-                new String[0], dev.isthmus.engine.config.WeightType.F32}) {
+                new String[0], dev.isthmus.engine.config.WeightType.F32, PrefixCache.OPEN}) {
             VALUES.put(value.getClass(), value);
         }
         VALUES.put(Path.class, directory);

@@ -34,7 +34,8 @@ class PrefillOrderTest {
 
     @BeforeAll
     static void open() throws IOException {
-        model = Model.open(TinyModel.write(directory, 200, 42), ModelOptions.DEFAULT.withThreads(1));
+        model = Model.open(TinyModel.write(directory, 200, 42), ModelOptions.DEFAULT.withThreads(1)
+                .withPrefixCache(PrefixCache.OFF));
     }
 
     @AfterAll

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.errors.InvalidInputException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -126,7 +127,7 @@ class PrefixCacheTest {
                 assertEquals(150, computedOf(() -> fork.append(prompt)));
             }
         }
-        assertThrows(NullPointerException.class, () -> model.newSession(ContextPolicy.ERROR, null));
+        assertThrows(InvalidInputException.class, () -> model.newSession(ContextPolicy.ERROR, null));
     }
 
     @Test

@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.tensor.DType;
-import dev.isthmus.engine.tensor.Place;
-import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -158,52 +156,6 @@ class BlockPoolTest {
                 assertEquals(position < 10, other.key(0, 1, position, 2) != 0);
                 assertEquals(position < 10, other.value(0, 1, position, 2) != 0);
             }
-        }
-    }
-
-    /** There keys lie as values do, position by position. */
-    @Test
-    void noForgottenPositionsAreReadFromADevicesBlockEither() {
-        FakeDevice device = new FakeDevice();
-        KvCache cache = new KvCache(2, 2, 16, CONTEXT, DType.BF16, new BlockPool(device, true, CacheLimit.AUTOMATIC));
-        cache.reserve(20);
-        cache.advance(20);
-        device.block.data().fill((byte) 1);
-        cache.rewind(10);
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment bytes = arena.allocate(cache.blockBytes(), Double.BYTES);
-            cache.readBlock(0, bytes);
-            for (long i = 0; i < bytes.byteSize(); i++) {
-                long position = i / Short.BYTES / 16 % B;
-                assertEquals(position < 10 ? 1 : 0, bytes.get(ValueLayout.JAVA_BYTE, i), "byte " + i);
-            }
-        }
-        cache.close();
-    }
-
-    /** The process's own memory, said to be a device's; of one block. */
-    private static final class FakeDevice implements BlockMemory {
-        private Tensor block;
-
-        @Override
-        public Tensor allocate(Arena arena, DType type, long elements) {
-            block = HOST.allocate(arena, type, elements);
-            return new Tensor(MemorySegment.ofAddress(block.data().address()), type, block.shape(), Place.DEVICE);
-        }
-
-        @Override
-        public void copy(Tensor from, Tensor to) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public void read(Tensor from, MemorySegment into) {
-            HOST.read(block, into);
-        }
-
-        @Override
-        public void write(MemorySegment from, Tensor into) {
-            HOST.write(from, block);
         }
     }
 
