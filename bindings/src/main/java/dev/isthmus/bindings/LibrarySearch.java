@@ -176,7 +176,7 @@ final class LibrarySearch {
     }
 
     private void warnAboutUnpackingAtEachStart() {
-        String reason = attempts.size() > 1 ? attempts.getFirst().toString() : "this user has no home directory";
+        String reason = attempts.size() > 1 ? attempts.getFirst().toString() : "this user has no home directory whose name this locale can write";
         warn("Unpacked {0} for this process alone, which costs time at each start: {1}. To keep it, name a"
                 + " directory that can be written and executed from with -D{2} or {3}.",
                 library.title(), reason, NativeCache.PROPERTY, NativeCache.VARIABLE);

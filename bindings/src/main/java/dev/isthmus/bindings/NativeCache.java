@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -32,9 +33,14 @@ record NativeCache(Path root, boolean perProcess) {
     /** The places to extract to, best first: the user's cache directory, then one for this process alone. */
     static List<NativeCache> places(Settings settings, Platform platform) {
         List<NativeCache> places = new ArrayList<>(2);
-        Path root = userCache(settings, platform);
-        if (root != null) {
-            places.add(new NativeCache(root.resolve("natives"), false));
+        try {
+            Path root = userCache(settings, platform);
+            if (root != null) {
+                places.add(new NativeCache(root.resolve("natives"), false));
+            }
+        } catch (InvalidPathException notInLocale) {
+            System.getLogger("dev.isthmus.bindings").log(System.Logger.Level.DEBUG,
+                    "The user's cache directory has a name that this locale cannot write", notInLocale);
         }
         String temporary = settings.property("java.io.tmpdir");
         if (temporary != null) {

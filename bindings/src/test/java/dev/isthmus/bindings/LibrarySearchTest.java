@@ -151,6 +151,14 @@ class LibrarySearchTest {
     }
 
     @Test
+    void homeThatNoPathNamesIsPassedOver() {
+        LibraryStatus status = search(NativeLibrary.OPENBLAS,
+                Map.of("user.home", "/home/k\0fer", "java.io.tmpdir", dir.toString()), Map.of());
+        Loaded loaded = status.loaded().orElseThrow(() -> new AssertionError(status.report()));
+        assertTrue(Path.of(loaded.path()).startsWith(dir), loaded::path);
+    }
+
+    @Test
     void whereNothingCanBeWrittenEachPlaceIsReported() throws IOException {
         Path file = Files.createFile(dir.resolve("a-file"));
         LibraryStatus status = LibrarySearch.run(NativeLibrary.OPENBLAS,
