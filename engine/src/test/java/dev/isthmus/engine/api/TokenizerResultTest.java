@@ -98,7 +98,8 @@ class TokenizerResultTest {
     void idsWithoutATokenAreEmptyTextEverywhere() throws IOException {
         write("vocab.json", "{\"a\": 0, \"<|endoftext|>\": 258}");
         write("merges.txt", "");
-        GenerationOptions options = GenerationOptions.builder().temperature(0).maxTokens(4).stop("never").build();
+        GenerationOptions options = GenerationOptions.builder().temperature(0).maxTokens(4).stopAtEndOfText(false)
+                .stop("never").build();
         try (Model model = Model.open(directory, OPTIONS); Session session = model.newSession();
                 BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {
             session.append(100, 0);
@@ -108,7 +109,8 @@ class TokenizerResultTest {
             }
             assertEquals(4, expected.size());
             assertTrue(expected.stream().anyMatch(token -> token.id() > 0 && token.id() < 258), expected.toString());
-            expected.forEach(token -> assertEquals(token.id() == 0 ? "a" : "", token.text()));
+            expected.stream().filter(token -> token.id() > 0 && token.id() < 258)
+                    .forEach(token -> assertEquals("", token.text()));
             assertEquals(expected,
                     executor.submit(GenerationRequest.of(new int[] {100, 0}, options)).result().join().tokens());
             GenerationOptions beams = options.toBuilder().stop().build();
