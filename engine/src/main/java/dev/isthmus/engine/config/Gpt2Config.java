@@ -37,7 +37,7 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
 
     /**
      * Reads the configuration of a model. Of a GGUF file it is in the metadata: the keys {@code gpt2.*} and
-     * {@code tokenizer.ggml.eos_token_id}; the rest is as llama.cpp computes the architecture gpt2.
+     * {@code tokenizer.ggml.eos_token_id}, {@code eot_token_id} and {@code eom_token_id}; the rest is as llama.cpp computes the architecture gpt2.
      *
      * <p>Of a model directory it is the config.json, read as {@code GPT2Config} of transformers 5.18 does: missing keys
      * take its defaults, {@code hidden_size} and the other aliases win over {@code n_embd}, of a repeated key the last

@@ -18,11 +18,11 @@ public final class StreamDecoder {
 
     /**
      * Takes an id and returns the text that it completes; possibly empty. Bytes that can no longer become a character
-     * come as U+FFFD.
+     * come as U+FFFD; one of the model's ids that has no token completes nothing.
      *
      * @param id a token id
      * @return the text, never with half a character
-     * @throws InvalidInputException if the id has no token; the decoder is then as before
+     * @throws InvalidInputException if {@link Tokenizer#decode} refuses the id; the decoder is then as before
      */
     public String append(int id) {
         pending.add(tokenizer.bytes(id));

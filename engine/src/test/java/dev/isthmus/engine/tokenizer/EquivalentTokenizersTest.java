@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -78,19 +77,8 @@ class EquivalentTokenizersTest {
         parts.put("decoder", COMMON.get("byte_level"));
         parts.putAll(object(given.fields.get("parts")));
         parts.put("model", model);
-        Files.writeString(directory.resolve("tokenizer.json"), json(parts));
+        Files.writeString(directory.resolve("tokenizer.json"), Fixtures.json(parts));
         return Tokenizer.open(directory).orElseThrow();
-    }
-
-    private static String json(Object value) {
-        return switch (value) {
-            case Map<?, ?> map -> map.entrySet().stream().map(entry -> json(entry.getKey()) + ":"
-                    + json(entry.getValue())).collect(Collectors.joining(",", "{", "}"));
-            case List<?> list -> list.stream().map(EquivalentTokenizersTest::json)
-                    .collect(Collectors.joining(",", "[", "]"));
-            case String text -> '"' + text.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
-            case null, default -> String.valueOf(value);
-        };
     }
 
     @ParameterizedTest

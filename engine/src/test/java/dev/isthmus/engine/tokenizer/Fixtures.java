@@ -4,6 +4,7 @@ import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /** The tokenizer tests' resources. */
 final class Fixtures {
@@ -39,5 +40,17 @@ final class Fixtures {
     /** A list of whole numbers of a record. */
     static int[] ints(Map<String, Object> fields, String name) {
         return ((List<?>) fields.get(name)).stream().mapToInt(each -> (Integer) each).toArray();
+    }
+
+    /** A value as JSON. */
+    static String json(Object value) {
+        return switch (value) {
+            case Map<?, ?> map -> map.entrySet().stream().map(entry -> json(entry.getKey()) + ":"
+                    + json(entry.getValue())).collect(Collectors.joining(",", "{", "}"));
+            case List<?> list -> list.stream().map(Fixtures::json)
+                    .collect(Collectors.joining(",", "[", "]"));
+            case String text -> '"' + text.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
+            case null, default -> String.valueOf(value);
+        };
     }
 }
