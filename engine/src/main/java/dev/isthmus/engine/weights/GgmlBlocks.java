@@ -1,7 +1,6 @@
 package dev.isthmus.engine.weights;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
@@ -12,10 +11,6 @@ final class GgmlBlocks {
 
     private static final int BLOCK = StoredType.GGML_BLOCK;
     private static final int HALF = BLOCK / 2;
-
-    private static final VarHandle SHORT =
-            MethodHandles.byteArrayViewVarHandle(short[].class, ByteOrder.LITTLE_ENDIAN);
-    private static final VarHandle INT = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
     private GgmlBlocks() {}
 
@@ -29,10 +24,11 @@ final class GgmlBlocks {
     static void dequantize(StoredType type, byte[] blocks, int count, float[] values) {
         int blockBytes = type.bits() / Byte.SIZE;
         int[] integers = new int[BLOCK];
+        ByteBuffer words = ByteBuffer.wrap(blocks).order(ByteOrder.LITTLE_ENDIAN);
         for (int block = 0; block < count; block++) {
             int at = block * blockBytes;
             int to = block * BLOCK;
-            float scale = half(blocks, at);
+            float scale = half(words, at);
             switch (type) {
                 case Q4_0 -> {
                     unpack(blocks, at + 2, 0, integers);
@@ -40,15 +36,15 @@ final class GgmlBlocks {
                 }
                 case Q4_1 -> {
                     unpack(blocks, at + 4, 0, integers);
-                    multiplyAdd(integers, scale, half(blocks, at + 2), values, to);
+                    multiplyAdd(integers, scale, half(words, at + 2), values, to);
                 }
                 case Q5_0 -> {
-                    unpack(blocks, at + 6, (int) INT.get(blocks, at + 2), integers);
+                    unpack(blocks, at + 6, words.getInt(at + 2), integers);
                     multiply(integers, 16, scale, values, to);
                 }
                 case Q5_1 -> {
-                    unpack(blocks, at + 8, (int) INT.get(blocks, at + 4), integers);
-                    multiplyAdd(integers, scale, half(blocks, at + 2), values, to);
+                    unpack(blocks, at + 8, words.getInt(at + 4), integers);
+                    multiplyAdd(integers, scale, half(words, at + 2), values, to);
                 }
                 case Q8_0 -> {
                     for (int i = 0; i < BLOCK; i++) {
@@ -60,8 +56,8 @@ final class GgmlBlocks {
         }
     }
 
-    private static float half(byte[] bytes, int at) {
-        return Float.float16ToFloat((short) SHORT.get(bytes, at));
+    private static float half(ByteBuffer bytes, int at) {
+        return Float.float16ToFloat(bytes.getShort(at));
     }
 
     /**
