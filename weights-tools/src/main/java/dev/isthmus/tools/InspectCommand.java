@@ -41,9 +41,10 @@ import picocli.CommandLine.Parameters;
                 + " they need by type.",
         footerHeading = "%n",
         footer = "With --json: path, files, parameters, mask_elements, memory_bytes (by type of weight), config (as"
-                + " config.json or the GGUF file's metadata have it), unsupported (why the engine would refuse it, or null), tensors, each with"
-                + " statistics (of the finite numbers; null if it was not read or has none), and generation (end_of_text and"
-                + " end_of_text_source, defaults and not_followed of generation_config.json; null without a configuration).")
+                + " config.json or the GGUF file's metadata have it), unsupported (why the engine would refuse it,"
+                + " or null), tensors, each with statistics (of the finite numbers; null if it was not read or has none),"
+                + " and generation (end_of_text and end_of_text_source, defaults and not_followed of"
+                + " generation_config.json; null without a configuration).")
 final class InspectCommand implements Callable<Integer> {
 
     private static final String CONFIG = "config.json";
