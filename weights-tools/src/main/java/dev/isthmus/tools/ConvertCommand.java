@@ -1,7 +1,6 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.model.ConvertedTensor;
-import dev.isthmus.engine.weights.ModelPath;
 import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.tools.convert.Conversion;
 import dev.isthmus.tools.convert.TargetType;
@@ -95,7 +94,7 @@ final class ConvertCommand implements Callable<Integer> {
         if (gguf && packed) {
             throw new ParameterException(spec.commandLine(), "--packed is a form of safetensors files, not of GGUF files");
         }
-        Path found = ModelPath.resolve(ModelLoader.locator(console).locate(in));
+        Path found = ModelLoader.locateFile(console, in);
         Conversion.Result result;
         try (Progress progress = Progress.ofBytes(console, "converting")) {
             Conversion conversion = new Conversion(found, out, dtype, packed, progress::update);

@@ -36,12 +36,14 @@ import picocli.CommandLine.Parameters;
         versionProvider = IsthmusCommand.Version.class,
         description = "Continues a text: prints the prompt and, token by token, what follows.",
         footerHeading = "%n",
-        footer = "What no flag says is as the model's generation_config.json has it, by the rules of transformers'"
+        footer = {"What no flag says is as the model's generation_config.json has it, by the rules of transformers'"
                 + " generate (see 'isthmus inspect'): do_sample, temperature, top_k, top_p, min_p, typical_p, penalties,"
-                + " lengths, banned and forced tokens, beams. With --json: prompt_ids, ids and text of the continuation"
-                + " alone (text is null without a tokenizer), finish_reason (max_tokens, end_of_text, stop, context_full or cancelled), seed (if it matters) and"
+                + " lengths, banned and forced tokens, beams.",
+            "With --json: prompt_ids, ids and text of the continuation alone (text is null without a"
+                + " tokenizer), finish_reason (max_tokens, end_of_text, stop, context_full or cancelled), seed (if it"
+                + " matters) and"
                 + " timing; with --logprobs also tokens, each with id, logprob and top; with --beams or --best-of"
-                + " completions, the best first, each with ids, text, score and finish_reason, instead.")
+                + " completions, the best first, each with ids, text, score and finish_reason, instead."})
 final class GenerateCommand implements Callable<Integer> {
 
     private final Console console;

@@ -41,10 +41,12 @@ import picocli.CommandLine.Parameters;
                 + " their types and shapes, what their numbers are like, the number of parameters, and the memory that"
                 + " they need by type.",
         footerHeading = "%n",
-        footer = "With --json: path, tokenizer_fault (why the model takes no text, or null), files, parameters, mask_elements, memory_bytes (by type of weight), config (as"
-                + " config.json or the GGUF file's metadata have it), unsupported (why the engine would refuse it, or null), tensors, each with"
-                + " statistics (of the finite numbers; null if it was not read or has none), and generation (end_of_text and"
-                + " end_of_text_source, defaults and not_followed of generation_config.json; null without a configuration).")
+        footer = "With --json: path, tokenizer_fault (why the model takes no text, or null), files, parameters,"
+                + " mask_elements, memory_bytes (by type of weight), config (as"
+                + " config.json or the GGUF file's metadata have it), unsupported (why the engine would refuse it,"
+                + " or null), tensors, each with statistics (of the finite numbers; null if it was not read or has none),"
+                + " and generation (end_of_text and end_of_text_source, defaults and not_followed of"
+                + " generation_config.json; null without a configuration).")
 final class InspectCommand implements Callable<Integer> {
 
     private static final String CONFIG = "config.json";

@@ -120,6 +120,7 @@ public final class GenerationDefaults {
      */
     public GenerationOptions options(int promptTokens, int maxTokens) {
         GenerationOptions.Builder builder = GenerationOptions.builder().maxTokens(maxTokens);
+        // Checks the argument, which is no value of the file.
         builder.build();
         sampling(builder);
         rules(builder, promptTokens);

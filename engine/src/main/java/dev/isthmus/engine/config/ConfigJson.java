@@ -19,8 +19,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The top level of a config.json or generation_config.json, read as Python's json module reads it: of a repeated key the last value counts,
- * and NaN and Infinity are numbers.
+ * The top level of a config.json or generation_config.json, read as Python's json module reads it: of a repeated key
+ * the last value counts, and NaN and Infinity are numbers.
  */
 final class ConfigJson {
 

@@ -18,8 +18,8 @@ import java.util.function.Function;
 
 /**
  * The open weight files of a model: a safetensors file, a set of shards with an index, or a GGUF file of architecture
- * gpt2, whole or in parts, whose tensors appear under transformers' names and with its shapes. Works on any file system. Immutable but
- * for {@link #close}; any thread may read, several at the same time.
+ * gpt2, whole or in parts, whose tensors appear under transformers' names and with its shapes. Works on any file
+ * system. Immutable but for {@link #close}; any thread may read, several at the same time.
  */
 public final class Checkpoint implements AutoCloseable {
 

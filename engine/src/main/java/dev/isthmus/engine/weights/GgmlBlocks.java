@@ -1,5 +1,8 @@
 package dev.isthmus.engine.weights;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
 /**
  * Dequantizes ggml's block types in float32, by the same products and sums as {@code dequantize_row_*} of llama.cpp's
  * {@code ggml/src/ggml-quants.c}: scale × integer, plus the minimum where a type has one.
@@ -21,10 +24,11 @@ final class GgmlBlocks {
     static void dequantize(StoredType type, byte[] blocks, int count, float[] values) {
         int blockBytes = type.bits() / Byte.SIZE;
         int[] integers = new int[BLOCK];
+        ByteBuffer words = ByteBuffer.wrap(blocks).order(ByteOrder.LITTLE_ENDIAN);
         for (int block = 0; block < count; block++) {
             int at = block * blockBytes;
             int to = block * BLOCK;
-            float scale = half(blocks, at);
+            float scale = half(words, at);
             switch (type) {
                 case Q4_0 -> {
                     unpack(blocks, at + 2, 0, integers);
@@ -32,15 +36,15 @@ final class GgmlBlocks {
                 }
                 case Q4_1 -> {
                     unpack(blocks, at + 4, 0, integers);
-                    multiplyAdd(integers, scale, half(blocks, at + 2), values, to);
+                    multiplyAdd(integers, scale, half(words, at + 2), values, to);
                 }
                 case Q5_0 -> {
-                    unpack(blocks, at + 6, littleEndian(blocks, at + 2), integers);
+                    unpack(blocks, at + 6, words.getInt(at + 2), integers);
                     multiply(integers, 16, scale, values, to);
                 }
                 case Q5_1 -> {
-                    unpack(blocks, at + 8, littleEndian(blocks, at + 4), integers);
-                    multiplyAdd(integers, scale, half(blocks, at + 2), values, to);
+                    unpack(blocks, at + 8, words.getInt(at + 4), integers);
+                    multiplyAdd(integers, scale, half(words, at + 2), values, to);
                 }
                 case Q8_0 -> {
                     for (int i = 0; i < BLOCK; i++) {
@@ -52,12 +56,8 @@ final class GgmlBlocks {
         }
     }
 
-    private static float half(byte[] bytes, int at) {
-        return Float.float16ToFloat((short) (bytes[at] & 0xff | bytes[at + 1] << 8));
-    }
-
-    private static int littleEndian(byte[] bytes, int at) {
-        return bytes[at] & 0xff | (bytes[at + 1] & 0xff) << 8 | (bytes[at + 2] & 0xff) << 16 | bytes[at + 3] << 24;
+    private static float half(ByteBuffer bytes, int at) {
+        return Float.float16ToFloat(bytes.getShort(at));
     }
 
     /**

@@ -6,9 +6,20 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.weights.SafetensorsWriter;
+import dev.isthmus.engine.weights.StoredType;
+import dev.isthmus.engine.weights.TensorInfo;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -57,6 +68,42 @@ class StorageTypesTest {
     void weightsOfFewerBitsChangeLogitsAsMuchAsTheyMay(WeightType type, double bound) {
         double found = difference(logits(WeightType.F32, CacheType.F32), logits(type, CacheType.F32));
         assertTrue(found > 0 && found <= bound, "found " + found);
+    }
+
+    /** Powers of two that a norm and the matrix after it exchange change nothing in float32. */
+    @ParameterizedTest
+    @CsvSource({"INT8,0.1", "Q4,0.6"})
+    void weightsBeyondTheScalesRangeCount(WeightType type, double bound, @TempDir Path rescaled) throws IOException {
+        TinyModel.write(rescaled, 2, TinyModel.CONTEXT, 24, 42);
+        rescale(rescaled, Map.of("ln_1", 0x1p-34f, "c_attn.weight", 0x1p34f, "ln_2", 0x1p22f, "c_fc.weight", 0x1p-22f));
+        float[] expected = logits(WeightType.F32, CacheType.F32);
+        for (WeightType each : List.of(WeightType.F32, type)) {
+            try (Model model = Model.open(rescaled, ModelOptions.DEFAULT.withWeights(each).withCache(CacheType.F32));
+                    Session session = model.newSession()) {
+                session.append(IDS);
+                double found = difference(expected, session.logits());
+                assertTrue(found <= (each == WeightType.F32 ? 1e-5 : bound), each + ": found " + found);
+            }
+        }
+    }
+
+    private static void rescale(Path model, Map<String, Float> factors) throws IOException {
+        Path file = model.resolve(Checkpoint.SINGLE_FILE);
+        List<SafetensorsWriter.Entry> entries = new ArrayList<>();
+        try (Checkpoint checkpoint = Checkpoint.open(model)) {
+            for (TensorInfo tensor : checkpoint.tensors()) {
+                MemorySegment values = Arena.ofAuto().allocate(ValueLayout.JAVA_FLOAT, tensor.shape().elements());
+                checkpoint.readF32(tensor, 0, values);
+                float factor = factors.entrySet().stream().filter(each -> tensor.name().contains(each.getKey()))
+                        .map(Map.Entry::getValue).findFirst().orElse(1f);
+                for (long i = 0; i < tensor.shape().elements(); i++) {
+                    values.setAtIndex(ValueLayout.JAVA_FLOAT, i, values.getAtIndex(ValueLayout.JAVA_FLOAT, i) * factor);
+                }
+                entries.add(new SafetensorsWriter.Entry(tensor.name(), StoredType.F32, tensor.shape(), values));
+            }
+        }
+        Files.delete(file);
+        SafetensorsWriter.write(file, Map.of(), entries);
     }
 
     /** With INT8 and Q4 a little change becomes a step of a 127th for activations that are rounded to bytes. */

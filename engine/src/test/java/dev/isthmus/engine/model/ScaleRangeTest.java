@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backends;
@@ -96,7 +97,6 @@ class ScaleRangeTest {
     @EnumSource(names = {"INT8", "Q4"})
     void tinyWeightsAreKept(WeightType type) throws IOException {
         keptExactly(type, i -> 1e-6);
-        keptExactly(type, i -> 1e-12);
         keptExactly(type, i -> 1e-30);
     }
 
@@ -104,7 +104,6 @@ class ScaleRangeTest {
     @EnumSource(names = {"INT8", "Q4"})
     void hugeWeightsAreKept(WeightType type) throws IOException {
         keptExactly(type, i -> 1e8);
-        keptExactly(type, i -> 1e30);
     }
 
     @ParameterizedTest
@@ -131,10 +130,7 @@ class ScaleRangeTest {
         float[] expected = write(i -> i % OUTPUTS == 1 ? 3e-7 : 1);
         Path packed = Files.createDirectory(directory.resolve("packed"));
         try (Backend backend = Backends.cpu(2); Checkpoint checkpoint = Checkpoint.open(directory)) {
-            if (!backend.weights().packs()) {
-                return;
-            }
-            List<ConvertedTensor> tensors = new Gpt2Conversion(checkpoint, TinyGpt2.config(true))
+                List<ConvertedTensor> tensors = new Gpt2Conversion(checkpoint, TinyGpt2.config(true))
                     .packed(type, backend.weights(), 2);
             SafetensorsWriter.write(packed.resolve(Checkpoint.SINGLE_FILE), Gpt2Conversion.packedMetadata(type), tensors,
                     64);
@@ -149,7 +145,7 @@ class ScaleRangeTest {
     }
 
     @Test
-    void aGgufFileKeepsThemToo() throws IOException {
+    void theWeightsOfEachBlockTellItsScale() {
         float[] tiny = new float[64];
         Arrays.fill(tiny, 1e-6f);
         assertTrue(ScaleRange.ofQ8().holds(weights(new float[64])));
