@@ -15,7 +15,7 @@ final class BytePairEncoder {
     /** In place of the left neighbour of a symbol without a token of its own, before the symbols are linked. */
     private static final int UNKNOWN = -2;
 
-    /** A millisecond or two: how long merging goes on without a look at the thread's interrupt. */
+    /** A millisecond or two: how long a piece is worked at without a look at the thread's interrupt. */
     private static final int STEPS_UNLOOKED = 1 << 13;
 
     private static final String ENCODING = "encoding a text";
@@ -65,6 +65,7 @@ final class BytePairEncoder {
         reserve(utf8Length(text, from, to));
         symbols = 0;
         for (int at = from; at < to; at++) {
+            look(at);
             int c = text.charAt(at);
             if (c < 0x80) {
                 addByte(c, text, at);
@@ -89,6 +90,13 @@ final class BytePairEncoder {
             if (token[i] >= 0) {
                 append(token[i]);
             }
+        }
+    }
+
+    /** Looks at the thread's interrupt, now and then. */
+    private static void look(int step) {
+        if (step % STEPS_UNLOOKED == 0) {
+            Interrupts.check(ENCODING);
         }
     }
 
@@ -137,12 +145,11 @@ final class BytePairEncoder {
             next[i] = i + 1 < symbols ? i + 1 : -1;
         }
         for (int i = 0; i + 1 < symbols; i++) {
+            look(i);
             offer(i, i + 1);
         }
         for (int steps = 1; heapSize > 0; steps++) {
-            if (steps % STEPS_UNLOOKED == 0) {
-                Interrupts.check(ENCODING);
-            }
+            look(steps);
             long top = poll();
             int left = (int) top;
             int right = token[left] < 0 ? -1 : next[left];

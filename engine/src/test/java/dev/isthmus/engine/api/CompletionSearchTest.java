@@ -158,7 +158,7 @@ class CompletionSearchTest {
                     : session.bestOf(3, waiting); ExecutorService executor = Executors.newSingleThreadExecutor()) {
                 CompletableFuture<List<Completion>> future = search.runAsync(executor);
                 started.await();
-                assertThrows(ConcurrentUseException.class, session::length, "the session is taken");
+                assertThrows(ConcurrentUseException.class, session::logits, "the session is taken");
                 search.cancel();
                 cancelled.countDown();
                 ExecutionException failure = assertThrows(ExecutionException.class, future::get);
