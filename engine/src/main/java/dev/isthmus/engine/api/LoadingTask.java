@@ -50,14 +50,14 @@ final class LoadingTask<R> implements AutoCloseable {
         }
     }
 
-    /** Ends the reading and waits for its thread to end, but not in a thread that is interrupted. */
+    /** Waits for the thread to end; a calling thread that is interrupted interrupts it instead. */
     @Override
     public void close() {
-        result.cancel(true);
         try {
             thread.join();
         } catch (InterruptedException e) {
-            // The task holds nothing that the caller frees, and ends by itself.
+            // The task holds nothing that the caller frees, and soon ends by itself.
+            result.cancel(true);
             Thread.currentThread().interrupt();
         }
     }

@@ -12,7 +12,7 @@ import java.util.Arrays;
  */
 final class BytePairEncoder {
 
-    /** A millisecond or two: how long merging goes on without a look at the thread's interrupt. */
+    /** A millisecond or two: how long a piece is worked at without a look at the thread's interrupt. */
     private static final int STEPS_UNLOOKED = 1 << 13;
 
     private static final String ENCODING = "encoding a text";
@@ -84,6 +84,7 @@ final class BytePairEncoder {
 
     private void addBytes(String text, int from, int to) {
         for (int at = from; at < to; at++) {
+            look(at);
             int c = text.charAt(at);
             if (c < 0x80) {
                 addByte(c, text, at);
@@ -102,6 +103,13 @@ final class BytePairEncoder {
                 addByte(0x80 | character >> 6 & 0x3F, text, at);
                 addByte(0x80 | character & 0x3F, text, at);
             }
+        }
+    }
+
+    /** Looks at the thread's interrupt, now and then. */
+    private static void look(int step) {
+        if (step % STEPS_UNLOOKED == 0) {
+            Interrupts.check(ENCODING);
         }
     }
 
@@ -164,12 +172,11 @@ final class BytePairEncoder {
             next[i] = i + 1 < symbols ? i + 1 : -1;
         }
         for (int i = 0; i + 1 < symbols; i++) {
+            look(i);
             offer(i, i + 1);
         }
         for (int steps = 1; heapSize > 0; steps++) {
-            if (steps % STEPS_UNLOOKED == 0) {
-                Interrupts.check(ENCODING);
-            }
+            look(steps);
             long top = poll();
             int left = (int) top;
             int right = token[left] < 0 ? -1 : next[left];

@@ -139,6 +139,25 @@ class InterruptsTest {
         assertTrue(Thread.interrupted());
     }
 
+    /** One word of a million letters, whose bytes and merges are worked at as one piece. */
+    @ParameterizedTest
+    @ValueSource(strings = {"x", "hel", "a "})
+    void anInterruptEndsEncoding(String part) {
+        String text = part.repeat(500_000);
+        assertCancelled("encode " + part, () -> model.tokenizer().orElseThrow().encode(text));
+    }
+
+    /** Its thread computes for all callers, and is nobody's to interrupt. */
+    @Test
+    void aProcessorThatInterruptsItsThreadEndsNoRequest() {
+        GenerationOptions options = GenerationOptions.builder().greedy().maxTokens(5).stopAtEndOfText(false)
+                .processors((tokens, row) -> Thread.currentThread().interrupt()).build();
+        try (BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {
+            GenerationTask task = executor.submit(GenerationRequest.of(new int[] {1, 2}, options));
+            assertEquals(5, task.result().join().tokens().size());
+        }
+    }
+
     @Test
     void anInterruptedGenerationGoesOnWhereItWas() {
         GenerationOptions greedy = GenerationOptions.builder().greedy().maxTokens(6).stopAtEndOfText(false).build();
