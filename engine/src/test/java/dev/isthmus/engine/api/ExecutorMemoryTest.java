@@ -140,7 +140,8 @@ class ExecutorMemoryTest {
                 CompletionException failed = assertThrows(CompletionException.class,
                         () -> executor.submit(large).result().join());
                 OutOfMemoryException typed = assertInstanceOf(OutOfMemoryException.class, failed.getCause());
-                assertTrue(typed.getMessage().contains(2 * BLOCK_BYTES.get(BackendChoice.CPU) + " bytes"), typed.getMessage());
+                assertTrue(typed.getMessage().contains(2 * BLOCK_BYTES.get(BackendChoice.CPU) + " bytes"),
+                        typed.getMessage());
             }
             gate.open();
             assertEquals(2, running.result().join().tokens().size());
@@ -151,7 +152,8 @@ class ExecutorMemoryTest {
     void aRequestThatMayEndEarlyIsTried() {
         try (Model model = open(BackendChoice.CPU, 1);
                 BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {
-            GenerationOptions many = GenerationOptions.builder().maxTokens(150).forcedFirst(TinyModel.END_OF_TEXT).build();
+            GenerationOptions many = GenerationOptions.builder().maxTokens(150).forcedFirst(TinyModel.END_OF_TEXT)
+                    .build();
             assertEquals(FinishReason.END_OF_TEXT,
                     executor.submit(GenerationRequest.of(new int[60], many)).result().join().finishReason());
         }
