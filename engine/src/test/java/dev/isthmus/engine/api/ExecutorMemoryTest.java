@@ -97,7 +97,7 @@ class ExecutorMemoryTest {
 
     @ParameterizedTest
     @EnumSource(value = BackendChoice.class, names = {"CPU", "REFERENCE"})
-    void requestsThatSessionsTakeTheMemoryOfReadTheirTextAgain(BackendChoice backend) {
+    void preemptedRequestsReadTheirTextAgain(BackendChoice backend) {
         List<Session> sessions = new ArrayList<>();
         CountDownLatch reached = new CountDownLatch(1);
         CountDownLatch opened = new CountDownLatch(1);

@@ -131,7 +131,7 @@ class GenerationTaskTest {
     }
 
     @Test
-    void aLoopOfAnotherThreadGetsAllTokensThoughItIsClosed() throws InterruptedException {
+    void closingLeavesLoopsOfOtherThreadsAlone() throws InterruptedException {
         List<Token> taken = new ArrayList<>();
         GenerationTask task = counted();
         begun.countDown();
