@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -145,6 +146,9 @@ class ExecutorMemoryTest {
             }
             gate.open();
             assertEquals(2, running.result().join().tokens().size());
+            executor.close();
+            assertThrows(ClosedException.class,
+                    () -> executor.submit(GenerationRequest.of(new int[100], OPTIONS)));
         }
     }
 
