@@ -136,10 +136,6 @@ public final class BatchingExecutor implements AutoCloseable {
             });
             // Made before the request is taken: nobody would know of one that is taken and cannot be returned.
             Optional<GenerationTask> taken = Optional.of(task);
-            if (isTooLarge(task)) {
-                results.add(task);
-                return taken;
-            }
             return enqueue(task, request, now, waits) ? taken : Optional.empty();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -170,12 +166,13 @@ public final class BatchingExecutor implements AutoCloseable {
         return tooLarge;
     }
 
-    /** Takes a request; false if it may not wait and there is no place. */
+    /** Takes a request, which may have failed by then; false if it may not wait and there is no place. */
     private boolean enqueue(GenerationTask task, GenerationRequest request, long begun, boolean waits)
             throws InterruptedException {
+        boolean tooLarge = isTooLarge(task);
         lock.lockInterruptibly();
         try {
-            while (!closing && queue.size() >= options.queueCapacity()) {
+            while (!closing && !tooLarge && queue.size() >= options.queueCapacity()) {
                 if (!waits) {
                     return false;
                 }
@@ -187,8 +184,10 @@ public final class BatchingExecutor implements AutoCloseable {
             }
             RequestQueue.Waiting waiting = new RequestQueue.Waiting(task, event(task));
             results.add(task);
-            queue.add(waiting);
-            model.meter().queued(1);
+            if (!tooLarge) {
+                queue.add(waiting);
+                model.meter().queued(1);
+            }
         } finally {
             lock.unlock();
         }

@@ -59,7 +59,7 @@ final class PreparedFailures {
     private static EngineException defect(Throwable thrown) {
         try {
             return new BackendException(DEFECT + " (" + thrown + ")", thrown);
-        } catch (OutOfMemoryError noMemory) {
+        } catch (Throwable cannotBeSaid) {
             return UNKNOWN_DEFECT;
         }
     }

@@ -5,8 +5,8 @@ import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
 import java.time.Duration;
-import java.util.OptionalDouble;
 import java.util.List;
+import java.util.OptionalDouble;
 import jdk.jfr.FlightRecorder;
 
 /**
@@ -41,6 +41,7 @@ final class Rehearsal {
             results.add(each);
         }
         results.wake();
+        whole.iterator().forEachRemaining(token -> {});
         for (GenerationTask each : List.of(whole, failed, closed, late, cancelled)) {
             each.result().handle((result, failure) -> result).join();
         }

@@ -145,7 +145,7 @@ class ExecutorFaultsTest {
     }
 
     @Test
-    void aHeapThatIsFullForAWhileEndsNoRequestForEver() throws Exception {
+    void requestsEndThoughTheHeapIsFullForAWhile() throws Exception {
         Process process = ChildJvm.of(List.of("-Xmx32m", "-XX:+UseSerialGC"), FullHeap.class.getName(),
                 List.of(directory.toString())).start();
         String output = new String(process.getInputStream().readAllBytes());

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -97,7 +98,7 @@ class ExecutorMemoryTest {
 
     @ParameterizedTest
     @EnumSource(value = BackendChoice.class, names = {"CPU", "REFERENCE"})
-    void requestsThatSessionsTakeTheMemoryOfReadTheirTextAgain(BackendChoice backend) {
+    void preemptedRequestsReadTheirTextAgain(BackendChoice backend) {
         List<Session> sessions = new ArrayList<>();
         CountDownLatch reached = new CountDownLatch(1);
         CountDownLatch opened = new CountDownLatch(1);
@@ -140,10 +141,14 @@ class ExecutorMemoryTest {
                 CompletionException failed = assertThrows(CompletionException.class,
                         () -> executor.submit(large).result().join());
                 OutOfMemoryException typed = assertInstanceOf(OutOfMemoryException.class, failed.getCause());
-                assertTrue(typed.getMessage().contains(2 * BLOCK_BYTES.get(BackendChoice.CPU) + " bytes"), typed.getMessage());
+                assertTrue(typed.getMessage().contains(2 * BLOCK_BYTES.get(BackendChoice.CPU) + " bytes"),
+                        typed.getMessage());
             }
             gate.open();
             assertEquals(2, running.result().join().tokens().size());
+            executor.close();
+            assertThrows(ClosedException.class,
+                    () -> executor.submit(GenerationRequest.of(new int[100], OPTIONS)));
         }
     }
 
@@ -151,7 +156,8 @@ class ExecutorMemoryTest {
     void aRequestThatMayEndEarlyIsTried() {
         try (Model model = open(BackendChoice.CPU, 1);
                 BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {
-            GenerationOptions many = GenerationOptions.builder().maxTokens(150).forcedFirst(TinyModel.END_OF_TEXT).build();
+            GenerationOptions many = GenerationOptions.builder().maxTokens(150).forcedFirst(TinyModel.END_OF_TEXT)
+                    .build();
             assertEquals(FinishReason.END_OF_TEXT,
                     executor.submit(GenerationRequest.of(new int[60], many)).result().join().finishReason());
         }

@@ -16,7 +16,9 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -36,6 +38,7 @@ class GenerationTaskTest {
 
     private static Model model;
     private final AtomicInteger generated = new AtomicInteger();
+    private final CountDownLatch begun = new CountDownLatch(1);
     private BatchingExecutor executor;
 
     @BeforeAll
@@ -58,9 +61,19 @@ class GenerationTaskTest {
         executor.closeNow();
     }
 
+    /** A request whose tokens are counted; the first comes once {@link #begun} says so. */
     private GenerationTask counted() {
         return executor.submit(GenerationRequest.of(new int[] {1, 2}, GenerationOptions.builder().maxTokens(MAX_TOKENS)
-                .stopAtEndOfText(false).processors((tokens, logits) -> generated.incrementAndGet()).build()));
+                .stopAtEndOfText(false).processors((tokens, logits) -> {
+                    Gate.await(begun);
+                    generated.incrementAndGet();
+                }).build()));
+    }
+
+    private Iterator<Token> begin(GenerationTask task) {
+        Iterator<Token> tokens = task.iterator();
+        begun.countDown();
+        return tokens;
     }
 
     private GenerationResult another() {
@@ -72,7 +85,7 @@ class GenerationTaskTest {
     void leavingTheLoopEndsTheWork() {
         GenerationTask task = counted();
         int taken = 0;
-        for (Token token : task) {
+        for (Token token : (Iterable<Token>) () -> begin(task)) {
             taken += token.id() >= 0 ? 1 : 0;
             if (taken == 3) {
                 break;
@@ -87,7 +100,9 @@ class GenerationTaskTest {
 
     @Test
     void aStreamCutShortEndsTheWork() {
-        assertEquals(2, counted().stream().limit(2).count());
+        Stream<Token> tokens = counted().stream();
+        begun.countDown();
+        assertEquals(2, tokens.limit(2).count());
         executor.close();
         assertTrue(generated.get() < 20, generated + " tokens were generated");
     }
@@ -95,7 +110,7 @@ class GenerationTaskTest {
     @Test
     void aRequestWhoseIteratorIsGarbageIsCancelled() throws InterruptedException {
         GenerationTask task = counted();
-        task.iterator().next();
+        begin(task).next();
         while (task.finishReason().isEmpty()) {
             System.gc();
             Thread.sleep(10);
@@ -108,7 +123,7 @@ class GenerationTaskTest {
     @Test
     void whoAsksForTheResultGetsAllOfIt() {
         GenerationTask task = counted();
-        Iterator<Token> tokens = task.iterator();
+        Iterator<Token> tokens = begin(task);
         tokens.next();
         assertEquals(MAX_TOKENS, task.result().join().tokens().size());
         tokens.forEachRemaining(token -> {});
@@ -116,9 +131,10 @@ class GenerationTaskTest {
     }
 
     @Test
-    void aLoopOfAnotherThreadGetsAllTokensThoughItIsClosed() throws InterruptedException {
+    void closingLeavesLoopsOfOtherThreadsAlone() throws InterruptedException {
         List<Token> taken = new ArrayList<>();
         GenerationTask task = counted();
+        begun.countDown();
         Thread reader = Thread.ofPlatform().start(() -> {
             for (Token token : task) {
                 taken.add(token);
