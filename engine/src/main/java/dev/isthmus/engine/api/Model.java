@@ -440,6 +440,11 @@ public final class Model implements AutoCloseable {
         return blocks.bytes();
     }
 
+    /** An empty cache of no domain of its own. */
+    KvCache newCache() {
+        return newCache("");
+    }
+
     /** An empty cache of a domain. */
     KvCache newCache(String domain) {
         return forward.newCache(blocks).inDomain(domain);

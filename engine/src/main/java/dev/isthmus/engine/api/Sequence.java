@@ -32,7 +32,7 @@ final class Sequence implements AutoCloseable {
     private final ContextPolicy policy;
     private final Meter meter;
     private KvCache cache;
-    /** An array that forks may have in common: it is replaced, never written, by one that shares it. */
+    /** The first {@link #length} are never overwritten, since forks and readers may have the array in common. */
     private int[] tokens;
     private boolean tokensShared;
     private int length;
@@ -79,12 +79,29 @@ final class Sequence implements AutoCloseable {
         return meter.metrics(new Meter.Memory(cacheBytes, 0, 0), prefixTokens);
     }
 
+    ContextPolicy policy() {
+        return policy;
+    }
+
     int length() {
         return length;
     }
 
     int[] tokens() {
-        return Arrays.copyOf(tokens, length);
+        return text().ids();
+    }
+
+    /** The text as it is now, which any thread may read later: the tokens in use are never overwritten in place. */
+    Text text() {
+        return new Text(tokens, length);
+    }
+
+    /** A text that does not change: the first {@code length} tokens of an array whose rest may. */
+    record Text(int[] tokens, int length) {
+
+        int[] ids() {
+            return Arrays.copyOf(tokens, length);
+        }
     }
 
     KvCache cache() {
@@ -155,6 +172,7 @@ final class Sequence implements AutoCloseable {
         }
         makeRoom(ids.length, () -> {
             int before = length;
+            boolean validBefore = logitsValid;
             for (int i = 0; i < ids.length; i++) {
                 store(before + i, ids[i]);
             }
@@ -162,6 +180,7 @@ final class Sequence implements AutoCloseable {
                 compute(before + ids.length, before + firstLogits, rows -> keep(rows, 0), visitor, probe);
             } catch (Throwable failed) {
                 truncate(before);
+                logitsValid = validBefore;
                 throw failed;
             }
             length = before + ids.length;
@@ -181,12 +200,12 @@ final class Sequence implements AutoCloseable {
         if (left < policy.kept() || left + count < 1) {
             throw new ContextFullException(context, Math.min(length, context), Math.max(count, length - context));
         }
-        int[] tokensBefore = tokens();
+        int[] tokensBefore = tokens;
+        int lengthBefore = length;
+        boolean validBefore = logitsValid;
         KvCache cacheBefore = cache.fork();
         try {
-            if (tokensShared) {
-                unshareTokens(tokens.length);
-            }
+            unshareTokens(tokens.length);
             System.arraycopy(tokens, policy.kept() + dropped, tokens, policy.kept(), left - policy.kept());
             truncate(left);
             cache.rewind(Math.min(cache.length(), policy.kept()));
@@ -197,7 +216,9 @@ final class Sequence implements AutoCloseable {
             cache.close();
             cache = cacheBefore;
             tokens = tokensBefore;
-            length = tokens.length;
+            tokensShared = true;
+            length = lengthBefore;
+            logitsValid = validBefore;
             throw failed;
         }
     }
@@ -277,6 +298,7 @@ final class Sequence implements AutoCloseable {
         if (newLength != length || cache.length() > newLength) {
             logitsValid = false;
         }
+        tokensShared |= newLength < length;
         length = newLength;
         cache.rewind(Math.min(newLength, cache.length()));
     }
