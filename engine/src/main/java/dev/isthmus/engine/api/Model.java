@@ -259,7 +259,21 @@ public final class Model implements AutoCloseable {
      * @throws OutOfMemoryException if there is not enough memory
      */
     public Session restoreSession(Path snapshot, ContextPolicy policy) {
-        return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy)));
+        return restoreSession(snapshot, policy, "");
+    }
+
+    /**
+     * As {@link #restoreSession(Path, ContextPolicy)}, in a domain as {@link #newSession(ContextPolicy, String)} has it;
+     * the file does not say in which the session was.
+     *
+     * @param snapshot the file
+     * @param policy what it does when its context is full
+     * @param cacheDomain the domain's name
+     * @return a session that must be closed, as any
+     */
+    public Session restoreSession(Path snapshot, ContextPolicy policy, String cacheDomain) {
+        Objects.requireNonNull(cacheDomain, "cacheDomain");
+        return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy, cacheDomain)));
     }
 
     /**
