@@ -35,6 +35,7 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
     private final Arena arena;
     private final PrefixSharing sharing;
     private final CacheLimit limit;
+    private final long limitBytes;
     /** Null where the blocks take no memory of the process's. */
     private final MemoryBudget budget;
     private final Map<Key, CacheBlock> found = new HashMap<>();
@@ -71,6 +72,7 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
         this.arena = arena;
         this.sharing = sharing;
         this.limit = limit;
+        this.limitBytes = limit.isExplicit() ? limit.most() : memory.automaticLimit();
         this.budget = budget;
     }
 
@@ -102,7 +104,7 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
     /** The bytes that blocks could still take; those of finished texts count as free. */
     public long availableBytes() {
         long shared = budget == null ? Long.MAX_VALUE : budget.available();
-        return Math.min(shared, Math.max(0, limit.bytes() - bytes()));
+        return Math.min(shared, Math.max(0, limitBytes - bytes()));
     }
 
     /**
@@ -144,16 +146,16 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
         CacheBlock dropped = null;
         boolean fits;
         synchronized (this) {
-            fits = limit.allows(bytes + size);
+            fits = bytes + size <= limitBytes;
             while (!fits && finished.first() != null) {
                 dropped = drop(finished.first(), dropped);
-                fits = limit.allows(bytes + size);
+                fits = bytes + size <= limitBytes;
             }
             bytes += fits ? size : 0;
         }
         free(dropped);
         if (!fits) {
-            throw new OutOfMemoryException("the keys and values of the model's sessions may take " + limit.bytes()
+            throw new OutOfMemoryException("the keys and values of the model's sessions may take " + limitBytes
                     + " bytes and would take more; close sessions, use a smaller batch or a smaller type of cache,"
                     + " or raise ModelOptions.withCacheLimit", null);
         }
@@ -210,7 +212,7 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
 
     private boolean hasTooManyFinished() {
         return !limit.isExplicit() && finished.bytes() > MIN_FINISHED
-                && (budget == null || finished.bytes() > budget.capacity() / FINISHED_SHARE);
+                && finished.bytes() > (budget == null ? limitBytes : budget.capacity()) / FINISHED_SHARE;
     }
 
     /**
