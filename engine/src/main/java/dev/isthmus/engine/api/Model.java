@@ -258,9 +258,23 @@ public final class Model implements AutoCloseable {
      * @throws OutOfMemoryException if there is not enough memory
      */
     public Session restoreSession(Path snapshot, ContextPolicy policy) {
+        return restoreSession(snapshot, policy, "");
+    }
+
+    /**
+     * As {@link #restoreSession(Path, ContextPolicy)}, in a domain as {@link #newSession(ContextPolicy, String)} has it;
+     * the file does not say in which the session was.
+     *
+     * @param snapshot the file
+     * @param policy what it does when its context is full
+     * @param cacheDomain the domain's name
+     * @return a session that must be closed, as any
+     */
+    public Session restoreSession(Path snapshot, ContextPolicy policy, String cacheDomain) {
         Arguments.nonNull(snapshot, "restore a session", "snapshot");
         Arguments.nonNull(policy, "restore a session", "policy");
-        return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy)));
+        Arguments.nonNull(cacheDomain, "restore a session", "cacheDomain");
+        return whileOpen(() -> new Session(this, Snapshot.read(snapshot, this, policy, cacheDomain)));
     }
 
     /**
@@ -494,6 +508,11 @@ public final class Model implements AutoCloseable {
     /** The bytes of keys and values that sessions and requests hold; what several have in common counts once. */
     long cacheBytes() {
         return blocks.bytes();
+    }
+
+    /** An empty cache of no domain of its own. */
+    KvCache newCache() {
+        return newCache("");
     }
 
     /** An empty cache of a domain. */

@@ -33,7 +33,7 @@ final class Sequence implements AutoCloseable {
     private final ContextPolicy policy;
     private final Meter meter;
     private KvCache cache;
-    /** An array that forks or readers of the text may have in common: it is replaced, never written, by one that shares it. */
+    /** The first {@link #length} are never overwritten, since forks and readers may have the array in common. */
     private int[] tokens;
     private boolean tokensShared;
     private int length;

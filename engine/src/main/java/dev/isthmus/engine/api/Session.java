@@ -18,12 +18,18 @@ import java.util.function.Supplier;
 /**
  * One text that a model reads and continues. It holds the text's keys and values off-heap until it is closed.
  *
- * <p>Prefixes are shared without being asked for: where a text begins with the same tokens as that of another open
- * session of the model, the keys and values of that beginning are not computed and not stored again, in steps of 64
- * tokens. Results are the same bits with and without it; where a backend cannot promise that (plain Java with OpenBLAS),
- * nothing is shared. It costs a look-up for each 64 tokens; how long reading takes may tell whether another session holds
- * a prefix. To keep a prefix at hand, keep a session open that has read it. Appending with a visitor or an observer
- * computes what these want to see.
+ * <p>Prefixes are shared without being asked for: where a text begins with the same tokens as another that the model has
+ * read, the keys and values of that beginning are not computed and not stored again, in steps of 64 tokens. Those of
+ * sessions that are closed are kept until their memory is needed, the least recently used going first; a session that is
+ * open keeps its own. Results are the same bits with and without it; where a backend cannot promise that (plain Java with
+ * OpenBLAS), nothing is shared. It costs a look-up for each 64 tokens. How long reading takes may tell whether somebody
+ * has read a prefix: {@link Model#newSession(ContextPolicy, String)} keeps tenants apart, and
+ * {@link ModelOptions#withPrefixCache} turns sharing off. Appending with a visitor or an observer computes what these want
+ * to see.
+ *
+ * <p>A few calls of a model compute at a time, and others wait in turn, so that the memory they compute in is bounded.
+ * Where a virtual thread calls, platform threads compute and the virtual thread gives its carrier to others; visitors and
+ * observers run on the thread that called.
  *
  * <p>One caller at a time, from any thread: a call that finds another one under way throws
  * {@link ConcurrentUseException}. Only {@link #length}, {@link #tokens}, {@link #metrics} and {@link #close} may be called

@@ -56,8 +56,8 @@ final class Snapshot {
     }
 
     /** Reads a sequence for the model. */
-    static Sequence read(Path file, Model model, ContextPolicy policy) {
-        Sequence sequence = new Sequence(model, policy, "");
+    static Sequence read(Path file, Model model, ContextPolicy policy, String domain) {
+        Sequence sequence = new Sequence(model, policy, domain);
         try {
             new Snapshot(file, model).read(sequence);
             return sequence;

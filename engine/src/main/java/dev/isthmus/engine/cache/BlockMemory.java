@@ -37,6 +37,11 @@ public interface BlockMemory {
         return Place.HOST;
     }
 
+    /** The bytes that blocks may take where nobody set a limit, besides what the process's memory allows. */
+    default long automaticLimit() {
+        return Long.MAX_VALUE;
+    }
+
     /** A zeroed block, freed with the arena. */
     Tensor allocate(Arena arena, DType type, long elements);
 

@@ -35,6 +35,7 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
     private final Arena arena;
     private final PrefixSharing sharing;
     private final CacheLimit limit;
+    private final long limitBytes;
     /** Null where the blocks take no memory of the process's. */
     private final MemoryBudget budget;
     private final Map<Key, CacheBlock> found = new HashMap<>();
@@ -71,6 +72,7 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
         this.arena = arena;
         this.sharing = sharing;
         this.limit = limit;
+        this.limitBytes = limit.isExplicit() ? limit.most() : memory.automaticLimit();
         this.budget = budget;
     }
 
@@ -102,7 +104,7 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
     /** The bytes that blocks could still take; those of finished texts count as free. */
     public long availableBytes() {
         long shared = budget == null ? Long.MAX_VALUE : budget.available();
-        return Math.min(shared, Math.max(0, limit.bytes() - bytes()));
+        return Math.min(shared, Math.max(0, limitBytes - bytes()));
     }
 
     /**
@@ -140,15 +142,23 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
         }
     }
 
-    private synchronized void takeWithinLimit(long size) {
-        while (!limit.allows(bytes + size)) {
-            if (!evict()) {
-                throw new OutOfMemoryException("the keys and values of the model's sessions may take " + limit.bytes()
-                        + " bytes and would take more; close sessions, use a smaller batch or a smaller type of cache,"
-                        + " or raise ModelOptions.withCacheLimit", null);
+    private void takeWithinLimit(long size) {
+        CacheBlock dropped = null;
+        boolean fits;
+        synchronized (this) {
+            fits = bytes + size <= limitBytes;
+            while (!fits && finished.first() != null) {
+                dropped = drop(finished.first(), dropped);
+                fits = bytes + size <= limitBytes;
             }
+            bytes += fits ? size : 0;
         }
-        bytes += size;
+        free(dropped);
+        if (!fits) {
+            throw new OutOfMemoryException("the keys and values of the model's sessions may take " + limitBytes
+                    + " bytes and would take more; close sessions, use a smaller batch or a smaller type of cache,"
+                    + " or raise ModelOptions.withCacheLimit", null);
+        }
     }
 
     private CacheBlock inItsOwnArena(DType type, long elements) {
@@ -182,43 +192,47 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
         }
     }
 
-    synchronized void release(CacheBlock block) {
-        block.references--;
-        if (block.references > 0) {
-            return;
+    void release(CacheBlock block) {
+        CacheBlock dropped = null;
+        synchronized (this) {
+            block.references--;
+            if (block.references > 0) {
+                return;
+            }
+            finished.add(block);
+            if (block.key == null || sharing != PrefixSharing.KEPT || closed) {
+                dropped = drop(block, null);
+            }
+            while (hasTooManyFinished()) {
+                dropped = drop(finished.first(), dropped);
+            }
         }
-        finished.add(block);
-        if (block.key == null || sharing != PrefixSharing.KEPT || closed) {
-            free(block);
-            return;
-        }
-        while (hasTooManyFinished() && evict()) {
-            // Another may have to go.
-        }
+        free(dropped);
     }
 
     private boolean hasTooManyFinished() {
         return !limit.isExplicit() && finished.bytes() > MIN_FINISHED
-                && (budget == null || finished.bytes() > budget.capacity() / FINISHED_SHARE);
+                && finished.bytes() > (budget == null ? limitBytes : budget.capacity()) / FINISHED_SHARE;
     }
 
-    /** Frees the block that was let go of first; false if every block is held. */
-    private boolean evict() {
-        CacheBlock first = finished.first();
-        if (first != null) {
-            free(first);
-        }
-        return first != null;
-    }
-
-    /** Frees a block that no cache holds. */
-    private void free(CacheBlock block) {
-        long size = block.data().bytes();
+    /**
+     * Takes a block that no cache holds out of the pool, before others that were.
+     *
+     * @return the block, to be freed with those after it once the lock is no longer held: a device has locks of its own
+     */
+    private CacheBlock drop(CacheBlock block, CacheBlock others) {
         finished.remove(block);
         withdraw(block);
-        bytes -= size;
-        giveBack(size);
-        block.free();
+        bytes -= block.data().bytes();
+        block.next = others;
+        return block;
+    }
+
+    private void free(CacheBlock dropped) {
+        for (CacheBlock block = dropped; block != null; block = block.next) {
+            block.free();
+            giveBack(block.data().bytes());
+        }
     }
 
     @Override
@@ -227,12 +241,16 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
     }
 
     @Override
-    public synchronized boolean reclaim(long wanted) {
-        long before = bytes;
-        while (before - bytes < wanted && evict()) {
-            // Another may have to go.
+    public boolean reclaim(long wanted) {
+        CacheBlock dropped = null;
+        synchronized (this) {
+            long before = bytes;
+            while (before - bytes < wanted && finished.first() != null) {
+                dropped = drop(finished.first(), dropped);
+            }
         }
-        return bytes < before;
+        free(dropped);
+        return dropped != null;
     }
 
     /**
@@ -303,8 +321,8 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
     public void close() {
         synchronized (this) {
             closed = true;
-            reclaim(Long.MAX_VALUE);
         }
+        reclaim(Long.MAX_VALUE);
         if (budget != null) {
             budget.unregister(this);
         }

@@ -10,15 +10,6 @@ public record CacheLimit(long most) {
     /** What there is. */
     public static final CacheLimit AUTOMATIC = new CacheLimit(0);
 
-    /** Whether the caches may take so many bytes. */
-    boolean allows(long bytes) {
-        return bytes <= bytes();
-    }
-
-    long bytes() {
-        return most > 0 ? most : Long.MAX_VALUE;
-    }
-
     /** Whether it is the caller's own. */
     boolean isExplicit() {
         return most > 0;

@@ -144,19 +144,19 @@ public final class PassPool implements AutoCloseable {
             lastMove = System.nanoTime();
             pass.idleSince = lastMove;
             idle.addFirst(pass);
-            planSweep();
+            planSweep(idleNanos);
         } finally {
             wakeNext();
             lock.unlock();
         }
     }
 
-    private void planSweep() {
+    private void planSweep(long nanos) {
         if (sweepPlanned || closed) {
             return;
         }
         try {
-            CompletableFuture.delayedExecutor(idleNanos, TimeUnit.NANOSECONDS).execute(this::sweep);
+            CompletableFuture.delayedExecutor(nanos, TimeUnit.NANOSECONDS).execute(this::sweep);
             sweepPlanned = true;
         } catch (VirtualMachineError | LinkageError | RejectedExecutionException cannot) {
             // Memory may have run out; the next pass that is given back plans it.
@@ -165,23 +165,31 @@ public final class PassPool implements AutoCloseable {
 
     /** Frees what was idle for long; of passes that a device has recorded, which take time to record, one stays. */
     private void sweep() {
+        List<Pass> old = new ArrayList<>();
+        boolean quiet;
         lock.lock();
         try {
             sweepPlanned = false;
             long now = System.nanoTime();
-            while (!idle.isEmpty() && now - idle.peekLast().idleSince >= idleNanos
-                    && !(idle.size() == 1 && idle.peekLast().scratch.isRecorded())) {
-                idle.removeLast().free();
+            while (!idle.isEmpty() && now - idle.peekLast().idleSince >= idleNanos && !onlyRecordedIsIdle()) {
+                old.add(idle.removeLast());
             }
-            boolean onlyRecorded = idle.size() == 1 && idle.peekLast().scratch.isRecorded();
-            if (idle.isEmpty() && lent.isEmpty()) {
-                forward.releaseIdle();
-            } else if (!onlyRecorded && !idle.isEmpty()) {
-                planSweep();
+            quiet = idle.isEmpty() && lent.isEmpty();
+            if (!idle.isEmpty() && !onlyRecordedIsIdle()) {
+                planSweep(idle.peekLast().idleSince + idleNanos - now);
             }
         } finally {
             lock.unlock();
         }
+        // Without the lock: a device has locks of its own.
+        old.forEach(Pass::free);
+        if (quiet) {
+            forward.releaseIdle();
+        }
+    }
+
+    private boolean onlyRecordedIsIdle() {
+        return idle.size() == 1 && idle.peekLast().scratch.isRecorded();
     }
 
     /** The bytes that passes compute in, lent or idle. */
@@ -219,15 +227,16 @@ public final class PassPool implements AutoCloseable {
     /** Frees what is not lent. */
     @Override
     public void close() {
+        List<Pass> all;
         lock.lock();
         try {
             closed = true;
-            while (!idle.isEmpty()) {
-                idle.removeFirst().free();
-            }
+            all = List.copyOf(idle);
+            idle.clear();
         } finally {
             lock.unlock();
         }
+        all.forEach(Pass::free);
     }
 
     /** What one pass computes in. Not safe for use by several threads at once. */

@@ -130,6 +130,22 @@ class PrefixCacheTest {
         assertThrows(InvalidInputException.class, () -> model.newSession(ContextPolicy.ERROR, null));
     }
 
+    /** What it reads on is found in the tenant's domain only. */
+    @Test
+    void aRestoredSessionMayBeATenants() {
+        int[] prompt = ids(100, 1);
+        Path snapshot = directory.resolve("tenant.snapshot");
+        try (Session session = model.newSession(ContextPolicy.ERROR, "tenant")) {
+            session.append(IntStream.of(prompt).limit(10).toArray());
+            session.snapshot(snapshot);
+        }
+        try (Session session = model.restoreSession(snapshot, ContextPolicy.ERROR, "tenant")) {
+            session.append(IntStream.of(prompt).skip(10).toArray());
+        }
+        assertEquals(100, computedOf(() -> read(prompt, "")));
+        assertEquals(100 - 64, computedOf(() -> read(prompt, "tenant")));
+    }
+
     @Test
     void aSessionThatStartsAnewKeepsItsOldText() {
         int[] prompt = ids(150, 1);
@@ -175,7 +191,6 @@ class PrefixCacheTest {
         assertEquals(3 * block, model.availableCacheBytes());
     }
 
-    /** Plain Java's products differ by rounding with the number of rows, so nothing may be taken over there. */
     @Test
     void theReferenceSharesTheSameBits() {
         use(Model.open(directory, ModelOptions.DEFAULT.withBackend(BackendChoice.REFERENCE)));

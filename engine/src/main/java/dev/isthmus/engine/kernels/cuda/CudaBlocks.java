@@ -29,6 +29,11 @@ final class CudaBlocks implements BlockMemory {
     }
 
     @Override
+    public long automaticLimit() {
+        return context.device().memory() / 2;
+    }
+
+    @Override
     public Tensor allocate(Arena arena, DType type, long elements) {
         return new Tensor(context.allocateBlock(arena, elements * type.bytes()), type, new Shape(elements),
                 Place.DEVICE);
