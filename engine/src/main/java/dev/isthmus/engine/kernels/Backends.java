@@ -43,10 +43,9 @@ public final class Backends {
     public static Kernels cpuOrWarn(int threads) {
         CpuBackend backend = CpuBackend.choose();
         boolean wanted = NativeLibraries.status(NativeLibrary.ISTHMUS).switchedOff();
-        if (backend.level().isEmpty() && !wanted && CpuBackend.missing().isPresent() && WARNED.compareAndSet(false, true)) {
-            System.getLogger("dev.isthmus.engine").log(System.Logger.Level.WARNING, CpuBackend.missing().get()
-                    + ". Java computes in their place, several times more slowly");
-        }
+        CpuBackend.missing().filter(reason -> !wanted && WARNED.compareAndSet(false, true))
+                .ifPresent(reason -> System.getLogger("dev.isthmus.engine").log(System.Logger.Level.WARNING,
+                        reason + ". Java computes in their place, several times more slowly"));
         return backend.open(threads);
     }
 
