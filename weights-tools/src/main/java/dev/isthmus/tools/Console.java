@@ -54,11 +54,12 @@ public final class Console {
                 new FileOutputStream(FileDescriptor.err), Boolean.getBoolean(TERMINAL_PROPERTY), System.getenv());
     }
 
-    /** Where it is closed, its descriptor is that of the first file that the JVM opened: one of the JDK's own. */
+    /** Standard input. Where it is closed, the JVM's first file has its descriptor, one of the JDK's own. */
     private static InputStream standardInput() {
         boolean open;
         try {
-            open = !Path.of("/proc/self/fd/0").toRealPath().startsWith(Path.of(System.getProperty("java.home")).toRealPath());
+            Path jdk = Path.of(System.getProperty("java.home")).toRealPath();
+            open = !Path.of("/proc/self/fd/0").toRealPath().startsWith(jdk);
         } catch (IOException unknown) {
             open = true;
         }

@@ -43,10 +43,9 @@ public final class Backends {
     public static Backend cpuOrWarn(int threads) {
         CpuChoice choice = CpuChoice.choose();
         boolean wanted = NativeLibraries.status(NativeLibrary.ISTHMUS).switchedOff();
-        if (choice.level().isEmpty() && !wanted && CpuChoice.missing().isPresent() && WARNED.compareAndSet(false, true)) {
-            System.getLogger("dev.isthmus.engine").log(System.Logger.Level.WARNING, CpuChoice.missing().get()
-                    + ". Java computes in their place, several times more slowly");
-        }
+        CpuChoice.missing().filter(reason -> !wanted && WARNED.compareAndSet(false, true))
+                .ifPresent(reason -> System.getLogger("dev.isthmus.engine").log(System.Logger.Level.WARNING,
+                        reason + ". Java computes in their place, several times more slowly"));
         return choice.open(threads);
     }
 
