@@ -67,8 +67,8 @@ def cases():
         **GPT2, "mask_token": "[M]", "pad_token": "[PAD]"}}
     yield "a token of the vocabulary", {"tokenizer_config.json": {**GPT2, "pad_token": "the", "sep_token": "[PAD]"}}
     yield "prefix space", {"tokenizer_config.json": {**GPT2, "add_prefix_space": True, "pad_token": "[PAD]"}}
-    yield "end of text absent by name", {"tokenizer_config.json": {**GPT2, "eos_token": "[Z]", "bos_token": "[Z]",
-                                                                   "unk_token": None, "pad_token": "[PAD]"}}
+    yield "other ends", {"tokenizer_config.json": {**GPT2, "eos_token": "[Z]", "bos_token": "[Z]",
+                                                   "pad_token": "[PAD]"}}
 
 
 def main():
