@@ -8,7 +8,7 @@ package dev.isthmus.engine.api;
 final class PrefillBudget {
 
     /** Where the weights' way through the memory bounds a step, so many rows more cost next to nothing. */
-    static final int MIN_ROWS = 16;
+    static final int MIN_ROWS = 4;
 
     /** Rows of the first step with prompts, before it is known what a row costs. */
     private static final int FIRST_ROWS = 32;
