@@ -318,7 +318,7 @@ final class Sequence implements AutoCloseable {
         tokensShared = false;
     }
 
-    /** Lets go of keys and values; idempotent. */
+    /** Releases keys and values, and the text; idempotent. */
     @Override
     public void close() {
         cache.close();

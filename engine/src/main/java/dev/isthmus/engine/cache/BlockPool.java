@@ -17,9 +17,9 @@ import java.util.Map;
  * written.
  *
  * <p>Where prefixes are shared, a full block can be found by the tokens of its positions and of all before them. Where
- * finished texts are kept, a block stays when the last cache lets go of it, until its memory is needed: then the one that
- * was let go of first goes first. Caches let go of a text's last block first, so that a block goes before those that lead
- * to it. Any number of threads may use it.
+ * finished texts are kept, a block stays when the last cache releases it, until its memory is needed: then blocks are evicted
+ * in the order in which they were released (LRU). Caches release a text's last block first, so that a block is evicted
+ * before those that lead to it. Any number of threads may use it.
  */
 public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable {
 
@@ -316,7 +316,7 @@ public final class BlockPool implements AutoCloseable, MemoryBudget.Reclaimable 
                 IntBuffer.wrap(Arrays.copyOfRange(ids, from, from + KvCache.BLOCK_POSITIONS)));
     }
 
-    /** Frees the blocks of finished texts, and from now on every block that is let go of; idempotent. */
+    /** Frees the blocks of finished texts, and from now on every block that is released; idempotent. */
     @Override
     public void close() {
         synchronized (this) {

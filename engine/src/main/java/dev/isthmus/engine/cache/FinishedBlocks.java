@@ -1,7 +1,7 @@
 package dev.isthmus.engine.cache;
 
 /**
- * The blocks that no cache holds any more, in the order in which they were let go of. The links lie in the blocks, so
+ * The blocks that no cache holds any more, in the order in which they were released. The links lie in the blocks, so
  * that nothing is allocated when a cache closes because memory has run out. Used under its pool's lock.
  */
 final class FinishedBlocks {
@@ -16,7 +16,7 @@ final class FinishedBlocks {
         return bytes;
     }
 
-    /** The one that was let go of first; null for none. */
+    /** The least recently used one; null for none. */
     CacheBlock first() {
         return first;
     }

@@ -286,7 +286,7 @@ public final class KvCache implements AutoCloseable {
         return blocks.size() * blockBytes();
     }
 
-    /** Lets go of all blocks, the last one first; the cache is empty then. */
+    /** Releases all blocks, the last one first; the cache is empty then. */
     @Override
     public void close() {
         for (int i = blocks.size() - 1; i >= 0; i--) {

@@ -9,6 +9,6 @@ public enum PrefixSharing {
     /** Those that another cache holds. */
     HELD,
 
-    /** Also those that caches have let go of, as long as there is room. */
+    /** Also those that caches have released, as long as there is room. */
     KEPT
 }
