@@ -135,7 +135,7 @@ class DocumentedCommandsTest {
 
     private static List<String> unknownOptions(ShellLine line) {
         CommandLine command = CommandModel.all().getSubcommands().get(line.words().get(1));
-        return line.words().stream().filter(word -> command == null
+        return line.words().stream().takeWhile(word -> !word.equals("--")).filter(word -> command == null
                 || word.startsWith("--") && command.getCommandSpec().findOption(word) == null)
                 .map(word -> line + ": " + word).toList();
     }
