@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
@@ -31,6 +32,12 @@ class DocumentedCommandsTest {
     private static final Map<String, String> ONLY_PARSED = onlyParsed();
 
     private static final int PATIENCE_SECONDS = 120;
+
+    private static final Pattern OUR_FILE =
+            Pattern.compile("(bench|bindings|docs|engine|examples|native-src|weights-tools|\\.ci)/[\\w./-]+");
+
+    /** What a build makes, and places that stand for several. */
+    private static final Pattern NOT_THERE = Pattern.compile("/target/|/[A-Z]+$");
 
     @TempDir
     Path folder;
@@ -103,23 +110,41 @@ class DocumentedCommandsTest {
     }
 
     @Test
-    void commandsWithinSentencesAreKnown() throws IOException {
+    void commandsAndFilesWithinSentencesAreThere() throws IOException {
+        List<String> wrong = new ArrayList<>();
         for (Page page : Page.all()) {
             for (String code : page.inlineCode()) {
-                ShellLine line = ShellLine.of(page.name(), code.replace('\n', ' '));
-                if (!code.isBlank() && line.isIsthmus() && line.words().size() > 1 && !isSynopsis(line)) {
-                    requireKnown(line);
+                if (!code.isBlank()) {
+                    wrong.addAll(faults(ShellLine.of(page.name(), code.replace('\n', ' '))));
                 }
             }
         }
+        assertEquals(List.of(), wrong);
     }
 
-    private static void requireKnown(ShellLine line) {
+    private static List<String> faults(ShellLine line) throws IOException {
+        boolean alone = line.words().size() == 1;
+        if (line.isIsthmus()) {
+            return alone || isSynopsis(line) ? List.of() : unknownOptions(line);
+        } else if (line.program().matches("(\\./)?mvnw?")) {
+            return alone ? List.of() : OtherCommands.faults(line);
+        }
+        boolean ours = OUR_FILE.matcher(line.program()).matches() && !NOT_THERE.matcher(line.program()).find();
+        return !ours || Files.exists(Page.ROOT.resolve(line.program())) ? List.of() : List.of(line.toString());
+    }
+
+    private static List<String> unknownOptions(ShellLine line) {
         CommandLine command = CommandModel.all().getSubcommands().get(line.words().get(1));
-        assertTrue(command != null, line::toString);
-        for (String word : line.words()) {
-            assertTrue(!word.startsWith("--") || command.getCommandSpec().findOption(word) != null,
-                    () -> line + ": " + word);
+        return line.words().stream().takeWhile(word -> !word.equals("--")).filter(word -> command == null
+                || word.startsWith("--") && command.getCommandSpec().findOption(word) == null)
+                .map(word -> line + ": " + word).toList();
+    }
+
+    @Test
+    void aFaultWithinASentenceIsSeen() throws IOException {
+        for (String code : List.of("isthmus genrate", "isthmus generate --modell gpt2", "mvn verfy", "docs/none.md",
+                "native-src/cuda/none pack")) {
+            assertFalse(faults(ShellLine.of("page", code)).isEmpty(), code);
         }
     }
 
