@@ -144,43 +144,6 @@ INLINE vec v_min(vec a, vec b)
 #endif
 }
 
-/* LANES sums across lanes at once: lane i is the sum of rows[i]'s lanes, taken pairwise and alike for every i.
- * Transposing while adding costs about three instructions a sum; one sum by itself would cost ten. */
-INLINE vec v_sums(const vec rows[LANES])
-{
-#if IS_AVX512
-    __m512 pair[8], quad[4], oct[2];
-    for (int i = 0; i < 8; i++)
-        pair[i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]) + _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
-    for (int i = 0; i < 4; i++) {
-        const __m512d a = _mm512_castps_pd(pair[2 * i]), b = _mm512_castps_pd(pair[2 * i + 1]);
-        quad[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b)) + _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-    }
-    for (int i = 0; i < 2; i++)
-        oct[i] = _mm512_shuffle_f32x4(quad[2 * i], quad[2 * i + 1], 0x44) +
-                 _mm512_shuffle_f32x4(quad[2 * i], quad[2 * i + 1], 0xee);
-    return _mm512_shuffle_f32x4(oct[0], oct[1], 0x88) + _mm512_shuffle_f32x4(oct[0], oct[1], 0xdd);
-#elif LEVEL == ISTHMUS_LEVEL_AVX2
-    __m256 pair[4], quad[2];
-    for (int i = 0; i < 4; i++)
-        pair[i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]) + _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
-    for (int i = 0; i < 2; i++) {
-        const __m256d a = _mm256_castps_pd(pair[2 * i]), b = _mm256_castps_pd(pair[2 * i + 1]);
-        quad[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b)) + _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
-    }
-    return _mm256_permute2f128_ps(quad[0], quad[1], 0x20) + _mm256_permute2f128_ps(quad[0], quad[1], 0x31);
-#elif LEVEL == ISTHMUS_LEVEL_NEON
-    const float32x4_t a = vpaddq_f32((float32x4_t)rows[0], (float32x4_t)rows[1]);
-    const float32x4_t b = vpaddq_f32((float32x4_t)rows[2], (float32x4_t)rows[3]);
-    return (vec)vpaddq_f32(a, b);
-#else
-    vec sums;
-    for (int i = 0; i < LANES; i++)
-        sums[i] = (rows[i][0] + rows[i][1]) + (rows[i][2] + rows[i][3]);
-    return sums;
-#endif
-}
-
 /* Lane j of x[i] becomes lane i of x[j]. */
 INLINE void v_transpose(vec x[LANES])
 {
