@@ -10,31 +10,28 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "kv.h"
 #include "quantized.h"
 
-#define TABLE(suffix)                                                                                           \
-    {pack##suffix,     embedding##suffix, layer_norm##suffix, matmul##suffix,    matmul_quantized##suffix,      \
-     quantize##suffix, softmax##suffix,   append_kv##suffix,  attention##suffix, read_bytes##suffix,            \
-     multiply_adds##suffix}
+/* The kernels of a level, from the table of operations. */
+#define KERNEL_ADDRESS(op, suffix) op##suffix,
+#define KERNELS_OF_LEVEL(suffix)       \
+    OPERATIONS(DECLARE_KERNEL, suffix) \
+    static const struct kernels kernels##suffix = {OPERATIONS(KERNEL_ADDRESS, suffix)};
 
 /* The build defines HAVE_<LEVEL> for each level that the compiler could build. */
-DECLARE_KERNELS(_baseline)
-static const struct kernels BASELINE = TABLE(_baseline);
+KERNELS_OF_LEVEL(_baseline)
 #ifdef HAVE_AVX2
-DECLARE_KERNELS(_avx2)
-static const struct kernels AVX2 = TABLE(_avx2);
+KERNELS_OF_LEVEL(_avx2)
 #endif
 #ifdef HAVE_AVX512
-DECLARE_KERNELS(_avx512)
-static const struct kernels AVX512 = TABLE(_avx512);
+KERNELS_OF_LEVEL(_avx512)
 #endif
 #ifdef HAVE_VNNI
-DECLARE_KERNELS(_vnni)
-static const struct kernels VNNI = TABLE(_vnni);
+KERNELS_OF_LEVEL(_vnni)
 #endif
 #ifdef HAVE_NEON
-DECLARE_KERNELS(_neon)
-static const struct kernels NEON = TABLE(_neon);
+KERNELS_OF_LEVEL(_neon)
 #endif
 
 #if defined HAVE_AVX512 || defined HAVE_VNNI
@@ -51,22 +48,22 @@ static const struct kernels *kernels_of(int32_t level)
 {
     switch (level) {
     case ISTHMUS_LEVEL_BASELINE:
-        return &BASELINE;
+        return &kernels_baseline;
 #ifdef HAVE_AVX2
     case ISTHMUS_LEVEL_AVX2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &AVX2 : 0;
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernels_avx2 : 0;
 #endif
 #ifdef HAVE_AVX512
     case ISTHMUS_LEVEL_AVX512:
-        return has_avx512() ? &AVX512 : 0;
+        return has_avx512() ? &kernels_avx512 : 0;
 #endif
 #ifdef HAVE_VNNI
     case ISTHMUS_LEVEL_VNNI:
-        return has_avx512() && __builtin_cpu_supports("avx512vnni") ? &VNNI : 0;
+        return has_avx512() && __builtin_cpu_supports("avx512vnni") ? &kernels_vnni : 0;
 #endif
 #ifdef HAVE_NEON
     case ISTHMUS_LEVEL_NEON: /* part of every arm64 machine */
-        return &NEON;
+        return &kernels_neon;
 #endif
     default:
         return 0;
@@ -169,7 +166,7 @@ int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_
     RETURN_INVALID_UNLESS(weights && matrix && is_type(type) && matrix_fits(K, N))
     RETURN_INVALID_UNLESS(layout == ISTHMUS_LAYOUT_IN_OUT || layout == ISTHMUS_LAYOUT_OUT_IN)
     RETURN_INVALID_UNLESS(is_whole(k0, k1, K, block_inputs(type)) && is_whole(n0, n1, N, ISTHMUS_PANEL))
-    kernels->pack(weights, layout, type, matrix, K, k0, k1, n0, n1);
+    kernels->pack(weights, layout, &(struct matrix){matrix, K, N, type}, k0, k1, n0, n1);
     return ISTHMUS_OK;
 }
 
@@ -180,7 +177,7 @@ int32_t isthmus_embedding(int32_t level, const void *wte, int32_t type, const fl
     RETURN_INVALID_UNLESS(wte && wpe && tokens && positions && x && is_type(type) && is_range(t0, t1))
     RETURN_INVALID_UNLESS(matrix_fits(C, V) && fits(P, C, 1) && fits(t1, C, 1))
     RETURN_INVALID_UNLESS(all_below(tokens, t0, t1, V) && all_below(positions, t0, t1, P))
-    kernels->embedding(wte, type, wpe, tokens, positions, x, C, t0, t1);
+    kernels->embedding(&(struct matrix){wte, C, V, type}, wpe, &(struct rows){tokens, positions, 0}, x, t0, t1);
     return ISTHMUS_OK;
 }
 
@@ -190,7 +187,7 @@ int32_t isthmus_layer_norm(int32_t level, const float *x, const float *weight, c
     KERNELS_OR_RETURN(level)
     RETURN_INVALID_UNLESS(x && weight && bias && out && C > 0 && is_range(t0, t1) && fits(t1, C, 1))
     RETURN_INVALID_UNLESS(epsilon >= 0 && isfinite(epsilon))
-    kernels->layer_norm(x, weight, bias, out, C, epsilon, t0, t1);
+    kernels->layer_norm(x, &(struct norm){weight, bias, C, epsilon}, out, t0, t1);
     return ISTHMUS_OK;
 }
 
@@ -202,8 +199,9 @@ int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type
     RETURN_INVALID_UNLESS(is_range(t0, t1) && fits(t1, rounded_up(K, ISTHMUS_Q4_BLOCK), 2) && fits(t1, N, 1))
     RETURN_INVALID_UNLESS(ISTHMUS_ACT_NONE <= activation && activation <= ISTHMUS_ACT_RELU)
     RETURN_INVALID_UNLESS(store == ISTHMUS_STORE || (store == ISTHMUS_ADD && activation == ISTHMUS_ACT_NONE))
-    const struct epilogue epilogue = {bias, activation, store == ISTHMUS_ADD, out};
-    (is_quantized(type) ? kernels->matmul_quantized : kernels->matmul)(x, w, type, &epilogue, K, N, t0, t1, n0, n1);
+    const struct epilogue epilogue = {out, bias, activation, store};
+    const struct matrix matrix = {w, K, N, type};
+    (is_quantized(type) ? kernels->matmul_quantized : kernels->matmul)(x, &matrix, &epilogue, t0, t1, n0, n1);
     return ISTHMUS_OK;
 }
 
@@ -226,7 +224,7 @@ int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t 
 
 /* Whether the cache's sizes are sound and rows [t0, t1) lie in blocks that exist: the block of each row's own
  * position, or with `past` those of all positions up to it, and in order. */
-static int cache_is_sound(const struct kv_cache *cache, const i32 *positions, const i32 *sequences, int64_t t0,
+static int cache_is_sound(const struct kv *cache, const i32 *positions, const i32 *sequences, int64_t t0,
                           int64_t t1, int past)
 {
     const int64_t room = PTRDIFF_MAX / 2; /* for the layers before this one, and for this one */
@@ -256,10 +254,10 @@ int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positi
                           int64_t H, int64_t D, int64_t t0, int64_t t1)
 {
     KERNELS_OR_RETURN(level)
-    const struct kv_cache cache = {blocks, block_start, type, layer_offset, H, D};
+    const struct kv cache = {blocks, block_start, layer_offset, H, D, type};
     RETURN_INVALID_UNLESS(qkv && positions && sequences && blocks && block_start)
     RETURN_INVALID_UNLESS(cache_is_sound(&cache, positions, sequences, t0, t1, 0))
-    kernels->append_kv(qkv, positions, sequences, &cache, t0, t1);
+    kernels->append_kv(qkv, &(struct rows){0, positions, sequences}, &cache, t0, t1);
     return ISTHMUS_OK;
 }
 
@@ -269,10 +267,10 @@ int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int
                           int64_t h1)
 {
     KERNELS_OR_RETURN(level)
-    const struct kv_cache cache = {blocks, block_start, type, layer_offset, H, D};
+    const struct kv cache = {blocks, block_start, layer_offset, H, D, type};
     RETURN_INVALID_UNLESS(qkv && out && positions && sequences && blocks && block_start && isfinite(scale))
     RETURN_INVALID_UNLESS(is_range(h0, h1) && h1 <= H && cache_is_sound(&cache, positions, sequences, t0, t1, 1))
-    kernels->attention(qkv, out, positions, sequences, &cache, scale, t0, t1, h0, h1);
+    kernels->attention(&(struct queries){qkv, out, scale}, &(struct rows){0, positions, sequences}, &cache, t0, t1, h0, h1);
     return ISTHMUS_OK;
 }
 

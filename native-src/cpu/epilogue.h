@@ -1,11 +1,12 @@
-/* What becomes of a panel's sums: bias, activation and residual, while they are in the first-level cache. */
+/* The epilogue of a product: adds bias and residual and applies the activation to a panel's sums while they are in the
+ * first-level cache. */
 #ifndef ISTHMUS_EPILOGUE_H
 #define ISTHMUS_EPILOGUE_H
 
 #include "activation.h"
 #include "kernels.h"
 
-/* One row with activation and mode known to the compiler. */
+/* Finishes one row, with activation and mode known to the compiler. */
 INLINE void finish_row(f32 *out, const float *sums, const f32 *bias, int32_t activation, int add, int64_t count)
 {
     int64_t n = 0;
@@ -47,7 +48,7 @@ INLINE void finish_panel(const struct epilogue *e, int rounded, const float *sum
     for (int64_t t = 0; t < rows; t++) {
         f32 *out = e->out + (t0 + t) * N + n;
         const float *row = sums + t * ISTHMUS_PANEL;
-        if (e->add)
+        if (e->store == ISTHMUS_ADD)
             finish_row(out, row, bias, ISTHMUS_ACT_NONE, 1, count);
         else if (e->activation == ISTHMUS_ACT_NONE)
             finish_row_float(out, row, bias, 0, count);

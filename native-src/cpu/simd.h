@@ -115,6 +115,15 @@ INLINE vec v_fma(vec a, vec b, vec c)
 #endif
 }
 
+/* Which of the lanes' numbers first, first + 1, ... are below n. */
+INLINE vmask v_below(int64_t first, int64_t n)
+{
+    vmask lane;
+    for (int j = 0; j < LANES; j++)
+        lane[j] = j;
+    return lane + (int32_t)first < (int32_t)n;
+}
+
 INLINE vec v_select(vmask m, vec yes, vec no)
 {
     return (vec)((m & (vmask)yes) | (~m & (vmask)no));
