@@ -26,7 +26,7 @@ INLINE void store(char *keys, int64_t to, vec x, int32_t type)
 }
 
 /* Writes the keys of `rows` rows, the first at `key`, as positions `slot` and following of a block. */
-static void append_keys(const struct kv *kv, char *keys, const f32 *restrict key, int64_t row_stride, int64_t rows,
+static void append_keys(const struct isthmus_kv *kv, char *keys, const f32 *restrict key, int64_t row_stride, int64_t rows,
                         int64_t slot)
 {
     const int64_t D = kv->D;
@@ -54,9 +54,9 @@ static void append_keys(const struct kv *kv, char *keys, const f32 *restrict key
 }
 
 /* Writes the key of one row as bytes with their offset, four channels of a position next to each other. */
-static void append_rounded_key(const struct kv *kv, char *keys, const f32 *key, int64_t slot)
+static void append_rounded_key(const struct isthmus_kv *kv, char *keys, const f32 *key, int64_t slot)
 {
-    int8_t bytes[ISTHMUS_MOST_HEAD_CHANNELS];
+    int8_t bytes[ISTHMUS_MAX_HEAD_CHANNELS];
     const int64_t D = kv->D, fours = rounded_up(D, 4);
     key_scales(kv, keys)[slot] = round_to_bytes(key, D, bytes, 0).scale;
     memset(bytes + D, 0, (size_t)(fours - D));
@@ -68,7 +68,7 @@ static void append_rounded_key(const struct kv *kv, char *keys, const f32 *key, 
     }
 }
 
-static void append_value(const struct kv *kv, char *values, const f32 *value, int64_t slot)
+static void append_value(const struct isthmus_kv *kv, char *values, const f32 *value, int64_t slot)
 {
     const int64_t D = kv->D, to = slot * value_stride(D);
     if (kv->type == ISTHMUS_TYPE_F32)
@@ -79,10 +79,10 @@ static void append_value(const struct kv *kv, char *values, const f32 *value, in
 
 /* Writes the values of up to four rows, the first at `value`, as bytes from `slot` on: four positions of a channel next to
  * each other. */
-static void append_rounded_values(const struct kv *kv, char *values, const f32 *value, int64_t row_stride,
+static void append_rounded_values(const struct isthmus_kv *kv, char *values, const f32 *value, int64_t row_stride,
                                   int64_t rows, int64_t slot)
 {
-    int8_t bytes[4][ISTHMUS_MOST_HEAD_CHANNELS];
+    int8_t bytes[4][ISTHMUS_MAX_HEAD_CHANNELS];
     const int64_t D = kv->D;
     char *to = values + slot / 4 * 4 * value_stride(D);
     for (int64_t i = 0; i < rows; i++)
@@ -97,7 +97,7 @@ static void append_rounded_values(const struct kv *kv, char *values, const f32 *
                 to[d * 4 + slot % 4 + i] = bytes[i][d];
 }
 
-static void append_bytes(const struct kv *kv, char *keys, char *values, const f32 *key, int64_t rows,
+static void append_bytes(const struct isthmus_kv *kv, char *keys, char *values, const f32 *key, int64_t rows,
                          int64_t slot)
 {
     const int64_t C = kv->H * kv->D;
@@ -109,7 +109,7 @@ static void append_bytes(const struct kv *kv, char *keys, char *values, const f3
     }
 }
 
-void KERNEL(append_kv)(const f32 *restrict qkv, const struct rows *rows, const struct kv *kv, int64_t t0, int64_t t1)
+void KERNEL(append_kv)(const f32 *restrict qkv, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0, int64_t t1)
 {
     const i32 *positions = rows->positions, *sequences = rows->sequences;
     const int64_t D = kv->D, C = kv->H * D;

@@ -101,7 +101,7 @@ INLINE dmask normalise_row(f32 *out, const float *accumulated, dvec l, int64_t D
 }
 
 /* The tile of the positions from p0 on, for the rows from `first` on. */
-INLINE struct tile_view tile_at(const struct head_rows *r, const struct kv *kv, struct buffers *b, int64_t p0,
+INLINE struct tile_view tile_at(const struct head_rows *r, const struct isthmus_kv *kv, struct buffers *b, int64_t p0,
                                 int64_t first)
 {
     const int64_t past = r->positions[r->count - 1] + 1, p1 = p0 + TILE < past ? p0 + TILE : p0;
@@ -124,7 +124,7 @@ INLINE struct tile_view tile_at(const struct head_rows *r, const struct kv *kv, 
 }
 
 /* Whether a result is NaN. */
-static int attend(const struct head_rows *r, const struct kv *kv, struct buffers *b)
+static int attend(const struct head_rows *r, const struct isthmus_kv *kv, struct buffers *b)
 {
     const int is_int8 = kv->type == ISTHMUS_TYPE_INT8;
     const int64_t D = kv->D, C = kv->H * D, channels = value_stride(D);
@@ -162,13 +162,13 @@ static int attend(const struct head_rows *r, const struct kv *kv, struct buffers
 }
 
 /* The most rows of a sequence that go through a tile together. */
-static int64_t max_rows(const struct kv *kv)
+static int64_t max_rows(const struct isthmus_kv *kv)
 {
     const int64_t fitting = ACCUMULATED / value_stride(kv->D), most = max_float_rows(kv);
     return fitting < most ? fitting : most;
 }
 
-void KERNEL(attention)(const struct queries *queries, const struct rows *rows, const struct kv *kv, int64_t t0,
+void KERNEL(attention)(const struct isthmus_queries *queries, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0,
                        int64_t t1, int64_t h0, int64_t h1)
 {
     struct buffers buffers;

@@ -13,7 +13,7 @@ enum {
 
 /* The keys and values of TILE positions, and the rows that see at least one of them. All arrays are the first row's. */
 struct tile_view {
-    const struct kv *kv;
+    const struct isthmus_kv *kv;
     char *keys, *values;
     const char *next_keys, *next_values; /* the next tile's, to prefetch; this one's where it is the last */
     int64_t count;                       /* rows */

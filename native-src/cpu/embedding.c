@@ -30,14 +30,15 @@ static float weight_at(const char *panel, int32_t type, int64_t K, int64_t k, in
     }
 }
 
-void KERNEL(embedding)(const struct matrix *wte, const f32 *restrict wpe, const struct rows *rows, f32 *restrict x,
+void KERNEL(embedding)(const struct isthmus_matrix *wte, const f32 *restrict wpe, const struct isthmus_rows *rows, f32 *restrict x,
                        int64_t t0, int64_t t1)
 {
     const int64_t C = wte->K;
+    const i32 *tokens = rows->tokens, *positions = rows->positions;
     for (int64_t t = t0; t < t1; t++) {
-        const int64_t token = rows->tokens[t];
+        const int64_t token = tokens[t];
         const char *panel = (const char *)wte->data + token / ISTHMUS_PANEL * panel_bytes(wte->type, C);
-        const f32 *position = wpe + rows->positions[t] * C;
+        const f32 *position = wpe + positions[t] * C;
         for (int64_t c = 0; c < C; c++)
             x[t * C + c] = weight_at(panel, wte->type, C, c, token % ISTHMUS_PANEL) + position[c];
     }

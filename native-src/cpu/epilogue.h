@@ -40,7 +40,7 @@ INLINE void finish_row_float(f32 *out, const float *sums, const f32 *bias, int g
 
 /* out[t, n] for rows [t0, t0 + rows) and the columns below N of the panel from n on, whose sums are [rows, 64].
  * `rounded` says that the sums are of rounded weights and inputs, for which float is good enough. */
-INLINE void finish_panel(const struct epilogue *e, int rounded, const float *sums, int64_t t0, int64_t rows, int64_t n,
+INLINE void finish_panel(const struct isthmus_epilogue *e, int rounded, const float *sums, int64_t t0, int64_t rows, int64_t n,
                          int64_t N)
 {
     const int64_t count = N - n < ISTHMUS_PANEL ? N - n : ISTHMUS_PANEL;

@@ -7,64 +7,18 @@
 
 #include "simd.h"
 
-/* A packed matrix of K inputs and N outputs. */
-struct matrix {
-    const void *data;
-    int64_t K, N;
-    int32_t type;
-};
-
-/* What a product does with its sums; out is [T, N]. */
-struct epilogue {
-    f32 *out;
-    const f32 *bias;
-    int32_t activation;
-    int32_t store;
-};
-
-/* The gain and bias [C] of a layer norm. */
-struct norm {
-    const f32 *weight;
-    const f32 *bias;
-    int64_t C;
-    double epsilon;
-};
-
-/* A batch: row t is a token at a position of a sequence. */
-struct rows {
-    const i32 *tokens;
-    const i32 *positions;
-    const i32 *sequences;
-};
-
-/* One layer's view of the KV cache. */
-struct kv {
-    const u64 *blocks;
-    const i64 *block_start;
-    int64_t layer_offset;
-    int64_t H, D;
-    int32_t type;
-};
-
-/* The queries of attention, and where results go. */
-struct queries {
-    const f32 *qkv;
-    f32 *out;
-    float scale;
-};
-
-typedef void pack_kernel(const f32 *weights, int32_t layout, const struct matrix *matrix, int64_t k0, int64_t k1,
+typedef void pack_kernel(const f32 *weights, int32_t layout, const struct isthmus_matrix *matrix, int64_t k0, int64_t k1,
                          int64_t n0, int64_t n1);
-typedef void embedding_kernel(const struct matrix *wte, const f32 *wpe, const struct rows *rows, f32 *x, int64_t t0,
+typedef void embedding_kernel(const struct isthmus_matrix *wte, const f32 *wpe, const struct isthmus_rows *rows, f32 *x, int64_t t0,
                               int64_t t1);
-typedef void layer_norm_kernel(const f32 *x, const struct norm *norm, f32 *out, int64_t t0, int64_t t1);
-typedef void matmul_kernel(const void *x, const struct matrix *w, const struct epilogue *epilogue, int64_t t0,
+typedef void layer_norm_kernel(const f32 *x, const struct isthmus_norm *norm, f32 *out, int64_t t0, int64_t t1);
+typedef void matmul_kernel(const void *x, const struct isthmus_matrix *w, const struct isthmus_epilogue *epilogue, int64_t t0,
                            int64_t t1, int64_t n0, int64_t n1);
 typedef matmul_kernel matmul_quantized_kernel;
 typedef void quantize_kernel(const f32 *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1);
 typedef void softmax_kernel(f32 *x, int64_t N, int64_t t0, int64_t t1);
-typedef void append_kv_kernel(const f32 *qkv, const struct rows *rows, const struct kv *kv, int64_t t0, int64_t t1);
-typedef void attention_kernel(const struct queries *queries, const struct rows *rows, const struct kv *kv, int64_t t0,
+typedef void append_kv_kernel(const f32 *qkv, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0, int64_t t1);
+typedef void attention_kernel(const struct isthmus_queries *queries, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0,
                               int64_t t1, int64_t h0, int64_t h1);
 typedef int32_t read_bytes_kernel(const char *memory, int64_t bytes);
 typedef int64_t multiply_adds_kernel(int32_t type, int64_t count);

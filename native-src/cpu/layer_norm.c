@@ -29,7 +29,7 @@ INLINE dvec normalise(dvec x, dvec mean, dvec scale, dvec weight, dvec bias)
 
 /* In double throughout, in two passes: GPT-2 has channels hundreds of times the median, where E[x^2] - E[x]^2 in
  * float loses most of its digits. */
-void KERNEL(layer_norm)(const f32 *x, const struct norm *norm, f32 *out, int64_t t0, int64_t t1)
+void KERNEL(layer_norm)(const f32 *x, const struct isthmus_norm *norm, f32 *out, int64_t t0, int64_t t1)
 {
     const f32 *weight = norm->weight, *bias = norm->bias;
     const int64_t C = norm->C;

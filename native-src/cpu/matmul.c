@@ -31,7 +31,7 @@ struct matmul {
     const f32 *x;
     const char *w;
     int64_t K, N;
-    struct epilogue epilogue;
+    struct isthmus_epilogue epilogue;
 };
 
 /* Prefetches only where a single row reads the weights. */
@@ -114,7 +114,7 @@ INLINE void all_panels(const struct matmul *m, int32_t type, int64_t t0, int64_t
             panel_product(m, type, t, t1 - t < MC ? t1 - t : MC, n);
 }
 
-void KERNEL(matmul)(const void *x, const struct matrix *w, const struct epilogue *epilogue, int64_t t0, int64_t t1,
+void KERNEL(matmul)(const void *x, const struct isthmus_matrix *w, const struct isthmus_epilogue *epilogue, int64_t t0, int64_t t1,
                     int64_t n0, int64_t n1)
 {
     const struct matmul matmul = {x, w->data, w->K, w->N, *epilogue};

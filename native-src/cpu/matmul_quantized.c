@@ -38,7 +38,7 @@ struct matmul {
     int64_t row_bytes;
     const uint8_t *w;
     int64_t K, N;
-    struct epilogue epilogue;
+    struct isthmus_epilogue epilogue;
 };
 
 /* sums[i, n] += one INT8 block of a panel: x and blocks are row 0's, the next rows' lie row_bytes apart. */
@@ -207,7 +207,7 @@ INLINE void q4_panel(const struct matmul *m, int64_t t0, int64_t rows_count, int
         q4_macro_kernel(m, m->q + (t0 + t) * m->row_bytes, w, sums + t * PANEL, 1);
 }
 
-void KERNEL(matmul_quantized)(const void *q, const struct matrix *w, const struct epilogue *epilogue, int64_t t0,
+void KERNEL(matmul_quantized)(const void *q, const struct isthmus_matrix *w, const struct isthmus_epilogue *epilogue, int64_t t0,
                               int64_t t1, int64_t n0, int64_t n1)
 {
     float sums[MC * PANEL] __attribute__((aligned(LINE_BYTES)));

@@ -138,7 +138,7 @@ static void pack_block(char *panel, const float *values, int32_t type, int64_t k
     }
 }
 
-void KERNEL(pack)(const f32 *restrict weights, int32_t layout, const struct matrix *matrix, int64_t k0, int64_t k1,
+void KERNEL(pack)(const f32 *restrict weights, int32_t layout, const struct isthmus_matrix *matrix, int64_t k0, int64_t k1,
                   int64_t n0, int64_t n1)
 {
     enum { MAX_INPUTS = ISTHMUS_INT8_BLOCK };

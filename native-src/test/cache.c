@@ -5,7 +5,7 @@
 
 #include "packed.h"
 
-enum { MOST_CHANNELS = ISTHMUS_MOST_HEAD_CHANNELS };
+enum { MOST_CHANNELS = ISTHMUS_MAX_HEAD_CHANNELS };
 
 static int64_t rounded_up(int64_t n, int64_t multiple)
 {

@@ -71,7 +71,7 @@ struct tensor matrix_packed(int32_t level, const struct tensor *weights, int32_t
                             int64_t N, int shift)
 {
     struct tensor matrix = matrix_new(type, K, N, shift);
-    isthmus_pack(level, weights->data, layout, type, matrix.data, K, N, 0, K, 0, N);
+    isthmus_pack(level, weights->data, layout, STRUCT(matrix, matrix.data, K, N, type), 0, K, 0, N);
     return matrix;
 }
 

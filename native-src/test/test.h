@@ -27,7 +27,7 @@ float random_float(void);
 
 /*
  * A tensor of floats, or of other elements that fill as many bytes, that begins `shift` bytes (0 to 3) off alignment,
- * fewer than four bytes before a page that can be neither read nor written, so that any access behind it is a crash.
+ * fewer than four bytes before a page that can be neither read nor written, so that any access beyond it is a crash.
  * Before it lie guard values.
  */
 struct tensor {
@@ -59,6 +59,9 @@ int close_to(float got, double want, double tolerance);
 /* The distance of got from want in units of the last place of a float near want; NaN to NaN and equal infinities are
  * 0, any other mismatch of these is infinite. */
 double ulps(float got, double want);
+
+/* The address of one of isthmus.h's structs: STRUCT(matrix, data, K, N, type). */
+#define STRUCT(name, ...) (&(struct isthmus_##name){__VA_ARGS__})
 
 /* A call that must be refused and must leave t as it is. */
 #define REFUSES(t, status, call)                                                                            \

@@ -74,6 +74,6 @@ void test_attention(void)
             attends(LEVELS[l], type, 193, 1, 33, 7, 6);
             attends(LEVELS[l], type, 200, 3, 64, 150, 6);
             attends(LEVELS[l], type, 50, 1, 128, 30, 6);
-            attends(LEVELS[l], type, 2, 1, ISTHMUS_MOST_HEAD_CHANNELS, 66, 1);
+            attends(LEVELS[l], type, 2, 1, ISTHMUS_MAX_HEAD_CHANNELS, 66, 1);
         }
 }

@@ -35,7 +35,7 @@ static void refuses(int32_t level)
     check(isthmus_multiply_adds(level, ISTHMUS_TYPE_F32, 1, NULL) == ISTHMUS_INVALID, "no count");
     check(isthmus_multiply_adds(level, -1, 1, &done) == ISTHMUS_INVALID, "no type");
     check(isthmus_multiply_adds(level, ISTHMUS_TYPE_F32, -1, &done) == ISTHMUS_INVALID, "a negative count");
-    check(isthmus_multiply_adds(level, ISTHMUS_TYPE_F32, ISTHMUS_MOST_MULTIPLY_ADDS + 1LL, &done) == ISTHMUS_INVALID,
+    check(isthmus_multiply_adds(level, ISTHMUS_TYPE_F32, ISTHMUS_MAX_MULTIPLY_ADDS + 1LL, &done) == ISTHMUS_INVALID,
           "too many");
     check(sum == 7 && done == 7, "something was written");
 }
@@ -48,8 +48,8 @@ void test_limits(void)
         for (int32_t type = ISTHMUS_TYPE_F32; type <= ISTHMUS_TYPE_Q4; type++)
             for (int64_t count = 0; count < 5000; count += 97)
                 counts(LEVELS[l], type, count);
-        counts(LEVELS[l], ISTHMUS_TYPE_F32, ISTHMUS_MOST_MULTIPLY_ADDS);
-        counts(LEVELS[l], ISTHMUS_TYPE_INT8, ISTHMUS_MOST_MULTIPLY_ADDS);
+        counts(LEVELS[l], ISTHMUS_TYPE_F32, ISTHMUS_MAX_MULTIPLY_ADDS);
+        counts(LEVELS[l], ISTHMUS_TYPE_INT8, ISTHMUS_MAX_MULTIPLY_ADDS);
         refuses(LEVELS[l]);
     }
     for (int i = 0; i < UNSUPPORTED_LEVELS; i++) {

@@ -71,8 +71,14 @@ public record CpuBackend(Optional<KernelLevel> level, int openBlasRows) {
 
     /** Starts a team of {@code threads} on these kernels. */
     public CpuKernels open(int threads) {
-        CpuOps ops = level.<CpuOps>map(NativeOps::new).orElseGet(() -> new JavaOps(openBlasRows));
-        return new CpuKernels(ops, threads);
+        WorkerTeam team = new WorkerTeam(threads);
+        try {
+            CpuOps ops = level.isPresent() ? new NativeOps(level.get(), team) : new JavaOps(openBlasRows, team);
+            return new CpuKernels(ops, team);
+        } catch (RuntimeException failure) {
+            team.close();
+            throw failure;
+        }
     }
 
     private static boolean nativeKernels() {
