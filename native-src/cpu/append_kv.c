@@ -1,6 +1,6 @@
 /*
- * Keys lie [D, 64] in a block of the cache, 64 being positions: what a row writes is scattered. So up to TRANSPOSED_ROWS rows
- * that follow each other in a block are transposed together.
+ * Keys lie [D, 64] in a block of the cache, 64 being positions: what a row writes is scattered. So up to
+ * TRANSPOSED_ROWS rows that follow each other in a block are transposed together.
  */
 #include "kv.h"
 #include "quantized.h"
@@ -26,8 +26,8 @@ INLINE void store(char *keys, int64_t to, vec x, int32_t type)
 }
 
 /* Writes the keys of `rows` rows, the first at `key`, as positions `slot` and following of a block. */
-static void append_keys(const struct isthmus_kv *kv, char *keys, const f32 *restrict key, int64_t row_stride, int64_t rows,
-                        int64_t slot)
+static void append_keys(const struct isthmus_kv *kv, char *keys, const f32 *restrict key, int64_t row_stride,
+                        int64_t rows, int64_t slot)
 {
     const int64_t D = kv->D;
     const int32_t type = kv->type;
@@ -77,8 +77,8 @@ static void append_value(const struct isthmus_kv *kv, char *values, const f32 *v
         round_row((u16 *)(void *)values + to, value, D);
 }
 
-/* Writes the values of up to four rows, the first at `value`, as bytes from `slot` on: four positions of a channel next to
- * each other. */
+/* Writes the values of up to four rows, the first at `value`, as bytes from `slot` on: four positions of a channel next
+ * to each other. */
 static void append_rounded_values(const struct isthmus_kv *kv, char *values, const f32 *value, int64_t row_stride,
                                   int64_t rows, int64_t slot)
 {
@@ -109,7 +109,8 @@ static void append_bytes(const struct isthmus_kv *kv, char *keys, char *values, 
     }
 }
 
-void KERNEL(append_kv)(const f32 *restrict qkv, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0, int64_t t1)
+void KERNEL(append_kv)(const f32 *restrict qkv, const struct isthmus_rows *rows, const struct isthmus_kv *kv,
+                       int64_t t0, int64_t t1)
 {
     const i32 *positions = rows->positions, *sequences = rows->sequences;
     const int64_t D = kv->D, C = kv->H * D;

@@ -1,6 +1,6 @@
 /*
- * Causal attention over the KV cache in one pass, with a running max m and a running sum l (Milakov and Gimelshein 2018,
- * "Online normalizer calculation for softmax"; Dao et al. 2022, "FlashAttention").
+ * Causal attention over the KV cache in one pass, with a running max m and a running sum l (Milakov and Gimelshein
+ * 2018, "Online normalizer calculation for softmax"; Dao et al. 2022, "FlashAttention").
  *
  * The past is taken in tiles of a cache block's 64 positions:
  *
@@ -161,15 +161,15 @@ static int attend(const struct head_rows *r, const struct isthmus_kv *kv, struct
     return found;
 }
 
-/* The most rows of a sequence that go through a tile together. */
+/* The largest number of rows that go through a tile together. */
 static int64_t max_rows(const struct isthmus_kv *kv)
 {
-    const int64_t fitting = ACCUMULATED / value_stride(kv->D), most = max_float_rows(kv);
-    return fitting < most ? fitting : most;
+    const int64_t fitting = ACCUMULATED / value_stride(kv->D), max = max_float_rows(kv);
+    return fitting < max ? fitting : max;
 }
 
-void KERNEL(attention)(const struct isthmus_queries *queries, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0,
-                       int64_t t1, int64_t h0, int64_t h1)
+void KERNEL(attention)(const struct isthmus_queries *queries, const struct isthmus_rows *rows,
+                       const struct isthmus_kv *kv, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
 {
     struct buffers buffers;
     const i32 *positions = rows->positions, *sequences = rows->sequences;

@@ -16,7 +16,7 @@ struct float_buffers {
     float widened[MAX_WIDENED_CHANNELS * TILE] __attribute__((aligned(LINE_BYTES)));
 };
 
-/* The most rows that go through a tile together: several groups share values that are widened once. */
+/* The largest number of rows that go through a tile together: several groups share values that are widened once. */
 INLINE int64_t max_float_rows(const struct isthmus_kv *kv)
 {
     return kv->type == ISTHMUS_TYPE_F16 && value_stride(kv->D) > MAX_WIDENED_CHANNELS ? MR : MAX_ROWS;

@@ -10,8 +10,8 @@
 #include "quantized.h"
 
 enum {
-    KEY_STEP = 4 * TILE,             /* bytes of four channels' keys */
-    NR_VALUES = NR / 2,              /* each vector of values has two sums */
+    KEY_STEP = 4 * TILE, /* bytes of four channels' keys */
+    NR_VALUES = NR / 2,  /* each vector of values has two sums */
     MAX_WEIGHT = 65535,
 };
 
@@ -40,7 +40,7 @@ INLINE void prefetch_scales(const char *scales)
         __builtin_prefetch(scales + i, 0, 2);
 }
 
-/* The positions of `width` vectors from `column` on, for a group of rows whose arrays begin with its first. */
+/* The scores of a group of rows; arrays begin with the group's first row. */
 struct score_gemm {
     const int8_t *queries;
     int64_t query_stride;
@@ -51,6 +51,7 @@ struct score_gemm {
     float *scores;
 };
 
+/* The positions of `width` vectors from `column` on. */
 INLINE void score_micro_kernel(const struct score_gemm *g, int64_t column, int width, const char *prefetch, int rows)
 {
     const int64_t stride = g->query_stride;
@@ -120,7 +121,7 @@ INLINE float round_weights(const float *exponentials, int64_t count, const f32 *
     return largest / MAX_WEIGHT;
 }
 
-/* The channels of values that a group of rows weights; arrays begin with the group's first row. */
+/* The weighted values of a group of rows; arrays begin with the group's first row. */
 struct value_gemm {
     const int8_t *weights;
     const float *units;
@@ -130,6 +131,7 @@ struct value_gemm {
     const char *prefetch; /* or null */
 };
 
+/* The channels of `width` vectors from n on. */
 INLINE void value_micro_kernel(const struct value_gemm *g, int64_t n, int width, int rows)
 {
     const int64_t channels = g->channels;

@@ -1,4 +1,4 @@
-/* What attention over cached floats and over cached bytes share: one tile of the past, as one head's queries see it. */
+/* One tile of the past as one head's queries see it, shared by attention over cached floats and over cached bytes. */
 #ifndef ISTHMUS_ATTENTION_TILE_H
 #define ISTHMUS_ATTENTION_TILE_H
 

@@ -1,7 +1,7 @@
 /*
  * The public functions: each checks its arguments, then calls the kernel of the level asked for. Whatever can be
- * refused is refused before anything is written. What cannot be checked here is that the pointers reach as far as
- * the sizes say; that is the caller's promise.
+ * refused is refused before anything is written. That the pointers reach as far as the sizes say cannot be checked
+ * here; the caller promises it.
  */
 #define LEVEL ISTHMUS_LEVEL_BASELINE
 #pragma GCC visibility push(default)

@@ -30,8 +30,8 @@ static float weight_at(const char *panel, int32_t type, int64_t K, int64_t k, in
     }
 }
 
-void KERNEL(embedding)(const struct isthmus_matrix *wte, const f32 *restrict wpe, const struct isthmus_rows *rows, f32 *restrict x,
-                       int64_t t0, int64_t t1)
+void KERNEL(embedding)(const struct isthmus_matrix *wte, const f32 *restrict wpe, const struct isthmus_rows *rows,
+                       f32 *restrict x, int64_t t0, int64_t t1)
 {
     const int64_t C = wte->K;
     const i32 *tokens = rows->tokens, *positions = rows->positions;

@@ -23,7 +23,7 @@ INLINE void finish_row(f32 *out, const float *sums, const f32 *bias, int32_t act
     }
 }
 
-/* As finish_row in float, which is the same for a sum of two; gelu_tanh, if any, is gelu_tanh_float. */
+/* As finish_row in float, where a sum of two is rounded the same; the activation is gelu_tanh_float or none. */
 INLINE void finish_row_float(f32 *out, const float *sums, const f32 *bias, int gelu, int64_t count)
 {
     for (int64_t n = 0; n < count; n += LANES) {
@@ -39,9 +39,9 @@ INLINE void finish_row_float(f32 *out, const float *sums, const f32 *bias, int g
 }
 
 /* out[t, n] for rows [t0, t0 + rows) and the columns below N of the panel from n on, whose sums are [rows, 64].
- * `rounded` says that the sums are of rounded weights and inputs, for which float is good enough. */
-INLINE void finish_panel(const struct isthmus_epilogue *e, int rounded, const float *sums, int64_t t0, int64_t rows, int64_t n,
-                         int64_t N)
+ * `rounded` says that the sums are of quantized weights and inputs, for which float is accurate enough. */
+INLINE void finish_panel(const struct isthmus_epilogue *e, int rounded, const float *sums, int64_t t0, int64_t rows,
+                         int64_t n, int64_t N)
 {
     const int64_t count = N - n < ISTHMUS_PANEL ? N - n : ISTHMUS_PANEL;
     const f32 *bias = e->bias ? e->bias + n : 0;

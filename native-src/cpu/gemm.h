@@ -44,7 +44,8 @@ INLINE struct row_group next_group(struct row_group g, int64_t T)
 
 #define FOR_ROW_GROUPS(g, T) for (struct row_group g = first_group(T); g.rows > 0; g = next_group(g, T))
 
-/* Calls f(..., rows) with `rows`, 1 to MR, as a constant: loops over the rows unroll and their sums stay in registers. */
+/* Calls f(..., rows) with `rows`, 1 to MR, as a constant: loops over the rows unroll and their sums stay in
+ * registers. */
 #define CALL_WITH_ROWS(f, rows, ...) \
     switch (rows) {                  \
     case 1:                          \

@@ -5,38 +5,25 @@
 #ifndef ISTHMUS_KERNELS_H
 #define ISTHMUS_KERNELS_H
 
+#include "operations.h"
 #include "simd.h"
 
-typedef void pack_kernel(const f32 *weights, int32_t layout, const struct isthmus_matrix *matrix, int64_t k0, int64_t k1,
-                         int64_t n0, int64_t n1);
-typedef void embedding_kernel(const struct isthmus_matrix *wte, const f32 *wpe, const struct isthmus_rows *rows, f32 *x, int64_t t0,
-                              int64_t t1);
+typedef void pack_kernel(const f32 *weights, int32_t layout, const struct isthmus_matrix *matrix, int64_t k0,
+                         int64_t k1, int64_t n0, int64_t n1);
+typedef void embedding_kernel(const struct isthmus_matrix *wte, const f32 *wpe, const struct isthmus_rows *rows, f32 *x,
+                              int64_t t0, int64_t t1);
 typedef void layer_norm_kernel(const f32 *x, const struct isthmus_norm *norm, f32 *out, int64_t t0, int64_t t1);
-typedef void matmul_kernel(const void *x, const struct isthmus_matrix *w, const struct isthmus_epilogue *epilogue, int64_t t0,
-                           int64_t t1, int64_t n0, int64_t n1);
+typedef void matmul_kernel(const void *x, const struct isthmus_matrix *w, const struct isthmus_epilogue *epilogue,
+                           int64_t t0, int64_t t1, int64_t n0, int64_t n1);
 typedef matmul_kernel matmul_quantized_kernel;
 typedef void quantize_kernel(const f32 *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1);
 typedef void softmax_kernel(f32 *x, int64_t N, int64_t t0, int64_t t1);
-typedef void append_kv_kernel(const f32 *qkv, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0, int64_t t1);
-typedef void attention_kernel(const struct isthmus_queries *queries, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0,
-                              int64_t t1, int64_t h0, int64_t h1);
+typedef void append_kv_kernel(const f32 *qkv, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0,
+                              int64_t t1);
+typedef void attention_kernel(const struct isthmus_queries *queries, const struct isthmus_rows *rows,
+                              const struct isthmus_kv *kv, int64_t t0, int64_t t1, int64_t h0, int64_t h1);
 typedef int32_t read_bytes_kernel(const char *memory, int64_t bytes);
 typedef int64_t multiply_adds_kernel(int32_t type, int64_t count);
-
-/* The table of operations: X(op, ...) for each op_kernel above. The kernels' declarations and the tables by level of
- * dispatch.c follow from it. */
-#define OPERATIONS(X, ...)           \
-    X(pack, __VA_ARGS__)             \
-    X(embedding, __VA_ARGS__)        \
-    X(layer_norm, __VA_ARGS__)       \
-    X(matmul, __VA_ARGS__)           \
-    X(matmul_quantized, __VA_ARGS__) \
-    X(quantize, __VA_ARGS__)         \
-    X(softmax, __VA_ARGS__)          \
-    X(append_kv, __VA_ARGS__)        \
-    X(attention, __VA_ARGS__)        \
-    X(read_bytes, __VA_ARGS__)       \
-    X(multiply_adds, __VA_ARGS__)
 
 struct kernels {
 #define KERNEL_POINTER(op, unused) op##_kernel *op;

@@ -3,7 +3,7 @@
 #include "kernels.h"
 #include "simd_double.h"
 
-/* The sum of (x - centre)^power over a row, power 1 or 2, in double: two chains a lane, then pairwise. */
+/* The sum of (x - centre)^power over a row, power 1 or 2, in double: two chains per lane, then pairwise. */
 INLINE double sum_of_powers(const f32 *x, int64_t C, double centre, int power)
 {
     const dvec shift = d_set(centre);
@@ -27,8 +27,8 @@ INLINE dvec normalise(dvec x, dvec mean, dvec scale, dvec weight, dvec bias)
     return d_fma((x - mean) * scale, weight, bias);
 }
 
-/* In double throughout, in two passes: GPT-2 has channels hundreds of times the median, where E[x^2] - E[x]^2 in
- * float loses most of its digits. */
+/* Computes in double throughout, in two passes: GPT-2 has channels hundreds of times the median, where E[x^2] - E[x]^2
+ * in float loses most of its digits. */
 void KERNEL(layer_norm)(const f32 *x, const struct isthmus_norm *norm, f32 *out, int64_t t0, int64_t t1)
 {
     const f32 *weight = norm->weight, *bias = norm->bias;

@@ -14,9 +14,9 @@ enum {
     KC = 128,
     MC = 16 * MR,
 
-    /* Up to FEW_ROWS rows take a block in parts of PART inputs that stay in the first-level cache from one group of rows
-     * to the next, and spill their partial sums between parts: 8 rows are 7 % faster for it. With more rows spilling
-     * and reloading costs more than it saves. */
+    /* Up to FEW_ROWS rows take a block in parts of PART inputs that stay in the first-level cache from one group of
+     * rows to the next, and spill their partial sums between parts: 8 rows are 7 % faster for it. With more rows
+     * spilling and reloading costs more than it saves. */
     FEW_ROWS = 2 * MR,
     PART = (KC + 2) / 3,
 
@@ -114,8 +114,8 @@ INLINE void all_panels(const struct matmul *m, int32_t type, int64_t t0, int64_t
             panel_product(m, type, t, t1 - t < MC ? t1 - t : MC, n);
 }
 
-void KERNEL(matmul)(const void *x, const struct isthmus_matrix *w, const struct isthmus_epilogue *epilogue, int64_t t0, int64_t t1,
-                    int64_t n0, int64_t n1)
+void KERNEL(matmul)(const void *x, const struct isthmus_matrix *w, const struct isthmus_epilogue *epilogue, int64_t t0,
+                    int64_t t1, int64_t n0, int64_t n1)
 {
     const struct matmul matmul = {x, w->data, w->K, w->N, *epilogue};
     switch (w->type) {

@@ -1,4 +1,4 @@
-/* Weights of a checkpoint, brought into panels and, where asked for, rounded to fewer bits. */
+/* Packs a checkpoint's weights into panels and quantizes them for types of fewer bits. */
 #include <math.h>
 
 #include "kernels.h"
@@ -7,14 +7,14 @@
 
 enum { PANEL = ISTHMUS_PANEL };
 
-/* The part of a matrix to be packed: weights is [k1 - k0, n1 - n0], or the transposed. */
+/* The part of a matrix to be packed: weights is [k1 - k0, n1 - n0], or its transpose. */
 struct source {
     const f32 *weights;
     int64_t k_stride, n_stride;
     int64_t k0, k1, n0, n1;
 };
 
-/* values[k - k0, n - n] of inputs [k0, k1) and the panel of columns from n on, zero where the source has none. */
+/* Gathers values[k - k0, c] of inputs [k0, k1) and columns n + c of a panel, zero beyond the source's columns. */
 static void gather(float *values, const struct source *s, int64_t k0, int64_t k1, int64_t n)
 {
     const int64_t columns = s->n1 - n < PANEL ? s->n1 - n : PANEL;
@@ -138,8 +138,8 @@ static void pack_block(char *panel, const float *values, int32_t type, int64_t k
     }
 }
 
-void KERNEL(pack)(const f32 *restrict weights, int32_t layout, const struct isthmus_matrix *matrix, int64_t k0, int64_t k1,
-                  int64_t n0, int64_t n1)
+void KERNEL(pack)(const f32 *restrict weights, int32_t layout, const struct isthmus_matrix *matrix, int64_t k0,
+                  int64_t k1, int64_t n0, int64_t n1)
 {
     enum { MAX_INPUTS = ISTHMUS_INT8_BLOCK };
     float values[MAX_INPUTS * PANEL] __attribute__((aligned(64)));

@@ -1,5 +1,5 @@
 /*
- * One mapping from vectors to instruction sets, so that each kernel body is written once.
+ * Maps vectors to instruction sets, so that each kernel body is written once.
  *
  * The types are the vector extensions of GCC and Clang: + - * / and comparisons are the language's own, lane by
  * lane, and only what the language lacks is named here: unaligned and partial access, explicit FMA, sums across
@@ -7,8 +7,8 @@
  * Contraction is off, so a multiply and an add fuse where v_fma or d_fma says so and nowhere else; at BASELINE
  * they never fuse.
  *
- * Whatever lane an element falls into, the same operations are applied to it in the same order. That is what
- * makes results independent of how callers split the work.
+ * Whatever lane an element falls into, the same operations are applied to it in the same order, so results do not
+ * depend on how callers split the work.
  */
 #ifndef ISTHMUS_SIMD_H
 #define ISTHMUS_SIMD_H
@@ -129,7 +129,7 @@ INLINE vec v_select(vmask m, vec yes, vec no)
     return (vec)((m & (vmask)yes) | (~m & (vmask)no));
 }
 
-/* Where a lane of a or b is not a number, b's. */
+/* The larger of each lane; b's where either is NaN. */
 INLINE vec v_max(vec a, vec b)
 {
 #if IS_AVX512
@@ -141,7 +141,7 @@ INLINE vec v_max(vec a, vec b)
 #endif
 }
 
-/* As v_max. */
+/* The smaller of each lane; b's where either is NaN. */
 INLINE vec v_min(vec a, vec b)
 {
 #if IS_AVX512
@@ -177,7 +177,7 @@ INLINE void v_transpose(vec x[LANES])
 #endif
 }
 
-/* The largest lane; lanes that are not numbers may be passed over. */
+/* The largest lane; NaN lanes may be ignored. */
 INLINE float v_largest(vec v)
 {
 #if IS_AVX512
@@ -192,7 +192,7 @@ INLINE float v_largest(vec v)
 #endif
 }
 
-/* Whether a lane of a is above b's. */
+/* Whether any lane of a is greater than b's. */
 INLINE int v_exceeds(vec a, vec b)
 {
 #if IS_AVX512

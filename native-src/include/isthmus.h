@@ -75,11 +75,11 @@ struct isthmus_matrix {
     int32_t type;
 };
 
-/* What a product's sum becomes. */
+/* How a product's sums are stored. */
 #define ISTHMUS_STORE 0 /* out = activation(sum + bias) */
 #define ISTHMUS_ADD 1   /* out += sum + bias; the activation must be NONE */
 
-/* What is done to a product's sums. */
+/* The epilogue of a product: what its sums become. */
 struct isthmus_epilogue {
     float *out;        /* [T, N] */
     const float *bias; /* [N] or null */
@@ -103,13 +103,13 @@ struct isthmus_rows {
 };
 
 /*
- * One layer's view of the KV cache. A sequence's past lies in blocks of ISTHMUS_CACHE_BLOCK positions; each block holds,
- * for one layer at layer_offset bytes from its start, the keys of each head and then the values of each head.
- * Of F32 and F16 elements, a head's keys are [D, ISTHMUS_CACHE_BLOCK] and its values [ISTHMUS_CACHE_BLOCK, D'], D'
- * being D rounded up to a multiple of 16. Of INT8 elements, a head's keys are [D / 4, ISTHMUS_CACHE_BLOCK, 4] unsigned
- * bytes, 128 standing for zero and D rounded up, and its values [ISTHMUS_CACHE_BLOCK / 4, D', 4] signed bytes, four
- * positions of a channel next to each other; the scale of each position follows, [ISTHMUS_CACHE_BLOCK] float32: the
- * largest magnitude of the head's channels is 127 scales.
+ * One layer's view of the KV cache. A sequence's past lies in blocks of ISTHMUS_CACHE_BLOCK positions; each block
+ * holds, for one layer at layer_offset bytes from its start, the keys of each head and then the values of each head. Of
+ * F32 and F16 elements, a head's keys are [D, ISTHMUS_CACHE_BLOCK] and its values [ISTHMUS_CACHE_BLOCK, D'], D' being D
+ * rounded up to a multiple of 16. Of INT8 elements, a head's keys are [D / 4, ISTHMUS_CACHE_BLOCK, 4] unsigned bytes,
+ * 128 standing for zero and D rounded up, and its values [ISTHMUS_CACHE_BLOCK / 4, D', 4] signed bytes, four positions
+ * of a channel next to each other; the scale of each position follows, [ISTHMUS_CACHE_BLOCK] float32: the largest
+ * magnitude of the head's channels is 127 scales.
  */
 struct isthmus_kv {
     const uint64_t *blocks;     /* the blocks' addresses for all sequences, one sequence after another */
@@ -204,20 +204,21 @@ int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, i
 /* x[t] = softmax(x[t]) for t in [t0, t1), with the row's maximum subtracted and the sum in double.  x [T, N]. */
 int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t t1);
 
-/* Copies the keys and values of rows [t0, t1) of qkv [T, 3C] (q, k and v of each row) to their positions in the cache. */
+/* Copies the keys and values of rows [t0, t1) of qkv [T, 3C] (q, k and v of each row) to their positions in the
+ * cache. */
 int32_t isthmus_append_kv(int32_t level, const float *qkv, const struct isthmus_rows *rows,
                           const struct isthmus_kv *kv, int64_t t0, int64_t t1);
 
 /* Causal attention of the queries in rows [t0, t1), heads [h0, h1), over the cached positions 0..positions[t] of the
- * row's own sequence: out[t, h] = softmax(scale * q . keys) . values. The rows of a sequence are adjacent, in the order
- * of their positions. Where keys are INT8, each head's queries are rounded to bytes as activations are
- * (isthmus_quantize), a head being one block, and in each block of positions, probabilities times the values' scales are
- * rounded to 1 / 65535 of the largest. */
+ * row's own sequence: out[t, h] = softmax(scale * q . keys) . values. The rows of a sequence are adjacent, in the
+ * order of their positions. Where keys are INT8, each head's queries are rounded to bytes as activations are
+ * (isthmus_quantize), a head being one block, and in each block of positions, probabilities times the values' scales
+ * are rounded to 1 / 65535 of the largest. */
 int32_t isthmus_attention(int32_t level, const struct isthmus_queries *queries, const struct isthmus_rows *rows,
                           const struct isthmus_kv *kv, int64_t t0, int64_t t1, int64_t h0, int64_t h1);
 
 /*
- * What the machine can do at most, for comparison. These two are there to be timed.
+ * The machine's limits, for comparison. These two exist to be timed.
  */
 
 /* Reads memory from end to end; *sum is the exclusive or of its 32-bit words. bytes a multiple of 64. */

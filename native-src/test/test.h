@@ -1,5 +1,5 @@
 /*
- * What the kernels' tests share: numbers from a seeded generator, tensors between guards, and counted checks.
+ * Shared by the kernels' tests: numbers from a seeded generator, tensors between guards, and counted checks.
  */
 #ifndef ISTHMUS_TEST_H
 #define ISTHMUS_TEST_H
@@ -52,7 +52,17 @@ float float_of_bits(uint32_t bits);
 int same_bits(const struct tensor *a, const struct tensor *b);
 int guards_hold(const struct tensor *t);
 
-/* Counts one check of the current operation; prints the message where it fails. */
+/* Defines the test `name`, which the harness runs: TEST(matmul) { ... }. */
+#define TEST(name)                                               \
+    static void test_##name(void);                               \
+    __attribute__((constructor)) static void add_##name(void)    \
+    {                                                            \
+        add_test(#name, test_##name);                            \
+    }                                                            \
+    static void test_##name(void)
+void add_test(const char *name, void (*test)(void));
+
+/* Counts one check of the current test; prints the message where it fails. */
 void check(int passed, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* |got - want| <= tolerance, where NaN equals NaN only. */
 int close_to(float got, double want, double tolerance);

@@ -82,7 +82,7 @@ static void refuses(int32_t level)
     cache_free(&cache);
 }
 
-void test_append_kv(void)
+TEST(append_kv)
 {
     static const int64_t head_sizes[] = {1, 3, 8, 15, 16, 17, 33, 64, 65, MAX_D};
     for (int l = 0; l < LEVELS_COUNT; l++) {

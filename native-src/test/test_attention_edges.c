@@ -33,8 +33,8 @@ static int rows_are(const struct tensor *out, int64_t t0, int64_t t1, double wan
     return right;
 }
 
-/* What a row's own positions hold shows in it, be it not finite; what later ones hold does not, whoever computes with
- * it: a token's result never depends on the tokens after it. */
+/* A value that is not finite shows in every row that sees its position and in no other, whichever rows are computed
+ * together: a token's result never depends on the tokens after it. */
 static void sees_its_past_and_no_more(int32_t level, int32_t type, int64_t T, int value, float special)
 {
     struct batch b;
@@ -182,7 +182,7 @@ static void refuses(int32_t level)
     batch_free(&b);
 }
 
-void test_attention_edges(void)
+TEST(attention_edges)
 {
     static const int32_t types[] = {ISTHMUS_TYPE_F32, ISTHMUS_TYPE_F16, ISTHMUS_TYPE_INT8};
     static const int64_t rows[] = {2, 3, 6, 7, 20, 100};

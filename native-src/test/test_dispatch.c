@@ -1,7 +1,7 @@
 #include "test.h"
 
 /* Levels: what is reported, and that those which cannot run are refused by every function before it does anything. */
-void test_dispatch(void)
+TEST(dispatch)
 {
     check(isthmus_abi_version() == ISTHMUS_ABI_VERSION, "ABI version %d", (int)isthmus_abi_version());
     check(isthmus_level_supported(ISTHMUS_LEVEL_BASELINE) == 1, "baseline is not supported");

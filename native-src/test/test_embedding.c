@@ -70,7 +70,7 @@ static void refuses(int32_t level)
     tensor_free(&wte), tensor_free(&wpe), tensor_free(&x);
 }
 
-void test_embedding(void)
+TEST(embedding)
 {
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int i = 0; i < SIZES_COUNT; i++)

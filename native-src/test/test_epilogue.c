@@ -116,7 +116,7 @@ static void finishes(int32_t level, int32_t type, int32_t kind, int32_t store, i
     tensor_free(&sums), tensor_free(&residual), tensor_free(&out), tensor_free(&parts);
 }
 
-void test_epilogue(void)
+TEST(epilogue)
 {
     for (int l = 0; l < LEVELS_COUNT; l++)
         for (int32_t kind = ISTHMUS_ACT_NONE; kind <= ISTHMUS_ACT_RELU; kind++) {

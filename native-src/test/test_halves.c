@@ -102,7 +102,7 @@ static void embeddings_widen_exactly(int32_t level, int32_t type)
 }
 
 /* All 65536 numbers of 16 bits, denormals, infinities and NaNs too. */
-void test_halves(void)
+TEST(halves)
 {
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int32_t type = ISTHMUS_TYPE_F16; type <= ISTHMUS_TYPE_BF16; type++) {

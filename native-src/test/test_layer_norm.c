@@ -4,7 +4,7 @@
 
 static const double EPSILON = 1e-5;
 
-/* outlier: the size of one channel beside the others' 1, as GPT-2 has them. */
+/* outlier: the size of one channel where the others' is 1, as GPT-2 has them. */
 static void normalises(int32_t level, int64_t C, int shift, float outlier)
 {
     enum { T = 3 };
@@ -47,7 +47,8 @@ static void refuses(int32_t level)
 {
     struct tensor x = tensor_random(8, 0), w = tensor_random(4, 0), out = tensor_random(8, 0);
 #define CALL(x, weight, bias, out_data, C, epsilon, t0, t1) \
-    REFUSES(out, ISTHMUS_INVALID, isthmus_layer_norm(level, x, STRUCT(norm, weight, bias, C, epsilon), out_data, t0, t1))
+    REFUSES(out, ISTHMUS_INVALID,                           \
+            isthmus_layer_norm(level, x, STRUCT(norm, weight, bias, C, epsilon), out_data, t0, t1))
     CALL(0, w.data, w.data, out.data, 4, EPSILON, 0, 2);
     CALL(x.data, 0, w.data, out.data, 4, EPSILON, 0, 2);
     CALL(x.data, w.data, 0, out.data, 4, EPSILON, 0, 2);
@@ -65,7 +66,7 @@ static void refuses(int32_t level)
     tensor_free(&x), tensor_free(&w), tensor_free(&out);
 }
 
-void test_layer_norm(void)
+TEST(layer_norm)
 {
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int i = 0; i < SIZES_COUNT; i++) {

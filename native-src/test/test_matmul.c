@@ -8,7 +8,7 @@ static float *row(const struct tensor *t, int64_t index)
     return (float *)(void *)((char *)t->data + index * 4);
 }
 
-/* The sum for row t and column n; magnitude: what its terms' magnitudes add up to. */
+/* The sum for row t and column n; magnitude: the sum of its terms' magnitudes. */
 static double sum_of(const struct tensor *x, const struct tensor *w, int32_t type, int64_t t, int64_t n, int64_t K,
                      double *magnitude)
 {
@@ -23,8 +23,8 @@ static double sum_of(const struct tensor *x, const struct tensor *w, int32_t typ
 }
 
 /* Without bias and activation. */
-static void product(int32_t level, const struct tensor *x, const struct isthmus_matrix *w, struct tensor *out, int64_t t0,
-                    int64_t t1, int64_t n0, int64_t n1)
+static void product(int32_t level, const struct tensor *x, const struct isthmus_matrix *w, struct tensor *out,
+                    int64_t t0, int64_t t1, int64_t n0, int64_t n1)
 {
     const struct isthmus_epilogue epilogue = {out->data, NULL, ISTHMUS_ACT_NONE, ISTHMUS_STORE};
     isthmus_matmul(level, x->data, w, &epilogue, t0, t1, n0, n1);
@@ -101,7 +101,7 @@ static void sums_better_than_one_chain(int32_t level)
     tensor_free(&x), tensor_free(&weights), tensor_free(&w), tensor_free(&out);
 }
 
-/* What is not finite in one row or column shows there, and nowhere else. */
+/* A number that is not finite shows in its row or column, and nowhere else. */
 static void keeps_what_is_not_finite(int32_t level, int32_t type, int64_t T)
 {
     enum { K = 130, N = 70 };
@@ -167,7 +167,7 @@ static void refuses(int32_t level)
     tensor_free(&x), tensor_free(&w), tensor_free(&out);
 }
 
-void test_matmul(void)
+TEST(matmul)
 {
     static const int64_t widths[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257};
     static const int64_t depths[] = {1, 3, 4, 5, 31, 32, 33, 43, 44, 86, 87, 127, 128, 129, 255, 256, 257, 512, 513};

@@ -2,7 +2,7 @@
 
 #include "packed.h"
 
-/* The product of the quantised numbers: integers exactly, block by block, and the scales in double. */
+/* The product of the quantized numbers: integers exactly, block by block, and the scales in double. */
 static double sum_of(const struct tensor *rows, const struct tensor *w, int32_t type, int64_t K, int64_t t, int64_t n,
                      double *magnitude)
 {
@@ -21,8 +21,8 @@ static double sum_of(const struct tensor *rows, const struct tensor *w, int32_t 
     return sum;
 }
 
-static void product(int32_t level, const struct tensor *rows, const struct isthmus_matrix *w, struct tensor *out, int64_t t0,
-                    int64_t t1, int64_t n0, int64_t n1)
+static void product(int32_t level, const struct tensor *rows, const struct isthmus_matrix *w, struct tensor *out,
+                    int64_t t0, int64_t t1, int64_t n0, int64_t n1)
 {
     const struct isthmus_epilogue epilogue = {out->data, NULL, ISTHMUS_ACT_NONE, ISTHMUS_STORE};
     isthmus_matmul(level, rows->data, w, &epilogue, t0, t1, n0, n1);
@@ -115,7 +115,7 @@ static void multiplies_extremes(int32_t level, int32_t type)
     tensor_free(&x), tensor_free(&weights), tensor_free(&rows), tensor_free(&w), tensor_free(&out);
 }
 
-/* What is not finite in one row or column makes it NaN, and no other. */
+/* A number that is not finite makes its row or column NaN, and no other. */
 static void keeps_what_is_not_finite(int32_t level, int32_t type, float special)
 {
     enum { T = 9, K = 300, N = 70 };
@@ -145,10 +145,10 @@ static void agrees_among_levels(int32_t type)
     for (int l = 0; l < LEVELS_COUNT; l++) {
         struct tensor other_rows = rows_quantized(LEVELS[l], &x, type, T, K, 0), out = tensor_new(T * N, 0);
         struct tensor other = matrix_packed(LEVELS[l], &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, 0);
-        check(same_bits(&rows, &other_rows) && same_bits(&w, &other), "%s: %s quantises otherwise than %s",
+        check(same_bits(&rows, &other_rows) && same_bits(&w, &other), "%s: %s quantizes differently from %s",
               TYPE_NAMES[type], level_name(LEVELS[l]), level_name(LEVELS[0]));
         product(LEVELS[l], &rows, &matrix, l == 1 ? &first : &out, 0, T, 0, N);
-        check(l < 2 || same_bits(&first, &out), "%s: %s multiplies otherwise than %s", TYPE_NAMES[type],
+        check(l < 2 || same_bits(&first, &out), "%s: %s multiplies differently from %s", TYPE_NAMES[type],
               level_name(LEVELS[l]), level_name(LEVELS[1]));
         tensor_free(&other_rows), tensor_free(&other), tensor_free(&out);
     }
@@ -174,7 +174,7 @@ static void refuses(int32_t level, int32_t type)
     tensor_free(&rows), tensor_free(&w), tensor_free(&out);
 }
 
-void test_matmul_quantized(void)
+TEST(matmul_quantized)
 {
     static const int64_t widths[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257};
     static const int64_t depths[] = {1, 3, 4, 5, 31, 32, 33, 61, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 769};

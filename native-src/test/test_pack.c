@@ -136,7 +136,7 @@ static void refuses(int32_t level)
     tensor_free(&weights), tensor_free(&matrix);
 }
 
-void test_pack(void)
+TEST(pack)
 {
     static const int64_t sizes[] = {1, 2, 3, 5, 16, 63, 64, 65, 127, 129, 255, 257, 513};
     says_how_large_a_matrix_is();

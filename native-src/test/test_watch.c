@@ -146,7 +146,7 @@ static void as_many_as_can_be(void)
     unmap(&m);
 }
 
-void test_watch(void)
+TEST(watch)
 {
     page = sysconf(_SC_PAGESIZE);
     struct sigaction action = {.sa_handler = leave_fault};
