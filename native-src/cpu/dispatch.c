@@ -14,7 +14,7 @@
 #include "quantized.h"
 
 /* The kernels of a level, from the table of operations. */
-#define KERNEL_ADDRESS(op, suffix) op##suffix,
+#define KERNEL_ADDRESS(op, result, parameters, suffix) op##suffix,
 #define KERNELS_OF_LEVEL(suffix)       \
     OPERATIONS(DECLARE_KERNEL, suffix) \
     static const struct kernels kernels##suffix = {OPERATIONS(KERNEL_ADDRESS, suffix)};

@@ -18,7 +18,7 @@ enum {
 
     /* The micro-kernel's sums, MR rows by NR vectors of columns, must fit in the registers with the weights: 32 with
      * AVX-512 and NEON, else 16. A single row takes more columns, to hide the latency of FMA. */
-    MR = 6,
+    MR = ISTHMUS_MR,
     NR = IS_AVX512 || LEVEL == ISTHMUS_LEVEL_NEON ? 4 : 2,
     NR_SINGLE_ROW = PANEL / LANES < 8 ? PANEL / LANES : 8,
 };

@@ -67,6 +67,9 @@ extern "C" {
 #define ISTHMUS_INT8_BLOCK 128
 #define ISTHMUS_Q4_BLOCK 32
 
+/* The rows that a product's micro-kernel takes at a time: tasks of a multiple of them leave none over. */
+#define ISTHMUS_MR 6
+
 /* A packed matrix. */
 struct isthmus_matrix {
     void *data; /* isthmus_matrix_bytes(type, K, N) */

@@ -253,7 +253,7 @@ int main(int argc, char **argv)
             printf(" (%s is not supported here: not tested)", level_name(level));
     printf("\n");
 
-#define CHECK_OPERATION(op, unused) check_operation(#op);
+#define CHECK_OPERATION(op, result, parameters, unused) check_operation(#op);
     OPERATIONS(CHECK_OPERATION, )
     qsort(tests, (size_t)tests_count, sizeof *tests, by_name);
     for (int i = 0; i < tests_count; i++)

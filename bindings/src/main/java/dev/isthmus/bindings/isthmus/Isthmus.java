@@ -215,6 +215,15 @@ public class Isthmus extends Isthmus$shared {
     public static int ISTHMUS_Q4_BLOCK() {
         return ISTHMUS_Q4_BLOCK;
     }
+    private static final int ISTHMUS_MR = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * #define ISTHMUS_MR 6
+     * }
+     */
+    public static int ISTHMUS_MR() {
+        return ISTHMUS_MR;
+    }
     private static final int ISTHMUS_STORE = (int)0L;
     /**
      * {@snippet lang=c :

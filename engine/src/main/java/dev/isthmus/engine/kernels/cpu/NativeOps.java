@@ -28,9 +28,6 @@ final class NativeOps implements CpuOps {
     private static final int MAX_ROWS = 96;
     private static final int COLUMNS = 192;
 
-    /** Rows that the inner loop takes at a time. */
-    private static final int ROW_GROUP = 6;
-
     /** Where reading weights is what takes the time, tasks are smaller, so that the threads end together. */
     private static final int FEW_ROWS = 16;
     private static final int FEW_ROWS_COLUMNS = 128;
@@ -186,7 +183,8 @@ final class NativeOps implements CpuOps {
             }
             int columns = rows <= FEW_ROWS ? FEW_ROWS_COLUMNS : COLUMNS;
             int equalParts = Math.ceilDiv(rows, Math.ceilDiv(rows, MAX_ROWS));
-            int rowsOfTask = Math.ceilDiv(equalParts, ROW_GROUP) * ROW_GROUP;
+            int group = Isthmus.ISTHMUS_MR();
+            int rowsOfTask = Math.ceilDiv(equalParts, group) * group;
             Tiles.run(team, rows, rowsOfTask, to - from, columns, (t0, t1, n0, n1) -> check("matrix product",
                     Isthmus.isthmus_matmul(level, x, weights, epilogue, first + t0, first + t1, from + n0, from + n1)));
         }
