@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tests the C kernels and, beside them, the CUDA kernels on this CPU:
+# Tests the C kernels and, at the same time, the CUDA kernels on this CPU:
 #   test-all.sh TARGET [SEED]
 set -u
 

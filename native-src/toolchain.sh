@@ -1,11 +1,10 @@
-# What build.sh and test.sh share: the compiler, the levels it can build, and compiling every kernel for each of them.
+# Shared by build.sh and test.sh: finds the compiler and the levels it can build, and compiles every kernel for each.
 # Sourced by both, with the folder of native-src as the current one.
 
 WARNINGS="-Wall -Wextra -Werror"
 # No contraction: an FMA is where simd.h says so, or levels and compilers would differ. And no -march: what a CPU must
 # have is named level by level.
 CFLAGS_ALWAYS="-std=c11 $WARNINGS -ffp-contract=off -Iinclude"
-OPS="pack embedding layer_norm matmul matmul_quantized quantize softmax append_kv attention limits"
 UNLEVELLED="dispatch memory watch"
 
 # Sets CC to the compiler: the environment's, or the first of cc, gcc and clang that works. Fails where there is none.
@@ -19,7 +18,7 @@ find_compiler() {
     return 1
 }
 
-# Whether compiler $1 with flags $2 compiles the program text $3.
+# Tells whether compiler $1 with flags $2 compiles the program text $3.
 accepts() {
     printf '%s\n' "$3" | "$1" $2 -x c -c -o "$SCRATCH/probe.o" - >/dev/null 2>&1
 }
@@ -111,7 +110,7 @@ wait_for() {
     return $failed
 }
 
-# -DHAVE_<LEVEL> for each level built beside the baseline.
+# -DHAVE_<LEVEL> for each level built besides the baseline.
 have_levels() {
     for level in $LEVELS; do
         if [ $level != baseline ]; then
@@ -120,9 +119,13 @@ have_levels() {
     done
 }
 
+# Every source of cpu/ that is compiled once per level.
 kernel_sources() {
-    for op in $OPS; do
-        echo "cpu/$op.c"
+    for source in cpu/*.c; do
+        case " $UNLEVELLED " in
+        *" $(basename "$source" .c) "*) ;;
+        *) echo "$source" ;;
+        esac
     done
 }
 

@@ -15,7 +15,7 @@ INLINE dvec gelu_tanh(dvec x)
     return x / (1.0 + d_exp2(d_fma(x * x, d_set(0.044715 * linear), d_set(linear)) * x));
 }
 
-/* The same in float, twice as fast: within two ulps of x, which is little beside what rounding to bytes does to x. */
+/* The same in float, twice as fast: within two ulps of x, which is little compared with rounding x to bytes. */
 INLINE vec gelu_tanh_float(vec x)
 {
     const vec cubic = v_fma(x * x, v_set(0.044715f), v_set(1.0f)) * x;

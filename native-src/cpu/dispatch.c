@@ -1,7 +1,7 @@
 /*
  * The public functions: each checks its arguments, then calls the kernel of the level asked for. Whatever can be
- * refused is refused before anything is written. What cannot be checked here is that the pointers reach as far as
- * the sizes say; that is the caller's promise.
+ * refused is refused before anything is written. That the pointers reach as far as the sizes say cannot be checked
+ * here; the caller promises it.
  */
 #define LEVEL ISTHMUS_LEVEL_BASELINE
 #pragma GCC visibility push(default)
@@ -10,31 +10,28 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "kv.h"
 #include "quantized.h"
 
-#define TABLE(suffix)                                                                                           \
-    {pack##suffix,     embedding##suffix, layer_norm##suffix, matmul##suffix,    matmul_quantized##suffix,      \
-     quantize##suffix, softmax##suffix,   append_kv##suffix,  attention##suffix, read_bytes##suffix,            \
-     multiply_adds##suffix}
+/* The kernels of a level, from the table of operations. */
+#define KERNEL_ADDRESS(op, result, parameters, suffix) op##suffix,
+#define KERNELS_OF_LEVEL(suffix)       \
+    OPERATIONS(DECLARE_KERNEL, suffix) \
+    static const struct kernels kernels##suffix = {OPERATIONS(KERNEL_ADDRESS, suffix)};
 
 /* The build defines HAVE_<LEVEL> for each level that the compiler could build. */
-DECLARE_KERNELS(_baseline)
-static const struct kernels BASELINE = TABLE(_baseline);
+KERNELS_OF_LEVEL(_baseline)
 #ifdef HAVE_AVX2
-DECLARE_KERNELS(_avx2)
-static const struct kernels AVX2 = TABLE(_avx2);
+KERNELS_OF_LEVEL(_avx2)
 #endif
 #ifdef HAVE_AVX512
-DECLARE_KERNELS(_avx512)
-static const struct kernels AVX512 = TABLE(_avx512);
+KERNELS_OF_LEVEL(_avx512)
 #endif
 #ifdef HAVE_VNNI
-DECLARE_KERNELS(_vnni)
-static const struct kernels VNNI = TABLE(_vnni);
+KERNELS_OF_LEVEL(_vnni)
 #endif
 #ifdef HAVE_NEON
-DECLARE_KERNELS(_neon)
-static const struct kernels NEON = TABLE(_neon);
+KERNELS_OF_LEVEL(_neon)
 #endif
 
 #if defined HAVE_AVX512 || defined HAVE_VNNI
@@ -51,22 +48,22 @@ static const struct kernels *kernels_of(int32_t level)
 {
     switch (level) {
     case ISTHMUS_LEVEL_BASELINE:
-        return &BASELINE;
+        return &kernels_baseline;
 #ifdef HAVE_AVX2
     case ISTHMUS_LEVEL_AVX2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &AVX2 : 0;
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernels_avx2 : 0;
 #endif
 #ifdef HAVE_AVX512
     case ISTHMUS_LEVEL_AVX512:
-        return has_avx512() ? &AVX512 : 0;
+        return has_avx512() ? &kernels_avx512 : 0;
 #endif
 #ifdef HAVE_VNNI
     case ISTHMUS_LEVEL_VNNI:
-        return has_avx512() && __builtin_cpu_supports("avx512vnni") ? &VNNI : 0;
+        return has_avx512() && __builtin_cpu_supports("avx512vnni") ? &kernels_vnni : 0;
 #endif
 #ifdef HAVE_NEON
     case ISTHMUS_LEVEL_NEON: /* part of every arm64 machine */
-        return &NEON;
+        return &kernels_neon;
 #endif
     default:
         return 0;
@@ -162,48 +159,60 @@ int64_t isthmus_quantized_row_bytes(int32_t type, int64_t K)
     return quantized_row_bytes(type, K);
 }
 
-int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, int32_t type, void *matrix, int64_t K,
-                     int64_t N, int64_t k0, int64_t k1, int64_t n0, int64_t n1)
+/* Whether there is a matrix of a known type whose size can be addressed. */
+static int is_matrix(const struct isthmus_matrix *matrix)
+{
+    return matrix && matrix->data && is_type(matrix->type) && matrix_fits(matrix->K, matrix->N);
+}
+
+int32_t isthmus_pack(int32_t level, const float *weights, int32_t layout, const struct isthmus_matrix *matrix,
+                     int64_t k0, int64_t k1, int64_t n0, int64_t n1)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(weights && matrix && is_type(type) && matrix_fits(K, N))
+    RETURN_INVALID_UNLESS(weights && is_matrix(matrix))
     RETURN_INVALID_UNLESS(layout == ISTHMUS_LAYOUT_IN_OUT || layout == ISTHMUS_LAYOUT_OUT_IN)
-    RETURN_INVALID_UNLESS(is_whole(k0, k1, K, block_inputs(type)) && is_whole(n0, n1, N, ISTHMUS_PANEL))
-    kernels->pack(weights, layout, type, matrix, K, k0, k1, n0, n1);
+    RETURN_INVALID_UNLESS(is_whole(k0, k1, matrix->K, block_inputs(matrix->type)))
+    RETURN_INVALID_UNLESS(is_whole(n0, n1, matrix->N, ISTHMUS_PANEL))
+    kernels->pack(weights, layout, matrix, k0, k1, n0, n1);
     return ISTHMUS_OK;
 }
 
-int32_t isthmus_embedding(int32_t level, const void *wte, int32_t type, const float *wpe, const int32_t *tokens,
-                          const int32_t *positions, float *x, int64_t V, int64_t P, int64_t C, int64_t t0, int64_t t1)
+int32_t isthmus_embedding(int32_t level, const struct isthmus_matrix *wte, const float *wpe, int64_t P,
+                          const struct isthmus_rows *rows, float *x, int64_t t0, int64_t t1)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(wte && wpe && tokens && positions && x && is_type(type) && is_range(t0, t1))
-    RETURN_INVALID_UNLESS(matrix_fits(C, V) && fits(P, C, 1) && fits(t1, C, 1))
-    RETURN_INVALID_UNLESS(all_below(tokens, t0, t1, V) && all_below(positions, t0, t1, P))
-    kernels->embedding(wte, type, wpe, tokens, positions, x, C, t0, t1);
+    RETURN_INVALID_UNLESS(is_matrix(wte) && wpe && rows && rows->tokens && rows->positions && x && is_range(t0, t1))
+    RETURN_INVALID_UNLESS(fits(P, wte->K, 1) && fits(t1, wte->K, 1))
+    RETURN_INVALID_UNLESS(all_below(rows->tokens, t0, t1, wte->N) && all_below(rows->positions, t0, t1, P))
+    kernels->embedding(wte, wpe, rows, x, t0, t1);
     return ISTHMUS_OK;
 }
 
-int32_t isthmus_layer_norm(int32_t level, const float *x, const float *weight, const float *bias, float *out, int64_t C,
-                           double epsilon, int64_t t0, int64_t t1)
+int32_t isthmus_layer_norm(int32_t level, const float *x, const struct isthmus_norm *norm, float *out, int64_t t0,
+                           int64_t t1)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(x && weight && bias && out && C > 0 && is_range(t0, t1) && fits(t1, C, 1))
-    RETURN_INVALID_UNLESS(epsilon >= 0 && isfinite(epsilon))
-    kernels->layer_norm(x, weight, bias, out, C, epsilon, t0, t1);
+    RETURN_INVALID_UNLESS(x && norm && norm->weight && norm->bias && out && norm->C > 0)
+    RETURN_INVALID_UNLESS(is_range(t0, t1) && fits(t1, norm->C, 1) && norm->epsilon >= 0 && isfinite(norm->epsilon))
+    kernels->layer_norm(x, norm, out, t0, t1);
     return ISTHMUS_OK;
 }
 
-int32_t isthmus_matmul(int32_t level, const void *x, const void *w, int32_t type, const float *bias, int32_t activation,
-                       int32_t store, float *out, int64_t K, int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
+static int is_epilogue(const struct isthmus_epilogue *epilogue)
+{
+    return epilogue && epilogue->out && ISTHMUS_ACT_NONE <= epilogue->activation &&
+           epilogue->activation <= ISTHMUS_ACT_RELU &&
+           (epilogue->store == ISTHMUS_STORE ||
+            (epilogue->store == ISTHMUS_ADD && epilogue->activation == ISTHMUS_ACT_NONE));
+}
+
+int32_t isthmus_matmul(int32_t level, const void *x, const struct isthmus_matrix *w,
+                       const struct isthmus_epilogue *epilogue, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(x && w && out && is_type(type) && matrix_fits(K, N) && is_whole(n0, n1, N, ISTHMUS_PANEL))
-    RETURN_INVALID_UNLESS(is_range(t0, t1) && fits(t1, rounded_up(K, ISTHMUS_Q4_BLOCK), 2) && fits(t1, N, 1))
-    RETURN_INVALID_UNLESS(ISTHMUS_ACT_NONE <= activation && activation <= ISTHMUS_ACT_RELU)
-    RETURN_INVALID_UNLESS(store == ISTHMUS_STORE || (store == ISTHMUS_ADD && activation == ISTHMUS_ACT_NONE))
-    const struct epilogue epilogue = {bias, activation, store == ISTHMUS_ADD, out};
-    (is_quantized(type) ? kernels->matmul_quantized : kernels->matmul)(x, w, type, &epilogue, K, N, t0, t1, n0, n1);
+    RETURN_INVALID_UNLESS(x && is_matrix(w) && is_epilogue(epilogue) && is_whole(n0, n1, w->N, ISTHMUS_PANEL))
+    RETURN_INVALID_UNLESS(is_range(t0, t1) && fits(t1, rounded_up(w->K, ISTHMUS_Q4_BLOCK), 2) && fits(t1, w->N, 1))
+    (is_quantized(w->type) ? kernels->matmul_quantized : kernels->matmul)(x, w, epilogue, t0, t1, n0, n1);
     return ISTHMUS_OK;
 }
 
@@ -224,25 +233,30 @@ int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t 
     return ISTHMUS_OK;
 }
 
-/* Whether the cache's sizes are sound and rows [t0, t1) lie in blocks that exist: the block of each row's own
- * position, or with `past` those of all positions up to it, and in order. */
-static int cache_is_sound(const struct kv_cache *cache, const i32 *positions, const i32 *sequences, int64_t t0,
-                          int64_t t1, int past)
+/* Whether the cache's sizes can be addressed. */
+static int is_kv(const struct isthmus_kv *kv)
 {
     const int64_t room = PTRDIFF_MAX / 2; /* for the layers before this one, and for this one */
-    const int known = cache->type == ISTHMUS_TYPE_F32 || cache->type == ISTHMUS_TYPE_F16 ||
-                      cache->type == ISTHMUS_TYPE_INT8;
-    if (!known || cache->H <= 0 || cache->D <= 0 || cache->D > ISTHMUS_MOST_HEAD_CHANNELS ||
-        cache->layer_offset < 0 || cache->layer_offset > room ||
-        !fits(cache->H, value_stride(cache->D), 4 * ISTHMUS_CACHE_BLOCK) || !is_range(t0, t1) ||
-        !fits(t1, cache->H * cache->D, 3))
+    return kv && kv->blocks && kv->block_start &&
+           (kv->type == ISTHMUS_TYPE_F32 || kv->type == ISTHMUS_TYPE_F16 || kv->type == ISTHMUS_TYPE_INT8) &&
+           kv->H > 0 && kv->D > 0 && kv->D <= ISTHMUS_MAX_HEAD_CHANNELS && 0 <= kv->layer_offset &&
+           kv->layer_offset <= room && fits(kv->H, value_stride(kv->D), 4 * ISTHMUS_CACHE_BLOCK);
+}
+
+/* Whether rows [t0, t1) lie in blocks that exist: the block of each row's own position, or with `past` those of all
+ * positions up to it, and in order. */
+static int are_cached(const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0, int64_t t1, int past)
+{
+    if (!rows || !rows->positions || !rows->sequences || !is_range(t0, t1) || !fits(t1, kv->H * kv->D, 3))
         return 0;
+    const i32 *positions = rows->positions, *sequences = rows->sequences;
+    const i64 *block_start = kv->block_start;
     for (int64_t t = t0; t < t1; t++) {
-        if (positions[t] < 0 || sequences[t] < 0 || cache->block_start[sequences[t]] < 0)
+        if (positions[t] < 0 || sequences[t] < 0 || block_start[sequences[t]] < 0)
             return 0;
         if (past && t > t0 && sequences[t] == sequences[t - 1] && positions[t] <= positions[t - 1])
             return 0;
-        const u64 *blocks = cache->blocks + cache->block_start[sequences[t]];
+        const u64 *blocks = (const u64 *)kv->blocks + block_start[sequences[t]];
         const int64_t last = positions[t] / ISTHMUS_CACHE_BLOCK;
         for (int64_t block = past ? 0 : last; block <= last; block++)
             if (!blocks[block])
@@ -251,28 +265,22 @@ static int cache_is_sound(const struct kv_cache *cache, const i32 *positions, co
     return 1;
 }
 
-int32_t isthmus_append_kv(int32_t level, const float *qkv, const int32_t *positions, const int32_t *sequences,
-                          const uint64_t *blocks, const int64_t *block_start, int32_t type, int64_t layer_offset,
-                          int64_t H, int64_t D, int64_t t0, int64_t t1)
+int32_t isthmus_append_kv(int32_t level, const float *qkv, const struct isthmus_rows *rows,
+                          const struct isthmus_kv *kv, int64_t t0, int64_t t1)
 {
     KERNELS_OR_RETURN(level)
-    const struct kv_cache cache = {blocks, block_start, type, layer_offset, H, D};
-    RETURN_INVALID_UNLESS(qkv && positions && sequences && blocks && block_start)
-    RETURN_INVALID_UNLESS(cache_is_sound(&cache, positions, sequences, t0, t1, 0))
-    kernels->append_kv(qkv, positions, sequences, &cache, t0, t1);
+    RETURN_INVALID_UNLESS(qkv && is_kv(kv) && are_cached(rows, kv, t0, t1, 0))
+    kernels->append_kv(qkv, rows, kv, t0, t1);
     return ISTHMUS_OK;
 }
 
-int32_t isthmus_attention(int32_t level, const float *qkv, float *out, const int32_t *positions,
-                          const int32_t *sequences, const uint64_t *blocks, const int64_t *block_start, int32_t type,
-                          int64_t layer_offset, int64_t H, int64_t D, float scale, int64_t t0, int64_t t1, int64_t h0,
-                          int64_t h1)
+int32_t isthmus_attention(int32_t level, const struct isthmus_queries *queries, const struct isthmus_rows *rows,
+                          const struct isthmus_kv *kv, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
 {
     KERNELS_OR_RETURN(level)
-    const struct kv_cache cache = {blocks, block_start, type, layer_offset, H, D};
-    RETURN_INVALID_UNLESS(qkv && out && positions && sequences && blocks && block_start && isfinite(scale))
-    RETURN_INVALID_UNLESS(is_range(h0, h1) && h1 <= H && cache_is_sound(&cache, positions, sequences, t0, t1, 1))
-    kernels->attention(qkv, out, positions, sequences, &cache, scale, t0, t1, h0, h1);
+    RETURN_INVALID_UNLESS(queries && queries->qkv && queries->out && isfinite(queries->scale))
+    RETURN_INVALID_UNLESS(is_kv(kv) && is_range(h0, h1) && h1 <= kv->H && are_cached(rows, kv, t0, t1, 1))
+    kernels->attention(queries, rows, kv, t0, t1, h0, h1);
     return ISTHMUS_OK;
 }
 
@@ -287,7 +295,7 @@ int32_t isthmus_read_bytes(int32_t level, const void *memory, int64_t bytes, int
 int32_t isthmus_multiply_adds(int32_t level, int32_t type, int64_t count, int64_t *done)
 {
     KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(is_type(type) && done && 0 <= count && count <= ISTHMUS_MOST_MULTIPLY_ADDS)
+    RETURN_INVALID_UNLESS(is_type(type) && done && 0 <= count && count <= ISTHMUS_MAX_MULTIPLY_ADDS)
     *done = kernels->multiply_adds(type, count);
     return ISTHMUS_OK;
 }

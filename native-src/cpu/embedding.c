@@ -30,13 +30,16 @@ static float weight_at(const char *panel, int32_t type, int64_t K, int64_t k, in
     }
 }
 
-void KERNEL(embedding)(const char *restrict wte, int32_t type, const f32 *restrict wpe, const i32 *tokens,
-                       const i32 *positions, f32 *restrict x, int64_t C, int64_t t0, int64_t t1)
+void KERNEL(embedding)(const struct isthmus_matrix *wte, const f32 *restrict wpe, const struct isthmus_rows *rows,
+                       f32 *restrict x, int64_t t0, int64_t t1)
 {
+    const int64_t C = wte->K;
+    const i32 *tokens = rows->tokens, *positions = rows->positions;
     for (int64_t t = t0; t < t1; t++) {
-        const char *panel = wte + tokens[t] / ISTHMUS_PANEL * panel_bytes(type, C);
+        const int64_t token = tokens[t];
+        const char *panel = (const char *)wte->data + token / ISTHMUS_PANEL * panel_bytes(wte->type, C);
         const f32 *position = wpe + positions[t] * C;
         for (int64_t c = 0; c < C; c++)
-            x[t * C + c] = weight_at(panel, type, C, c, tokens[t] % ISTHMUS_PANEL) + position[c];
+            x[t * C + c] = weight_at(panel, wte->type, C, c, token % ISTHMUS_PANEL) + position[c];
     }
 }

@@ -1,11 +1,12 @@
-/* What becomes of a panel's sums: bias, activation and residual, while they are in the first-level cache. */
+/* The epilogue of a product: adds bias and residual and applies the activation to a panel's sums while they are in the
+ * first-level cache. */
 #ifndef ISTHMUS_EPILOGUE_H
 #define ISTHMUS_EPILOGUE_H
 
 #include "activation.h"
 #include "kernels.h"
 
-/* One row with activation and mode known to the compiler. */
+/* Finishes one row, with activation and mode known to the compiler. */
 INLINE void finish_row(f32 *out, const float *sums, const f32 *bias, int32_t activation, int add, int64_t count)
 {
     int64_t n = 0;
@@ -22,7 +23,7 @@ INLINE void finish_row(f32 *out, const float *sums, const f32 *bias, int32_t act
     }
 }
 
-/* As finish_row in float, which is the same for a sum of two; gelu_tanh, if any, is gelu_tanh_float. */
+/* As finish_row in float, where a sum of two is rounded the same; the activation is gelu_tanh_float or none. */
 INLINE void finish_row_float(f32 *out, const float *sums, const f32 *bias, int gelu, int64_t count)
 {
     for (int64_t n = 0; n < count; n += LANES) {
@@ -38,16 +39,16 @@ INLINE void finish_row_float(f32 *out, const float *sums, const f32 *bias, int g
 }
 
 /* out[t, n] for rows [t0, t0 + rows) and the columns below N of the panel from n on, whose sums are [rows, 64].
- * `rounded` says that the sums are of rounded weights and inputs, for which float is good enough. */
-INLINE void finish_panel(const struct epilogue *e, int rounded, const float *sums, int64_t t0, int64_t rows, int64_t n,
-                         int64_t N)
+ * `rounded` says that the sums are of quantized weights and inputs, for which float is accurate enough. */
+INLINE void finish_panel(const struct isthmus_epilogue *e, int rounded, const float *sums, int64_t t0, int64_t rows,
+                         int64_t n, int64_t N)
 {
     const int64_t count = N - n < ISTHMUS_PANEL ? N - n : ISTHMUS_PANEL;
     const f32 *bias = e->bias ? e->bias + n : 0;
     for (int64_t t = 0; t < rows; t++) {
         f32 *out = e->out + (t0 + t) * N + n;
         const float *row = sums + t * ISTHMUS_PANEL;
-        if (e->add)
+        if (e->store == ISTHMUS_ADD)
             finish_row(out, row, bias, ISTHMUS_ACT_NONE, 1, count);
         else if (e->activation == ISTHMUS_ACT_NONE)
             finish_row_float(out, row, bias, 0, count);

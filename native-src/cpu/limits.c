@@ -1,15 +1,15 @@
-/* Loops that do one thing only, as fast as the level can: read memory, or multiply and add. */
+/* Loops that measure the machine: each only reads memory, or only multiplies and adds, as fast as the level can. */
 #include "kernels.h"
 #include "simd_narrow.h"
 
 enum {
-    /* Sums side by side: more than an instruction's latency times the number of units that take one, as far as there
+    /* Independent sums: more than an instruction's latency times the number of units that execute it, as far as there
      * are registers. */
     SUMS = IS_AVX512 || LEVEL == ISTHMUS_LEVEL_NEON ? 16 : 12,
     LINE_BYTES = 64,
     LINE_VECTORS = LINE_BYTES / VECTOR_BYTES,
 
-    /* How far ahead memory is asked for. */
+    /* Bytes from a load to the prefetch that runs ahead of it. */
     AHEAD = 4096,
 };
 
@@ -17,7 +17,8 @@ enum {
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Keeps a value in its register and the compiler from knowing it: else work on it is done once and not each time. */
+/* Hides a value from the compiler and keeps it in its register: otherwise the work on it is done once, not each
+ * time. */
 #ifdef __x86_64__
 #define UNKNOWN(v) __asm__ volatile("" : "+x"(v))
 #else

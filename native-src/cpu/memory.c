@@ -15,7 +15,7 @@ void *isthmus_map_memory(int64_t bytes)
 {
     if (bytes <= 0 || (uint64_t)bytes > SIZE_MAX - 2 * LARGE_PAGE)
         return 0;
-    /* A large page more than needed, of which what lies off the boundaries is given back. */
+    /* Maps one large page more than needed and unmaps what lies off the boundaries. */
     const size_t size = ((size_t)bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
     char *area = mmap(0, size + LARGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (area == MAP_FAILED)

@@ -1,4 +1,4 @@
-/* Weights of a checkpoint, brought into panels and, where asked for, rounded to fewer bits. */
+/* Packs a checkpoint's weights into panels and quantizes them for types of fewer bits. */
 #include <math.h>
 
 #include "kernels.h"
@@ -7,14 +7,14 @@
 
 enum { PANEL = ISTHMUS_PANEL };
 
-/* The part of a matrix to be packed: weights is [k1 - k0, n1 - n0], or the transposed. */
+/* The part of a matrix to be packed: weights is [k1 - k0, n1 - n0], or its transpose. */
 struct source {
     const f32 *weights;
     int64_t k_stride, n_stride;
     int64_t k0, k1, n0, n1;
 };
 
-/* values[k - k0, n - n] of inputs [k0, k1) and the panel of columns from n on, zero where the source has none. */
+/* Gathers values[k - k0, c] of inputs [k0, k1) and columns n + c of a panel, zero beyond the source's columns. */
 static void gather(float *values, const struct source *s, int64_t k0, int64_t k1, int64_t n)
 {
     const int64_t columns = s->n1 - n < PANEL ? s->n1 - n : PANEL;
@@ -26,7 +26,7 @@ static void gather(float *values, const struct source *s, int64_t k0, int64_t k1
             memcpy(values + k * PANEL, from + k * s->k_stride, (size_t)columns * sizeof(float));
         return;
     }
-    /* Turned round in strips whose lines stay in the first-level cache until they are full. */
+    /* Transposes in strips whose cache lines stay in the first-level cache until they are full. */
     enum { STRIP = 16 };
     for (int64_t strip = 0; strip < k1 - k0; strip += STRIP) {
         const int64_t end = k1 - k0 - strip < STRIP ? k1 - k0 : strip + STRIP;
@@ -138,18 +138,20 @@ static void pack_block(char *panel, const float *values, int32_t type, int64_t k
     }
 }
 
-void KERNEL(pack)(const f32 *restrict weights, int32_t layout, int32_t type, char *restrict matrix, int64_t K,
-                  int64_t k0, int64_t k1, int64_t n0, int64_t n1)
+void KERNEL(pack)(const f32 *restrict weights, int32_t layout, const struct isthmus_matrix *matrix, int64_t k0,
+                  int64_t k1, int64_t n0, int64_t n1)
 {
-    enum { MOST_INPUTS = ISTHMUS_INT8_BLOCK };
-    float values[MOST_INPUTS * PANEL] __attribute__((aligned(64)));
+    enum { MAX_INPUTS = ISTHMUS_INT8_BLOCK };
+    float values[MAX_INPUTS * PANEL] __attribute__((aligned(64)));
+    const int32_t type = matrix->type;
     const int in_out = layout == ISTHMUS_LAYOUT_IN_OUT;
     const struct source source = {weights, in_out ? n1 - n0 : 1, in_out ? 1 : k1 - k0, k0, k1, n0, n1};
-    const int64_t depth = block_inputs(type) > 1 ? block_inputs(type) : MOST_INPUTS;
+    const int64_t depth = block_inputs(type) > 1 ? block_inputs(type) : MAX_INPUTS;
     for (int64_t n = n0; n < n1; n += PANEL)
         for (int64_t k = k0; k < k1; k += depth) {
             const int64_t end = k1 - k < depth ? k1 : k + depth;
+            char *panel = (char *)matrix->data + n / PANEL * panel_bytes(type, matrix->K);
             gather(values, &source, k, end, n);
-            pack_block(matrix + n / PANEL * panel_bytes(type, K), values, type, k, end);
+            pack_block(panel, values, type, k, end);
         }
 }

@@ -1,4 +1,4 @@
-/* Activations as bytes, for products with quantised weights. */
+/* Quantizes activations to bytes, for products with quantized weights. */
 #include "quantized.h"
 
 void KERNEL(quantize)(const f32 *restrict x, int32_t type, void *restrict q, int64_t K, int64_t t0, int64_t t1)

@@ -1,4 +1,4 @@
-/* The forms of quantised weights and activations that isthmus.h describes, and how floats become bytes. */
+/* Layouts of quantized weights and activations, as isthmus.h describes them, and rounding of floats to bytes. */
 #ifndef ISTHMUS_QUANTIZED_H
 #define ISTHMUS_QUANTIZED_H
 
@@ -11,7 +11,8 @@ enum {
     Q4_BLOCK_BYTES = ISTHMUS_Q4_BLOCK / 2 * ISTHMUS_PANEL + ISTHMUS_PANEL * 2,
 };
 
-/* Of a block of a row's inputs. Rows lie at any address. */
+/* Follows a row's bytes, one for each block of inputs: the bytes' scale, and where integer sums begin. Rows lie at any
+ * address. */
 struct row_block {
     float scale;
     int32_t start;
@@ -69,14 +70,14 @@ INLINE float largest_magnitude(const f32 *x, int64_t count)
         const vmask greater = bits > largest;
         largest = (bits & greater) | (largest & ~greater);
     }
-    const int32_t most = v_largest_int(largest);
+    const int32_t bits = v_largest_int(largest);
     float magnitude;
-    memcpy(&magnitude, &most, sizeof magnitude);
+    memcpy(&magnitude, &bits, sizeof magnitude);
     return magnitude;
 }
 
-/* The nearest integer, ties to even, in the low 22 bits: adding 1.5 * 2^23 leaves it there. What is not finite gives
- * one or other, and a scale that makes every product with it NaN. */
+/* The nearest integer, ties to even, in the low 22 bits: adding 1.5 * 2^23 leaves it there. Where x is not
+ * finite the integer is arbitrary, and its scale makes every product with it NaN. */
 INLINE vmask nearest_ints(vec x)
 {
     return (vmask)(x + 0x1.8p23f);
@@ -88,10 +89,10 @@ INLINE vmask rounded(vec x)
     return ((vmask)((vbits)nearest_ints(x) << 24)) >> 24;
 }
 
-/* What makes integers up to `most` of numbers up to `largest`; zero where these are so small that it would overflow. */
-INLINE float inverse_scale(float largest, float most)
+/* The factor that scales numbers up to `largest` to integers up to `max`; zero where it would overflow. */
+INLINE float inverse_scale(float largest, float max)
 {
-    return largest > 0x1p-100f ? most / largest : 0.0f;
+    return largest > 0x1p-100f ? max / largest : 0.0f;
 }
 
 /* bytes[i] = round(x[i] / scale), |byte| <= 127; sums of products with bytes that have the offset begin at start. */

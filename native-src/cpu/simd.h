@@ -1,5 +1,5 @@
 /*
- * One mapping from vectors to instruction sets, so that each kernel body is written once.
+ * Maps vectors to instruction sets, so that each kernel body is written once.
  *
  * The types are the vector extensions of GCC and Clang: + - * / and comparisons are the language's own, lane by
  * lane, and only what the language lacks is named here: unaligned and partial access, explicit FMA, sums across
@@ -7,8 +7,8 @@
  * Contraction is off, so a multiply and an add fuse where v_fma or d_fma says so and nowhere else; at BASELINE
  * they never fuse.
  *
- * Whatever lane an element falls into, the same operations are applied to it in the same order. That is what
- * makes results independent of how callers split the work.
+ * Whatever lane an element falls into, the same operations are applied to it in the same order, so results do not
+ * depend on how callers split the work.
  */
 #ifndef ISTHMUS_SIMD_H
 #define ISTHMUS_SIMD_H
@@ -115,12 +115,21 @@ INLINE vec v_fma(vec a, vec b, vec c)
 #endif
 }
 
+/* Which of the lanes' numbers first, first + 1, ... are below n. */
+INLINE vmask v_below(int64_t first, int64_t n)
+{
+    vmask lane;
+    for (int j = 0; j < LANES; j++)
+        lane[j] = j;
+    return lane + (int32_t)first < (int32_t)n;
+}
+
 INLINE vec v_select(vmask m, vec yes, vec no)
 {
     return (vec)((m & (vmask)yes) | (~m & (vmask)no));
 }
 
-/* Where a lane of a or b is not a number, b's. */
+/* The larger of each lane; b's where either is NaN. */
 INLINE vec v_max(vec a, vec b)
 {
 #if IS_AVX512
@@ -132,7 +141,7 @@ INLINE vec v_max(vec a, vec b)
 #endif
 }
 
-/* As v_max. */
+/* The smaller of each lane; b's where either is NaN. */
 INLINE vec v_min(vec a, vec b)
 {
 #if IS_AVX512
@@ -141,43 +150,6 @@ INLINE vec v_min(vec a, vec b)
     return _mm256_min_ps(a, b);
 #else
     return v_select(a < b, a, b);
-#endif
-}
-
-/* LANES sums across lanes at once: lane i is the sum of rows[i]'s lanes, taken pairwise and alike for every i.
- * Transposing while adding costs about three instructions a sum; one sum by itself would cost ten. */
-INLINE vec v_sums(const vec rows[LANES])
-{
-#if IS_AVX512
-    __m512 pair[8], quad[4], oct[2];
-    for (int i = 0; i < 8; i++)
-        pair[i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]) + _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
-    for (int i = 0; i < 4; i++) {
-        const __m512d a = _mm512_castps_pd(pair[2 * i]), b = _mm512_castps_pd(pair[2 * i + 1]);
-        quad[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b)) + _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-    }
-    for (int i = 0; i < 2; i++)
-        oct[i] = _mm512_shuffle_f32x4(quad[2 * i], quad[2 * i + 1], 0x44) +
-                 _mm512_shuffle_f32x4(quad[2 * i], quad[2 * i + 1], 0xee);
-    return _mm512_shuffle_f32x4(oct[0], oct[1], 0x88) + _mm512_shuffle_f32x4(oct[0], oct[1], 0xdd);
-#elif LEVEL == ISTHMUS_LEVEL_AVX2
-    __m256 pair[4], quad[2];
-    for (int i = 0; i < 4; i++)
-        pair[i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]) + _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
-    for (int i = 0; i < 2; i++) {
-        const __m256d a = _mm256_castps_pd(pair[2 * i]), b = _mm256_castps_pd(pair[2 * i + 1]);
-        quad[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b)) + _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
-    }
-    return _mm256_permute2f128_ps(quad[0], quad[1], 0x20) + _mm256_permute2f128_ps(quad[0], quad[1], 0x31);
-#elif LEVEL == ISTHMUS_LEVEL_NEON
-    const float32x4_t a = vpaddq_f32((float32x4_t)rows[0], (float32x4_t)rows[1]);
-    const float32x4_t b = vpaddq_f32((float32x4_t)rows[2], (float32x4_t)rows[3]);
-    return (vec)vpaddq_f32(a, b);
-#else
-    vec sums;
-    for (int i = 0; i < LANES; i++)
-        sums[i] = (rows[i][0] + rows[i][1]) + (rows[i][2] + rows[i][3]);
-    return sums;
 #endif
 }
 
@@ -205,7 +177,7 @@ INLINE void v_transpose(vec x[LANES])
 #endif
 }
 
-/* The largest lane; lanes that are not numbers may be passed over. */
+/* The largest lane; NaN lanes may be ignored. */
 INLINE float v_largest(vec v)
 {
 #if IS_AVX512
@@ -220,7 +192,7 @@ INLINE float v_largest(vec v)
 #endif
 }
 
-/* Whether a lane of a is above b's. */
+/* Whether any lane of a is greater than b's. */
 INLINE int v_exceeds(vec a, vec b)
 {
 #if IS_AVX512

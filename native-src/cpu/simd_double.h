@@ -1,4 +1,4 @@
-/* Vectors of doubles, for sums and functions whose rounding must not show in a float. */
+/* Vectors of doubles, for sums and functions whose rounding must not be seen in a float result. */
 #ifndef ISTHMUS_SIMD_DOUBLE_H
 #define ISTHMUS_SIMD_DOUBLE_H
 
@@ -56,7 +56,7 @@ INLINE dvec d_select(dmask m, dvec yes, dvec no)
     return (dvec)((m & (dmask)yes) | (~m & (dmask)no));
 }
 
-/* Where a lane of a or b is not a number, b's. */
+/* The larger of each lane; b's where either is NaN. */
 INLINE dvec d_max(dvec a, dvec b)
 {
 #if IS_AVX512
@@ -68,7 +68,7 @@ INLINE dvec d_max(dvec a, dvec b)
 #endif
 }
 
-/* As d_max. */
+/* The smaller of each lane; b's where either is NaN. */
 INLINE dvec d_min(dvec a, dvec b)
 {
 #if IS_AVX512

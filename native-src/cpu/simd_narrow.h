@@ -7,7 +7,7 @@
 /* ---- half precision ---- */
 
 /* LANES binary16 numbers, widened exactly. Without an instruction for it: the bits moved to a float's places are the
- * number times 2^-112, denormals too; infinities and NaNs get a float's largest exponent. */
+ * number times 2^-112, denormals included; infinities and NaNs get a float's largest exponent. */
 INLINE vec v_load_f16(const u16 *p)
 {
 #if IS_AVX512

@@ -25,7 +25,7 @@
 static struct {
     atomic_uintptr_t begin, end;
     atomic_int lost;
-} areas[ISTHMUS_MOST_WATCHED];
+} areas[ISTHMUS_MAX_WATCHED];
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* who changes areas */
 static struct sigaction previous;
@@ -34,7 +34,7 @@ static int installed;
 
 static int replace_lost(uintptr_t address)
 {
-    for (int i = 0; i < ISTHMUS_MOST_WATCHED; i++) {
+    for (int i = 0; i < ISTHMUS_MAX_WATCHED; i++) {
         const uintptr_t begin = atomic_load(&areas[i].begin), end = atomic_load(&areas[i].end);
         if (!begin || address < begin || address >= end || atomic_load(&areas[i].begin) != begin)
             continue;
@@ -75,7 +75,7 @@ static int install(void)
 
 static int32_t add_area(uintptr_t begin, uintptr_t end)
 {
-    for (int32_t i = 0; i < ISTHMUS_MOST_WATCHED; i++)
+    for (int32_t i = 0; i < ISTHMUS_MAX_WATCHED; i++)
         if (!atomic_load(&areas[i].begin)) {
             atomic_store(&areas[i].end, end);
             atomic_store(&areas[i].lost, 0);
@@ -104,7 +104,7 @@ int32_t isthmus_watch(void *memory, int64_t bytes)
 
 static int is_watch(int32_t watch)
 {
-    return watch >= 0 && watch < ISTHMUS_MOST_WATCHED && atomic_load(&areas[watch].begin);
+    return watch >= 0 && watch < ISTHMUS_MAX_WATCHED && atomic_load(&areas[watch].begin);
 }
 
 int32_t isthmus_is_whole(int32_t watch)

@@ -19,7 +19,7 @@ void batch_new(struct batch *b, int64_t T, int64_t H, int64_t D, int64_t past, i
     cache_new(&b->cache, BATCH_SEQUENCES, past + T, type, BATCH_LAYER_OFFSET, H, D);
     for (int32_t s = 0; s < BATCH_SEQUENCES; s++)
         for (int64_t i = 0; i < length[s] * 2 * H; i++) {
-            float x[ISTHMUS_MOST_HEAD_CHANNELS];
+            float x[ISTHMUS_MAX_HEAD_CHANNELS];
             for (int64_t d = 0; d < D; d++)
                 x[d] = random_float();
             cache_set_all(&b->cache, i % 2 != 0, s, i / (2 * H), i / 2 % H, x);
@@ -34,16 +34,17 @@ void batch_free(struct batch *b)
 
 int32_t attend(const struct batch *b, int32_t level, struct tensor *out, int64_t t0, int64_t t1, int64_t h0, int64_t h1)
 {
-    return isthmus_attention(level, b->qkv.data, out->data, b->positions, b->sequences, b->cache.blocks,
-                             b->cache.block_start, b->type, BATCH_LAYER_OFFSET, b->H, b->D, b->scale, t0, t1, h0, h1);
+    const struct isthmus_rows rows = {0, b->positions, b->sequences};
+    const struct isthmus_kv kv = {b->cache.blocks, b->cache.block_start, BATCH_LAYER_OFFSET, b->H, b->D, b->type};
+    return isthmus_attention(level, STRUCT(queries, b->qkv.data, out->data, b->scale), &rows, &kv, t0, t1, h0, h1);
 }
 
 /* A head's query, rounded to bytes where keys are. */
 static void query_of(const struct batch *b, int64_t t, int64_t h, double *query)
 {
     const int64_t D = b->D;
-    float x[ISTHMUS_MOST_HEAD_CHANNELS] = {0};
-    int bytes[ISTHMUS_MOST_HEAD_CHANNELS];
+    float x[ISTHMUS_MAX_HEAD_CHANNELS] = {0};
+    int bytes[ISTHMUS_MAX_HEAD_CHANNELS];
     for (int64_t d = 0; d < D; d++)
         x[d] = get(&b->qkv, t * 3 * b->H * D + h * D + d);
     const float scale = round_to_scale(x, D, bytes);
@@ -56,7 +57,7 @@ double attention_of(const struct batch *b, int64_t t, int64_t h, double *out)
     const int64_t D = b->D, past = b->positions[t] + 1;
     const int32_t s = b->sequences[t];
     double *score = malloc((size_t)past * sizeof *score), maximum = -INFINITY, sum = 0;
-    double query[ISTHMUS_MOST_HEAD_CHANNELS];
+    double query[ISTHMUS_MAX_HEAD_CHANNELS];
     query_of(b, t, h, query);
     for (int64_t p = 0; p < past; p++) {
         score[p] = 0;

@@ -15,7 +15,7 @@ struct batch {
 };
 
 /* T rows of one to three sequences, the first with `past` positions, the others with at most as many. All positions up
- * to a sequence's last row are random in the cache, those behind it NaN. peak: how far the scores spread. */
+ * to a sequence's last row are random in the cache, those after it NaN. peak: how far the scores spread. */
 void batch_new(struct batch *b, int64_t T, int64_t H, int64_t D, int64_t past, int32_t type, float peak);
 void batch_free(struct batch *b);
 int32_t attend(const struct batch *b, int32_t level, struct tensor *out, int64_t t0, int64_t t1, int64_t h0,

@@ -5,7 +5,7 @@
 
 #include "packed.h"
 
-enum { MOST_CHANNELS = ISTHMUS_MOST_HEAD_CHANNELS };
+enum { MAX_CHANNELS = ISTHMUS_MAX_HEAD_CHANNELS };
 
 static int64_t rounded_up(int64_t n, int64_t multiple)
 {
@@ -113,7 +113,7 @@ void cache_set_all(struct cache *cache, int value, int32_t sequence, int64_t pos
 {
     struct tensor *block = block_of(cache, sequence, position);
     const int64_t D = cache->D;
-    int bytes[MOST_CHANNELS] = {0};
+    int bytes[MAX_CHANNELS] = {0};
     const float scale = round_to_scale(x, D, bytes);
     for (int64_t d = 0; d < D; d++) {
         const int64_t byte = byte_of(cache, value, position, h, d);
@@ -131,7 +131,7 @@ void cache_set_all(struct cache *cache, int value, int32_t sequence, int64_t pos
 
 void cache_set(struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d, float x)
 {
-    float all[MOST_CHANNELS];
+    float all[MAX_CHANNELS];
     for (int64_t i = 0; i < cache->D; i++)
         all[i] = i == d ? x : (float)cache_get(cache, value, sequence, position, h, i);
     cache_set_all(cache, value, sequence, position, h, all);

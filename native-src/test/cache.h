@@ -25,7 +25,7 @@ double cache_scale(const struct cache *cache, int value, int32_t sequence, int64
 double cache_get(const struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d);
 /* Sets all D elements of a head's key or value, as the cache's type rounds them. */
 void cache_set_all(struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, const float *x);
-/* Sets one; with INT8, all are rounded anew to what is then the largest. */
+/* Sets one; with INT8, all are rounded again to the new largest. */
 void cache_set(struct cache *cache, int value, int32_t sequence, int64_t position, int64_t h, int64_t d, float x);
 
 /* bytes[i] = x[i] / scale, rounded; returns the scale: 127 are the largest magnitude, NaN if that is not finite. */

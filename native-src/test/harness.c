@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../cpu/operations.h"
+
 const int64_t SIZES[] = {1,  2,  3,  4,  5,  7,  8,  9,   15,  16,  17,  23,  31,  32,  33,
                          47, 63, 64, 65, 96, 127, 128, 129, 255, 257, 511, 513, 767, 768, 769};
 const int SIZES_COUNT = COUNT(SIZES);
@@ -18,7 +20,7 @@ int32_t LEVELS[5];
 int LEVELS_COUNT;
 
 static uint64_t random_state;
-static const char *operation;
+static const char *running;
 static int64_t passes, failures, all_failures;
 
 enum { GUARD_FLOATS = 64 };
@@ -173,7 +175,7 @@ void check(int passed, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    printf("FAILED %s: ", operation);
+    printf("FAILED %s: ", running);
     vprintf(format, arguments);
     printf(failures == 10 ? "\n(further failures are counted only)\n" : "\n");
     va_end(arguments);
@@ -199,19 +201,45 @@ double ulps(float got, double want)
     return fabs((double)got - want) / ldexp(1.0, exponent - 24 < -149 ? -149 : exponent - 24);
 }
 
-static void run(const char *name, void (*test)(void))
+static struct test {
+    const char *name;
+    void (*run)(void);
+} tests[64];
+static int tests_count;
+
+void add_test(const char *name, void (*test)(void))
 {
-    operation = name;
+    if (tests_count == COUNT(tests)) {
+        fprintf(stderr, "more than %d tests\n", COUNT(tests));
+        exit(2);
+    }
+    tests[tests_count++] = (struct test){name, test};
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct test *)a)->name, ((const struct test *)b)->name);
+}
+
+static void run(const struct test *test)
+{
+    running = test->name;
     passes = failures = 0;
-    test();
+    test->run();
     all_failures += failures;
-    printf("%-16s %7lld passed, %lld failed\n", name, (long long)passes, (long long)failures);
+    printf("%-16s %7lld passed, %lld failed\n", test->name, (long long)passes, (long long)failures);
     fflush(stdout);
 }
 
-#define RUN(op)            \
-    extern void test_##op(void); \
-    run(#op, test_##op);
+/* Every operation of kernels.h's table must have a test by its name. */
+static void check_operation(const char *operation)
+{
+    for (int i = 0; i < tests_count; i++)
+        if (strcmp(tests[i].name, operation) == 0)
+            return;
+    printf("FAILED: operation %s has no test: add test/test_%s.c with TEST(%s)\n", operation, operation, operation);
+    all_failures++;
+}
 
 int main(int argc, char **argv)
 {
@@ -225,23 +253,10 @@ int main(int argc, char **argv)
             printf(" (%s is not supported here: not tested)", level_name(level));
     printf("\n");
 
-    RUN(exp)
-    RUN(memory)
-    RUN(watch)
-    RUN(pack)
-    RUN(pack_quantized)
-    RUN(halves)
-    RUN(embedding)
-    RUN(layer_norm)
-    RUN(matmul)
-    RUN(epilogue)
-    RUN(quantize)
-    RUN(matmul_quantized)
-    RUN(softmax)
-    RUN(append_kv)
-    RUN(attention)
-    RUN(attention_edges)
-    RUN(limits)
-    RUN(dispatch)
+#define CHECK_OPERATION(op, result, parameters, unused) check_operation(#op);
+    OPERATIONS(CHECK_OPERATION, )
+    qsort(tests, (size_t)tests_count, sizeof *tests, by_name);
+    for (int i = 0; i < tests_count; i++)
+        run(&tests[i]);
     return all_failures != 0;
 }

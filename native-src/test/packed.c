@@ -4,7 +4,7 @@
 
 const char *const TYPE_NAMES[] = {"F32", "F16", "BF16", "INT8", "Q4"};
 
-/* A number of 16 bits with `digits` of significand behind the point. */
+/* A number of 16 bits with `digits` of significand after the point. */
 static double value_of(uint16_t bits, int digits)
 {
     const int exponents = 1 << (15 - digits), bias = exponents / 2 - 1;
@@ -71,7 +71,7 @@ struct tensor matrix_packed(int32_t level, const struct tensor *weights, int32_t
                             int64_t N, int shift)
 {
     struct tensor matrix = matrix_new(type, K, N, shift);
-    isthmus_pack(level, weights->data, layout, type, matrix.data, K, N, 0, K, 0, N);
+    isthmus_pack(level, weights->data, layout, STRUCT(matrix, matrix.data, K, N, type), 0, K, 0, N);
     return matrix;
 }
 
@@ -121,7 +121,7 @@ double weight_value(const struct tensor *matrix, int32_t type, int64_t K, int64_
     }
 }
 
-/* Where the numbers about a block of row t lie. */
+/* The byte where the numbers of a block of row t begin. */
 static int64_t block_at(int32_t type, int64_t K, int64_t t, int64_t block)
 {
     const int64_t size = block_size(type), inputs = (K + 31) / 32 * 32;

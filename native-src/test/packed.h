@@ -1,4 +1,4 @@
-/* Packed matrices and rows of quantised activations, read number by number as isthmus.h describes them. */
+/* Reads packed matrices and rows of quantized activations number by number, as isthmus.h describes them. */
 #ifndef ISTHMUS_TEST_PACKED_H
 #define ISTHMUS_TEST_PACKED_H
 
@@ -19,7 +19,7 @@ int64_t block_size(int32_t type);
 struct tensor matrix_new(int32_t type, int64_t K, int64_t N, int shift);
 struct tensor matrix_packed(int32_t level, const struct tensor *weights, int32_t layout, int32_t type, int64_t K,
                             int64_t N, int shift);
-/* Quantised rows with no contents, and those of x [T, K]. */
+/* Quantized rows with no contents, and those of x [T, K]. */
 struct tensor rows_new(int32_t type, int64_t T, int64_t K, int shift);
 struct tensor rows_quantized(int32_t level, const struct tensor *x, int32_t type, int64_t T, int64_t K, int shift);
 
@@ -28,11 +28,11 @@ struct quantum {
     int32_t q;
     double scale;
 };
-/* Input k of column n, also where both only fill up a panel or block. */
+/* Input k of column n, also where it is padding of a panel or block. */
 struct quantum weight_quantum(const struct tensor *matrix, int32_t type, int64_t K, int64_t k, int64_t n);
 /* The same for every type, as a number. */
 double weight_value(const struct tensor *matrix, int32_t type, int64_t K, int64_t k, int64_t n);
-/* Element k of row t, also where it only fills up the row; and what an integer sum over a block of it begins at. */
+/* Element k of row t, also where it is padding; and where an integer sum over a block of the row begins. */
 struct quantum input_quantum(const struct tensor *rows, int32_t type, int64_t K, int64_t t, int64_t k);
 int32_t block_start_of(const struct tensor *rows, int32_t type, int64_t K, int64_t t, int64_t block);
 

@@ -1,5 +1,5 @@
 /*
- * What the kernels' tests share: numbers from a seeded generator, tensors between guards, and counted checks.
+ * Shared by the kernels' tests: numbers from a seeded generator, tensors between guards, and counted checks.
  */
 #ifndef ISTHMUS_TEST_H
 #define ISTHMUS_TEST_H
@@ -27,7 +27,7 @@ float random_float(void);
 
 /*
  * A tensor of floats, or of other elements that fill as many bytes, that begins `shift` bytes (0 to 3) off alignment,
- * fewer than four bytes before a page that can be neither read nor written, so that any access behind it is a crash.
+ * fewer than four bytes before a page that can be neither read nor written, so that any access beyond it is a crash.
  * Before it lie guard values.
  */
 struct tensor {
@@ -52,13 +52,26 @@ float float_of_bits(uint32_t bits);
 int same_bits(const struct tensor *a, const struct tensor *b);
 int guards_hold(const struct tensor *t);
 
-/* Counts one check of the current operation; prints the message where it fails. */
+/* Defines the test `name`, which the harness runs: TEST(matmul) { ... }. */
+#define TEST(name)                                               \
+    static void test_##name(void);                               \
+    __attribute__((constructor)) static void add_##name(void)    \
+    {                                                            \
+        add_test(#name, test_##name);                            \
+    }                                                            \
+    static void test_##name(void)
+void add_test(const char *name, void (*test)(void));
+
+/* Counts one check of the current test; prints the message where it fails. */
 void check(int passed, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* |got - want| <= tolerance, where NaN equals NaN only. */
 int close_to(float got, double want, double tolerance);
 /* The distance of got from want in units of the last place of a float near want; NaN to NaN and equal infinities are
  * 0, any other mismatch of these is infinite. */
 double ulps(float got, double want);
+
+/* The address of one of isthmus.h's structs: STRUCT(matrix, data, K, N, type). */
+#define STRUCT(name, ...) (&(struct isthmus_##name){__VA_ARGS__})
 
 /* A call that must be refused and must leave t as it is. */
 #define REFUSES(t, status, call)                                                                            \

@@ -1,7 +1,7 @@
 #include "cache.h"
 #include "packed.h"
 
-enum { LAYER_OFFSET = 20, MOST_D = 128 };
+enum { LAYER_OFFSET = 20, MAX_D = 128 };
 
 static void appends(int32_t level, int32_t type, int64_t H, int64_t D, int shift)
 {
@@ -16,12 +16,12 @@ static void appends(int32_t level, int32_t type, int64_t H, int64_t D, int shift
     cache_new(&want, 3, 130, type, LAYER_OFFSET, H, D);
     struct tensor qkv = tensor_random(T * 3 * C, shift);
     for (int64_t t0 = 1, t1 = 4; t0 < T; t0 = t1, t1 = T)
-        isthmus_append_kv(level, qkv.data, positions, sequences, cache.blocks, cache.block_start, type, LAYER_OFFSET, H,
-                          D, t0, t1);
+        isthmus_append_kv(level, qkv.data, STRUCT(rows, 0, positions, sequences),
+                          STRUCT(kv, cache.blocks, cache.block_start, LAYER_OFFSET, H, D, type), t0, t1);
 
     for (int t = 1; t < T; t++)
         for (int64_t i = 0; i < 2 * H; i++) {
-            float x[MOST_D];
+            float x[MAX_D];
             for (int64_t d = 0; d < D; d++)
                 x[d] = get(&qkv, (t * 3 + 1) * C + i * D + d);
             cache_set_all(&want, i >= H, sequences[t], positions[t], i % H, x);
@@ -45,7 +45,10 @@ static void refuses(int32_t level)
     const int32_t pos[] = {0, 1}, seq[] = {0, 0}, negative[] = {0, -1};
     const uint64_t *blocks = cache.blocks, no_block[] = {0};
     const int64_t *start = cache.block_start, no_start[] = {-1};
-#define CALL(...) REFUSES(cache.block[0], ISTHMUS_INVALID, isthmus_append_kv(level, __VA_ARGS__))
+#define CALL(x, positions, sequences, blocks, start, type, offset, H, D, t0, t1)                                \
+    REFUSES(cache.block[0], ISTHMUS_INVALID,                                                                    \
+            isthmus_append_kv(level, x, STRUCT(rows, 0, positions, sequences),                                  \
+                              STRUCT(kv, blocks, start, offset, H, D, type), t0, t1))
     CALL(0, pos, seq, blocks, start, F32, 0, H, D, 0, 2);
     CALL(x, 0, seq, blocks, start, F32, 0, H, D, 0, 2);
     CALL(x, pos, 0, blocks, start, F32, 0, H, D, 0, 2);
@@ -65,20 +68,23 @@ static void refuses(int32_t level)
     CALL(x, pos, seq, blocks, start, F32, 0, 0, D, 0, 2);
     CALL(x, pos, seq, blocks, start, F32, 0, -1, D, 0, 2);
     CALL(x, pos, seq, blocks, start, F32, 0, H, 0, 0, 2);
-    CALL(x, pos, seq, blocks, start, F32, 0, H, ISTHMUS_MOST_HEAD_CHANNELS + 1, 0, 2);
+    CALL(x, pos, seq, blocks, start, F32, 0, H, ISTHMUS_MAX_HEAD_CHANNELS + 1, 0, 2);
     CALL(x, pos, seq, blocks, start, F32, 0, INT64_MAX / 4, D, 0, 2);
     CALL(x, pos, seq, blocks, start, F32, 0, H, INT64_MAX, 0, 2);
     CALL(x, pos, seq, blocks, start, F32, 0, H, D, -1, 2);
     CALL(x, pos, seq, blocks, start, F32, 0, H, D, 2, 1);
     CALL(x, pos, seq, blocks, start, F32, 0, H, D, 0, INT64_MAX);
 #undef CALL
+    REFUSES(cache.block[0], ISTHMUS_INVALID,
+            isthmus_append_kv(level, x, 0, STRUCT(kv, blocks, start, 0, H, D, F32), 0, 2));
+    REFUSES(cache.block[0], ISTHMUS_INVALID, isthmus_append_kv(level, x, STRUCT(rows, 0, pos, seq), 0, 0, 2));
     tensor_free(&qkv);
     cache_free(&cache);
 }
 
-void test_append_kv(void)
+TEST(append_kv)
 {
-    static const int64_t head_sizes[] = {1, 3, 8, 15, 16, 17, 33, 64, 65, MOST_D};
+    static const int64_t head_sizes[] = {1, 3, 8, 15, 16, 17, 33, 64, 65, MAX_D};
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int i = 0; i < COUNT(head_sizes); i++) {
             appends(LEVELS[l], ISTHMUS_TYPE_F32, 1 + i % 3, head_sizes[i], i % 4);

@@ -4,7 +4,7 @@
 #include "batch.h"
 #include "packed.h"
 
-/* Batches of so many products are compared in full, larger ones in a sample of rows and heads. */
+/* Batches of up to IN_FULL products are compared in full, larger ones in a sample of rows and heads. */
 enum { IN_FULL = 1000000 };
 
 /* The largest error above the rounding of INT8's weights. */
@@ -55,7 +55,7 @@ static void attends(int32_t level, int32_t type, int64_t T, int64_t H, int64_t D
     batch_free(&b);
 }
 
-void test_attention(void)
+TEST(attention)
 {
     static const int32_t types[] = {ISTHMUS_TYPE_F32, ISTHMUS_TYPE_F16, ISTHMUS_TYPE_INT8};
     static const int64_t head_sizes[] = {1, 3, 8, 16, 17, 32, 64, 65, 80, 96, 128, 200, 1000};
@@ -74,6 +74,6 @@ void test_attention(void)
             attends(LEVELS[l], type, 193, 1, 33, 7, 6);
             attends(LEVELS[l], type, 200, 3, 64, 150, 6);
             attends(LEVELS[l], type, 50, 1, 128, 30, 6);
-            attends(LEVELS[l], type, 2, 1, ISTHMUS_MOST_HEAD_CHANNELS, 66, 1);
+            attends(LEVELS[l], type, 2, 1, ISTHMUS_MAX_HEAD_CHANNELS, 66, 1);
         }
 }

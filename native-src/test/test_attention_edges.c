@@ -5,7 +5,7 @@
 
 enum { D = 20 };
 
-/* One sequence of one head: T rows behind `past` positions, whose keys and values are all `key` and the position. */
+/* One sequence of one head: T rows after `past` positions, whose keys and values are all `key` and the position. */
 static void plain_batch(struct batch *b, int32_t type, int64_t T, int64_t past, float key)
 {
     batch_new(b, T, 1, D, past, type, 1);
@@ -33,8 +33,8 @@ static int rows_are(const struct tensor *out, int64_t t0, int64_t t1, double wan
     return right;
 }
 
-/* What a row's own positions hold shows in it, be it not finite; what later ones hold does not, whoever computes with
- * it: a token's result never depends on the tokens behind it. */
+/* A value that is not finite shows in every row that sees its position and in no other, whichever rows are computed
+ * together: a token's result never depends on the tokens after it. */
 static void sees_its_past_and_no_more(int32_t level, int32_t type, int64_t T, int value, float special)
 {
     struct batch b;
@@ -138,7 +138,10 @@ static void refuses(int32_t level)
     const uint64_t *blocks = b.cache.blocks;
     const uint64_t hole[] = {blocks[0], 0, blocks[2]};
     const int64_t *start = b.cache.block_start, no_start[] = {-1}, zero[] = {0};
-#define CALL(...) REFUSES(out, ISTHMUS_INVALID, isthmus_attention(level, __VA_ARGS__))
+#define CALL(q, o, positions, sequences, blocks, start, type, offset, H, D, scale, ...)                         \
+    REFUSES(out, ISTHMUS_INVALID,                                                                               \
+            isthmus_attention(level, STRUCT(queries, q, o, scale), STRUCT(rows, 0, positions, sequences),       \
+                              STRUCT(kv, blocks, start, offset, H, D, type), __VA_ARGS__))
     CALL(0, o, pos, seq, blocks, start, F32, 0, H, D, 1.0f, 0, T, 0, H);
     CALL(q, 0, pos, seq, blocks, start, F32, 0, H, D, 1.0f, 0, T, 0, H);
     CALL(q, o, 0, seq, blocks, start, F32, 0, H, D, 1.0f, 0, T, 0, H);
@@ -160,7 +163,7 @@ static void refuses(int32_t level)
     CALL(q, o, pos, seq, blocks, start, F32, 0, -1, D, 1.0f, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, F32, 0, INT64_MAX / 8, D, 1.0f, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, F32, 0, H, 0, 1.0f, 0, T, 0, H);
-    CALL(q, o, pos, seq, blocks, start, F32, 0, H, ISTHMUS_MOST_HEAD_CHANNELS + 1, 1.0f, 0, T, 0, H);
+    CALL(q, o, pos, seq, blocks, start, F32, 0, H, ISTHMUS_MAX_HEAD_CHANNELS + 1, 1.0f, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, F32, 0, H, D, NAN, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, F32, 0, H, D, INFINITY, 0, T, 0, H);
     CALL(q, o, pos, seq, blocks, start, F32, 0, H, D, 1.0f, -1, T, 0, H);
@@ -170,11 +173,16 @@ static void refuses(int32_t level)
     CALL(q, o, pos, seq, blocks, start, F32, 0, H, D, 1.0f, 0, T, 1, 0);
     CALL(q, o, pos, seq, blocks, start, F32, 0, H, D, 1.0f, 0, T, 0, H + 1);
 #undef CALL
+#define CALL(queries, rows, kv) REFUSES(out, ISTHMUS_INVALID, isthmus_attention(level, queries, rows, kv, 0, T, 0, H))
+    CALL(0, STRUCT(rows, 0, pos, seq), STRUCT(kv, blocks, start, 0, H, D, F32));
+    CALL(STRUCT(queries, q, o, 1.0f), 0, STRUCT(kv, blocks, start, 0, H, D, F32));
+    CALL(STRUCT(queries, q, o, 1.0f), STRUCT(rows, 0, pos, seq), 0);
+#undef CALL
     tensor_free(&out);
     batch_free(&b);
 }
 
-void test_attention_edges(void)
+TEST(attention_edges)
 {
     static const int32_t types[] = {ISTHMUS_TYPE_F32, ISTHMUS_TYPE_F16, ISTHMUS_TYPE_INT8};
     static const int64_t rows[] = {2, 3, 6, 7, 20, 100};

@@ -11,8 +11,10 @@ static void sums_rows(int32_t level, int32_t type, int64_t C, int shift)
         tokens[t] = t < 5 ? tokens[t] : (int32_t)random_below(V);
         positions[t] = (int32_t)random_below(P);
     }
+    const struct isthmus_matrix matrix = {wte.data, C, V, type};
+    const struct isthmus_rows rows = {tokens, positions, 0};
 
-    isthmus_embedding(level, wte.data, type, wpe.data, tokens, positions, x.data, V, P, C, 2, 5);
+    isthmus_embedding(level, &matrix, wpe.data, P, &rows, x.data, 2, 5);
     int right = 1;
     for (int64_t i = 0; i < T * C; i++)
         if (i < 2 * C || i >= 5 * C)
@@ -20,8 +22,8 @@ static void sums_rows(int32_t level, int32_t type, int64_t C, int shift)
     check(right && guards_hold(&x), "%s at %s, C = %d: rows [2, 5) touch others", TYPE_NAMES[type], level_name(level),
           (int)C);
 
-    isthmus_embedding(level, wte.data, type, wpe.data, tokens, positions, x.data, V, P, C, 0, 2);
-    isthmus_embedding(level, wte.data, type, wpe.data, tokens, positions, x.data, V, P, C, 5, T);
+    isthmus_embedding(level, &matrix, wpe.data, P, &rows, x.data, 0, 2);
+    isthmus_embedding(level, &matrix, wpe.data, P, &rows, x.data, 5, T);
     right = 1;
     for (int64_t i = 0; i < T * C; i++) { /* a weight is a float, and so is its sum */
         const float weight = (float)weight_value(&wte, type, C, i % C, tokens[i / C]);
@@ -36,7 +38,10 @@ static void refuses(int32_t level)
     enum { V = 3, P = 2, C = 4, T32 = ISTHMUS_TYPE_F32 };
     struct tensor wte = matrix_new(T32, C, V, 0), wpe = tensor_random(P * C, 0), x = tensor_random(2 * C, 0);
     const int32_t tokens[] = {2, 0}, positions[] = {0, 1}, negative[] = {0, -1};
-#define CALL(...) REFUSES(x, ISTHMUS_INVALID, isthmus_embedding(level, __VA_ARGS__))
+#define CALL(wte, type, wpe, tokens, positions, x_data, V, P, C, t0, t1)                                            \
+    REFUSES(x, ISTHMUS_INVALID,                                                                                     \
+            isthmus_embedding(level, STRUCT(matrix, wte, C, V, type), wpe, P, STRUCT(rows, tokens, positions, 0),   \
+                              x_data, t0, t1))
     CALL(0, T32, wpe.data, tokens, positions, x.data, V, P, C, 0, 2);
     CALL(wte.data, -1, wpe.data, tokens, positions, x.data, V, P, C, 0, 2);
     CALL(wte.data, 5, wpe.data, tokens, positions, x.data, V, P, C, 0, 2);
@@ -58,10 +63,14 @@ static void refuses(int32_t level)
     CALL(wte.data, T32, wpe.data, negative, positions, x.data, V, P, C, 0, 2);
     CALL(wte.data, T32, wpe.data, tokens, negative, x.data, V, P, C, 0, 2);
 #undef CALL
+    REFUSES(x, ISTHMUS_INVALID,
+            isthmus_embedding(level, 0, wpe.data, P, STRUCT(rows, tokens, positions, 0), x.data, 0, 2));
+    REFUSES(x, ISTHMUS_INVALID,
+            isthmus_embedding(level, STRUCT(matrix, wte.data, C, V, T32), wpe.data, P, 0, x.data, 0, 2));
     tensor_free(&wte), tensor_free(&wpe), tensor_free(&x);
 }
 
-void test_embedding(void)
+TEST(embedding)
 {
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int i = 0; i < SIZES_COUNT; i++)

@@ -4,7 +4,7 @@
 
 #include "packed.h"
 
-/* What becomes of a product's sums. */
+/* The epilogues of products. */
 
 static const char *const NAMES[] = {"none", "gelu_tanh", "gelu_erf", "relu"};
 
@@ -31,15 +31,15 @@ static void is_accurate(int32_t level, int32_t kind)
     enum { BATCH = 4096 };
     struct tensor sums = tensor_new(BATCH, 0), w = matrix_new(ISTHMUS_TYPE_F32, 1, BATCH, 0);
     struct tensor out = tensor_new(BATCH, 0), one = tensor_new(1, 0);
+    const struct isthmus_matrix matrix = {w.data, 1, BATCH, ISTHMUS_TYPE_F32};
     set(&one, 0, 1.0f);
     double worst = 0;
     float worst_at = 0;
     for (uint64_t next = 0; next <= UINT32_MAX;) {
         for (int i = 0; i < BATCH; i++, next += 16381)
             set(&sums, i, float_of_bits((uint32_t)next));
-        isthmus_pack(level, sums.data, ISTHMUS_LAYOUT_IN_OUT, ISTHMUS_TYPE_F32, w.data, 1, BATCH, 0, 1, 0, BATCH);
-        isthmus_matmul(level, one.data, w.data, ISTHMUS_TYPE_F32, NULL, kind, ISTHMUS_STORE, out.data, 1, BATCH, 0, 1,
-                       0, BATCH);
+        isthmus_pack(level, sums.data, ISTHMUS_LAYOUT_IN_OUT, &matrix, 0, 1, 0, BATCH);
+        isthmus_matmul(level, one.data, &matrix, STRUCT(epilogue, out.data, NULL, kind, ISTHMUS_STORE), 0, 1, 0, BATCH);
         for (int i = 0; i < BATCH; i++) {
             const double error = ulps(get(&out, i), activation(kind, (double)get(&sums, i)));
             if (error > worst) {
@@ -81,8 +81,9 @@ static void operands_free(struct operands *o)
 static void product(const struct operands *o, int has_bias, int32_t kind, int32_t store, struct tensor *out, int64_t n0,
                     int64_t n1)
 {
-    isthmus_matmul(o->level, o->x.data, o->w.data, o->type, has_bias ? o->bias.data : NULL, kind, store, out->data,
-                   o->K, o->N, 0, o->T, n0, n1);
+    const struct isthmus_matrix matrix = {o->w.data, o->K, o->N, o->type};
+    const struct isthmus_epilogue epilogue = {out->data, has_bias ? o->bias.data : NULL, kind, store};
+    isthmus_matmul(o->level, o->x.data, &matrix, &epilogue, 0, o->T, n0, n1);
 }
 
 /* Bias, activation and what is there already are added in double: one rounding more than the bare sums have. Only
@@ -115,7 +116,7 @@ static void finishes(int32_t level, int32_t type, int32_t kind, int32_t store, i
     tensor_free(&sums), tensor_free(&residual), tensor_free(&out), tensor_free(&parts);
 }
 
-void test_epilogue(void)
+TEST(epilogue)
 {
     for (int l = 0; l < LEVELS_COUNT; l++)
         for (int32_t kind = ISTHMUS_ACT_NONE; kind <= ISTHMUS_ACT_RELU; kind++) {

@@ -32,7 +32,7 @@ static exp_function *exp_at(int32_t level)
 }
 
 /* Every 4093rd float there is, infinities and NaNs included, and the ends of exp's range. */
-void test_exp(void)
+TEST(exp)
 {
     enum { BATCH = 16 };
     for (int l = 0; l < LEVELS_COUNT; l++) {

@@ -57,7 +57,8 @@ static void the_cache_rounds_to_nearest_even(int32_t level)
         for (int64_t d = 0; d < 2 * D; d++)
             set(&qkv, t * 3 * D + D + d, get(&probes, t * 2 * D + d));
     }
-    isthmus_append_kv(level, qkv.data, positions, sequences, blocks, start, ISTHMUS_TYPE_F16, 0, 1, D, 0, T);
+    isthmus_append_kv(level, qkv.data, STRUCT(rows, 0, positions, sequences),
+                      STRUCT(kv, blocks, start, 0, 1, D, ISTHMUS_TYPE_F16), 0, T);
     for (int64_t i = 0; i < T * 2 * D; i++) {
         const int64_t t = i / (2 * D), d = i % (2 * D), at = d < D ? d * 64 + t : T * D + t * D + d - D;
         check(is_nearest(ISTHMUS_TYPE_F16, get(&probes, i), get_u16(&block, at * 2)), "cache at %s: %.9g became %04x",
@@ -74,8 +75,8 @@ static void products_widen_exactly(int32_t level, int32_t type, int64_t T)
         set_u16(&matrix, i * 2, (uint16_t)i);
     for (int64_t t = 0; t < T; t++)
         set(&x, t, 1.0f);
-    isthmus_matmul(level, x.data, matrix.data, type, 0, ISTHMUS_ACT_NONE, ISTHMUS_STORE, out.data, 1, HALVES, 0, T, 0,
-                   HALVES);
+    isthmus_matmul(level, x.data, STRUCT(matrix, matrix.data, 1, HALVES, type),
+                   STRUCT(epilogue, out.data, NULL, ISTHMUS_ACT_NONE, ISTHMUS_STORE), 0, T, 0, HALVES);
     for (int64_t i = 0; i < T * HALVES; i++)
         check(close_to(get(&out, i), sixteen_bits(type, (int)(i % HALVES)), 0), "%s at %s, %d rows: %04x became %.9g",
               TYPE_NAMES[type], level_name(level), (int)T, (int)(i % HALVES), (double)get(&out, i));
@@ -91,7 +92,8 @@ static void embeddings_widen_exactly(int32_t level, int32_t type)
         tokens[i] = i;
     }
     set(&wpe, 0, 0.0f);
-    isthmus_embedding(level, matrix.data, type, wpe.data, tokens, positions, x.data, HALVES, 1, 1, 0, HALVES);
+    isthmus_embedding(level, STRUCT(matrix, matrix.data, 1, HALVES, type), wpe.data, 1,
+                      STRUCT(rows, tokens, positions, 0), x.data, 0, HALVES);
     for (int i = 0; i < HALVES; i++)
         check(close_to(get(&x, i), sixteen_bits(type, i), 0), "%s embedding at %s: %04x became %.9g", TYPE_NAMES[type],
               level_name(level), i, (double)get(&x, i));
@@ -100,7 +102,7 @@ static void embeddings_widen_exactly(int32_t level, int32_t type)
 }
 
 /* All 65536 numbers of 16 bits, denormals, infinities and NaNs too. */
-void test_halves(void)
+TEST(halves)
 {
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int32_t type = ISTHMUS_TYPE_F16; type <= ISTHMUS_TYPE_BF16; type++) {

@@ -4,7 +4,7 @@
 
 static const double EPSILON = 1e-5;
 
-/* outlier: the size of one channel beside the others' 1, as GPT-2 has them. */
+/* outlier: the size of one channel where the others' is 1, as GPT-2 has them. */
 static void normalises(int32_t level, int64_t C, int shift, float outlier)
 {
     enum { T = 3 };
@@ -13,7 +13,8 @@ static void normalises(int32_t level, int64_t C, int shift, float outlier)
     for (int t = 0; t < T; t++)
         set(&x, t * C + random_below(C), outlier);
 
-    isthmus_layer_norm(level, x.data, weight.data, bias.data, out.data, C, EPSILON, 0, T);
+    const struct isthmus_norm norm = {weight.data, bias.data, C, EPSILON};
+    isthmus_layer_norm(level, x.data, &norm, out.data, 0, T);
     double worst = 0;
     for (int64_t t = 0; t < T; t++) {
         double mean = 0, variance = 0;
@@ -34,10 +35,10 @@ static void normalises(int32_t level, int64_t C, int shift, float outlier)
 
     struct tensor rows = tensor_new(T * C, (shift + 1) % 4);
     for (int64_t t = 0; t < T; t++)
-        isthmus_layer_norm(level, x.data, weight.data, bias.data, rows.data, C, EPSILON, t, t + 1);
+        isthmus_layer_norm(level, x.data, &norm, rows.data, t, t + 1);
     check(same_bits(&out, &rows) && guards_hold(&rows), "%s, C = %d: row by row differs", level_name(level), (int)C);
 
-    isthmus_layer_norm(level, x.data, weight.data, bias.data, x.data, C, EPSILON, 0, T);
+    isthmus_layer_norm(level, x.data, &norm, x.data, 0, T);
     check(same_bits(&out, &x) && guards_hold(&x), "%s, C = %d: in place differs", level_name(level), (int)C);
     tensor_free(&x), tensor_free(&weight), tensor_free(&bias), tensor_free(&out), tensor_free(&rows);
 }
@@ -45,7 +46,9 @@ static void normalises(int32_t level, int64_t C, int shift, float outlier)
 static void refuses(int32_t level)
 {
     struct tensor x = tensor_random(8, 0), w = tensor_random(4, 0), out = tensor_random(8, 0);
-#define CALL(...) REFUSES(out, ISTHMUS_INVALID, isthmus_layer_norm(level, __VA_ARGS__))
+#define CALL(x, weight, bias, out_data, C, epsilon, t0, t1) \
+    REFUSES(out, ISTHMUS_INVALID,                           \
+            isthmus_layer_norm(level, x, STRUCT(norm, weight, bias, C, epsilon), out_data, t0, t1))
     CALL(0, w.data, w.data, out.data, 4, EPSILON, 0, 2);
     CALL(x.data, 0, w.data, out.data, 4, EPSILON, 0, 2);
     CALL(x.data, w.data, 0, out.data, 4, EPSILON, 0, 2);
@@ -59,10 +62,11 @@ static void refuses(int32_t level)
     CALL(x.data, w.data, w.data, out.data, 4, EPSILON, 2, 1);
     CALL(x.data, w.data, w.data, out.data, INT64_MAX / 4, EPSILON, 0, 2);
 #undef CALL
+    REFUSES(out, ISTHMUS_INVALID, isthmus_layer_norm(level, x.data, 0, out.data, 0, 2));
     tensor_free(&x), tensor_free(&w), tensor_free(&out);
 }
 
-void test_layer_norm(void)
+TEST(layer_norm)
 {
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int i = 0; i < SIZES_COUNT; i++) {

@@ -35,28 +35,36 @@ static void refuses(int32_t level)
     check(isthmus_multiply_adds(level, ISTHMUS_TYPE_F32, 1, NULL) == ISTHMUS_INVALID, "no count");
     check(isthmus_multiply_adds(level, -1, 1, &done) == ISTHMUS_INVALID, "no type");
     check(isthmus_multiply_adds(level, ISTHMUS_TYPE_F32, -1, &done) == ISTHMUS_INVALID, "a negative count");
-    check(isthmus_multiply_adds(level, ISTHMUS_TYPE_F32, ISTHMUS_MOST_MULTIPLY_ADDS + 1LL, &done) == ISTHMUS_INVALID,
+    check(isthmus_multiply_adds(level, ISTHMUS_TYPE_F32, ISTHMUS_MAX_MULTIPLY_ADDS + 1LL, &done) == ISTHMUS_INVALID,
           "too many");
     check(sum == 7 && done == 7, "something was written");
 }
 
-void test_limits(void)
+TEST(read_bytes)
 {
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int64_t lines = 0; lines < 40; lines++)
             reads_every_word(LEVELS[l], lines);
-        for (int32_t type = ISTHMUS_TYPE_F32; type <= ISTHMUS_TYPE_Q4; type++)
-            for (int64_t count = 0; count < 5000; count += 97)
-                counts(LEVELS[l], type, count);
-        counts(LEVELS[l], ISTHMUS_TYPE_F32, ISTHMUS_MOST_MULTIPLY_ADDS);
-        counts(LEVELS[l], ISTHMUS_TYPE_INT8, ISTHMUS_MOST_MULTIPLY_ADDS);
         refuses(LEVELS[l]);
     }
     for (int i = 0; i < UNSUPPORTED_LEVELS; i++) {
         int32_t sum = 7;
-        int64_t done = 7;
         float line[16] = {0};
         check(isthmus_read_bytes(unsupported_level(i), line, 64, &sum) == ISTHMUS_UNSUPPORTED && sum == 7, "read");
+    }
+}
+
+TEST(multiply_adds)
+{
+    for (int l = 0; l < LEVELS_COUNT; l++) {
+        for (int32_t type = ISTHMUS_TYPE_F32; type <= ISTHMUS_TYPE_Q4; type++)
+            for (int64_t count = 0; count < 5000; count += 97)
+                counts(LEVELS[l], type, count);
+        counts(LEVELS[l], ISTHMUS_TYPE_F32, ISTHMUS_MAX_MULTIPLY_ADDS);
+        counts(LEVELS[l], ISTHMUS_TYPE_INT8, ISTHMUS_MAX_MULTIPLY_ADDS);
+    }
+    for (int i = 0; i < UNSUPPORTED_LEVELS; i++) {
+        int64_t done = 7;
         check(isthmus_multiply_adds(unsupported_level(i), ISTHMUS_TYPE_F32, 1, &done) == ISTHMUS_UNSUPPORTED &&
                   done == 7, "multiply");
     }

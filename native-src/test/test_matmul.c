@@ -8,7 +8,7 @@ static float *row(const struct tensor *t, int64_t index)
     return (float *)(void *)((char *)t->data + index * 4);
 }
 
-/* The sum for row t and column n; magnitude: what its terms' magnitudes add up to. */
+/* The sum for row t and column n; magnitude: the sum of its terms' magnitudes. */
 static double sum_of(const struct tensor *x, const struct tensor *w, int32_t type, int64_t t, int64_t n, int64_t K,
                      double *magnitude)
 {
@@ -23,19 +23,20 @@ static double sum_of(const struct tensor *x, const struct tensor *w, int32_t typ
 }
 
 /* Without bias and activation. */
-static void product(int32_t level, const struct tensor *x, const struct tensor *w, int32_t type, struct tensor *out,
-                    int64_t K, int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
+static void product(int32_t level, const struct tensor *x, const struct isthmus_matrix *w, struct tensor *out,
+                    int64_t t0, int64_t t1, int64_t n0, int64_t n1)
 {
-    isthmus_matmul(level, x->data, w->data, type, NULL, ISTHMUS_ACT_NONE, ISTHMUS_STORE, out->data, K, N, t0, t1, n0,
-                   n1);
+    const struct isthmus_epilogue epilogue = {out->data, NULL, ISTHMUS_ACT_NONE, ISTHMUS_STORE};
+    isthmus_matmul(level, x->data, w, &epilogue, t0, t1, n0, n1);
 }
 
 static void multiplies(int32_t level, int32_t type, int64_t T, int64_t K, int64_t N, int shift)
 {
     struct tensor x = tensor_random(T * K, (shift + 1) % 4), weights = tensor_random(K * N, 0);
     struct tensor w = matrix_packed(level, &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, shift);
+    const struct isthmus_matrix matrix = {w.data, K, N, type};
     struct tensor out = tensor_new(T * N, (shift + 2) % 4);
-    product(level, &x, &w, type, &out, K, N, 0, T, 0, N);
+    product(level, &x, &matrix, &out, 0, T, 0, N);
     /* All elements of small products, a sample of large ones. */
     const int64_t step = 1 + T * N * K / 30000;
     double worst = 0;
@@ -51,17 +52,17 @@ static void multiplies(int32_t level, int32_t type, int64_t T, int64_t K, int64_
     const int64_t t = random_below(T + 1), n = random_below((N + 63) / 64) * 64;
     struct tensor parts = tensor_new(T * N, shift);
     const float untouched = get(&parts, 0);
-    product(level, &x, &w, type, &parts, K, N, t, T, n, N);
+    product(level, &x, &matrix, &parts, t, T, n, N);
     int strays = 0;
     for (int64_t i = 0; i < T * N; i++)
         strays += (i / N < t || i % N < n) && get(&parts, i) != untouched;
-    product(level, &x, &w, type, &parts, K, N, t, T, 0, n);
+    product(level, &x, &matrix, &parts, t, T, 0, n);
     for (int64_t i = 0; i < t * N; i++)
         strays += get(&parts, i) != untouched;
-    product(level, &x, &w, type, &parts, K, N, 0, t, 0, n);
+    product(level, &x, &matrix, &parts, 0, t, 0, n);
     for (int64_t i = 0; i < t * N; i++)
         strays += i % N >= n && get(&parts, i) != untouched;
-    product(level, &x, &w, type, &parts, K, N, 0, t, n, N);
+    product(level, &x, &matrix, &parts, 0, t, n, N);
     check(strays == 0 && same_bits(&out, &parts) && guards_hold(&parts),
           "%s at %s, T = %d, K = %d, N = %d split at row %d, column %d: %d strays", TYPE_NAMES[type],
           level_name(level), (int)T, (int)K, (int)N, (int)t, (int)n, strays);
@@ -70,7 +71,7 @@ static void multiplies(int32_t level, int32_t type, int64_t T, int64_t K, int64_
     for (int64_t i = 0; i < T; i++) { /* alone in its tensor */
         struct tensor one_out = {row(&rows, i * N), N, 0, 0};
         const struct tensor one_x = {row(&x, i * K), K, 0, 0};
-        product(level, &one_x, &w, type, &one_out, K, N, 0, 1, 0, N);
+        product(level, &one_x, &matrix, &one_out, 0, 1, 0, N);
     }
     check(same_bits(&out, &rows) && guards_hold(&rows), "%s at %s, T = %d, K = %d, N = %d: row by row differs",
           TYPE_NAMES[type], level_name(level), (int)T, (int)K, (int)N);
@@ -83,7 +84,8 @@ static void sums_better_than_one_chain(int32_t level)
     enum { K = 3072, N = 200 };
     struct tensor x = tensor_random(K, 0), weights = tensor_random(K * N, 0), out = tensor_new(N, 0);
     struct tensor w = matrix_packed(level, &weights, ISTHMUS_LAYOUT_IN_OUT, ISTHMUS_TYPE_F32, K, N, 0);
-    product(level, &x, &w, ISTHMUS_TYPE_F32, &out, K, N, 0, 1, 0, N);
+    const struct isthmus_matrix matrix = {w.data, K, N, ISTHMUS_TYPE_F32};
+    product(level, &x, &matrix, &out, 0, 1, 0, N);
     double ours = 0, chain = 0;
     for (int64_t n = 0; n < N; n++) {
         double magnitude;
@@ -99,7 +101,7 @@ static void sums_better_than_one_chain(int32_t level)
     tensor_free(&x), tensor_free(&weights), tensor_free(&w), tensor_free(&out);
 }
 
-/* What is not finite in one row or column shows there, and nowhere else. */
+/* A number that is not finite shows in its row or column, and nowhere else. */
 static void keeps_what_is_not_finite(int32_t level, int32_t type, int64_t T)
 {
     enum { K = 130, N = 70 };
@@ -108,7 +110,8 @@ static void keeps_what_is_not_finite(int32_t level, int32_t type, int64_t T)
     set(&weights, 3 * N + 2, INFINITY);
     set(&x, (T - 1) * K + 128, -INFINITY);
     struct tensor w = matrix_packed(level, &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, 0);
-    product(level, &x, &w, type, &out, K, N, 0, T, 0, N);
+    const struct isthmus_matrix matrix = {w.data, K, N, type};
+    product(level, &x, &matrix, &out, 0, T, 0, N);
     int wrong = 0;
     for (int64_t i = 0; i < T * N; i++) {
         double magnitude;
@@ -125,7 +128,10 @@ static void refuses(int32_t level)
     enum { T = 2, K = 3, N = 130, F32 = ISTHMUS_TYPE_F32 };
     struct tensor x = tensor_random(T * K, 0), w = matrix_new(F32, K, N, 0), out = tensor_random(T * N, 0);
     void *o = out.data;
-#define CALL(...) REFUSES(out, ISTHMUS_INVALID, isthmus_matmul(level, __VA_ARGS__))
+#define CALL(x, w, type, bias, activation, store, o, K, N, ...)                    \
+    REFUSES(out, ISTHMUS_INVALID,                                                  \
+            isthmus_matmul(level, x, STRUCT(matrix, w, K, N, type),                \
+                           STRUCT(epilogue, o, bias, activation, store), __VA_ARGS__))
     CALL(0, w.data, F32, 0, 0, 0, o, K, N, 0, T, 0, N);
     CALL(x.data, 0, F32, 0, 0, 0, o, K, N, 0, T, 0, N);
     CALL(x.data, w.data, F32, 0, 0, 0, 0, K, N, 0, T, 0, N);
@@ -156,10 +162,12 @@ static void refuses(int32_t level)
     CALL(x.data, w.data, F32, 0, 0, 0, o, K, INT64_MAX / 4, 0, T, 0, 64);
     CALL(x.data, w.data, F32, 0, 0, 0, o, K, N, 0, INT64_MAX, 0, N);
 #undef CALL
+    REFUSES(out, ISTHMUS_INVALID, isthmus_matmul(level, x.data, 0, STRUCT(epilogue, o, 0, 0, 0), 0, T, 0, N));
+    REFUSES(out, ISTHMUS_INVALID, isthmus_matmul(level, x.data, STRUCT(matrix, w.data, K, N, F32), 0, 0, T, 0, N));
     tensor_free(&x), tensor_free(&w), tensor_free(&out);
 }
 
-void test_matmul(void)
+TEST(matmul)
 {
     static const int64_t widths[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257};
     static const int64_t depths[] = {1, 3, 4, 5, 31, 32, 33, 43, 44, 86, 87, 127, 128, 129, 255, 256, 257, 512, 513};

@@ -2,7 +2,7 @@
 
 #include "packed.h"
 
-/* The product of the quantised numbers: integers exactly, block by block, and the scales in double. */
+/* The product of the quantized numbers: integers exactly, block by block, and the scales in double. */
 static double sum_of(const struct tensor *rows, const struct tensor *w, int32_t type, int64_t K, int64_t t, int64_t n,
                      double *magnitude)
 {
@@ -21,11 +21,11 @@ static double sum_of(const struct tensor *rows, const struct tensor *w, int32_t 
     return sum;
 }
 
-static void product(int32_t level, const struct tensor *rows, const struct tensor *w, int32_t type, struct tensor *out,
-                    int64_t K, int64_t N, int64_t t0, int64_t t1, int64_t n0, int64_t n1)
+static void product(int32_t level, const struct tensor *rows, const struct isthmus_matrix *w, struct tensor *out,
+                    int64_t t0, int64_t t1, int64_t n0, int64_t n1)
 {
-    isthmus_matmul(level, rows->data, w->data, type, NULL, ISTHMUS_ACT_NONE, ISTHMUS_STORE, out->data, K, N, t0, t1, n0,
-                   n1);
+    const struct isthmus_epilogue epilogue = {out->data, NULL, ISTHMUS_ACT_NONE, ISTHMUS_STORE};
+    isthmus_matmul(level, rows->data, w, &epilogue, t0, t1, n0, n1);
 }
 
 static void multiplies(int32_t level, int32_t type, int64_t T, int64_t K, int64_t N, int shift)
@@ -33,8 +33,9 @@ static void multiplies(int32_t level, int32_t type, int64_t T, int64_t K, int64_
     struct tensor x = tensor_random(T * K, shift), weights = tensor_random(K * N, shift);
     struct tensor rows = rows_quantized(level, &x, type, T, K, (shift + 1) % 4);
     struct tensor w = matrix_packed(level, &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, (shift + 2) % 4);
+    const struct isthmus_matrix matrix = {w.data, K, N, type};
     struct tensor out = tensor_new(T * N, (shift + 3) % 4);
-    product(level, &rows, &w, type, &out, K, N, 0, T, 0, N);
+    product(level, &rows, &matrix, &out, 0, T, 0, N);
     const double blocks = (double)((K + block_size(type) - 1) / block_size(type));
     const int64_t step = 1 + T * N * K / 15000;
     double worst = 0;
@@ -53,15 +54,15 @@ static void multiplies(int32_t level, int32_t type, int64_t T, int64_t K, int64_
     const int64_t t = random_below(T + 1), n = random_below((N + 63) / 64) * 64;
     struct tensor parts = tensor_new(T * N, shift);
     const float untouched = get(&parts, 0);
-    product(level, &rows, &w, type, &parts, K, N, t, T, 0, n);
+    product(level, &rows, &matrix, &parts, t, T, 0, n);
     int strays = 0;
     for (int64_t i = 0; i < T * N; i++)
         strays += (i / N < t || i % N >= n) && get(&parts, i) != untouched;
-    product(level, &rows, &w, type, &parts, K, N, t, T, n, N);
+    product(level, &rows, &matrix, &parts, t, T, n, N);
     for (int64_t i = 0; i < t * N; i++)
         strays += get(&parts, i) != untouched;
     for (int64_t i = 0; i < t; i++)
-        product(level, &rows, &w, type, &parts, K, N, i, i + 1, 0, N);
+        product(level, &rows, &matrix, &parts, i, i + 1, 0, N);
     check(strays == 0 && same_bits(&out, &parts) && guards_hold(&parts),
           "%s at %s, T = %d, K = %d, N = %d split at row %d, column %d: %d strays", TYPE_NAMES[type],
           level_name(level), (int)T, (int)K, (int)N, (int)t, (int)n, strays);
@@ -79,7 +80,8 @@ static void does_not_overflow(int32_t level, int32_t type, float input, float we
         set(&weights, i, weight);
     struct tensor rows = rows_quantized(level, &x, type, T, K, 0);
     struct tensor w = matrix_packed(level, &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, 0);
-    product(level, &rows, &w, type, &out, K, N, 0, T, 0, N);
+    const struct isthmus_matrix matrix = {w.data, K, N, type};
+    product(level, &rows, &matrix, &out, 0, T, 0, N);
     int wrong = 0;
     for (int64_t i = 0; i < T * N; i++)
         wrong += (double)get(&out, i) != want;
@@ -100,7 +102,8 @@ static void multiplies_extremes(int32_t level, int32_t type)
                                                  : copysignf(127.0f / 16, get(&weights, i)));
     struct tensor rows = rows_quantized(level, &x, type, T, K, 0);
     struct tensor w = matrix_packed(level, &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, 0);
-    product(level, &rows, &w, type, &out, K, N, 0, T, 0, N);
+    const struct isthmus_matrix matrix = {w.data, K, N, type};
+    product(level, &rows, &matrix, &out, 0, T, 0, N);
     double worst = 0;
     for (int64_t i = 0; i < T * N; i++) {
         double want = 0;
@@ -112,7 +115,7 @@ static void multiplies_extremes(int32_t level, int32_t type)
     tensor_free(&x), tensor_free(&weights), tensor_free(&rows), tensor_free(&w), tensor_free(&out);
 }
 
-/* What is not finite in one row or column makes it NaN, and no other. */
+/* A number that is not finite makes its row or column NaN, and no other. */
 static void keeps_what_is_not_finite(int32_t level, int32_t type, float special)
 {
     enum { T = 9, K = 300, N = 70 };
@@ -121,7 +124,8 @@ static void keeps_what_is_not_finite(int32_t level, int32_t type, float special)
     set(&weights, 7 * N + 66, special);
     struct tensor rows = rows_quantized(level, &x, type, T, K, 0);
     struct tensor w = matrix_packed(level, &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, 0);
-    product(level, &rows, &w, type, &out, K, N, 0, T, 0, N);
+    const struct isthmus_matrix matrix = {w.data, K, N, type};
+    product(level, &rows, &matrix, &out, 0, T, 0, N);
     int wrong = 0;
     for (int64_t i = 0; i < T * N; i++)
         wrong += i / N == 4 || i % N == 66 ? !isnan(get(&out, i)) : !isfinite(get(&out, i));
@@ -137,13 +141,14 @@ static void agrees_among_levels(int32_t type)
     struct tensor x = tensor_random(T * K, 0), weights = tensor_random(K * N, 0);
     struct tensor rows = rows_quantized(LEVELS[0], &x, type, T, K, 0), first = tensor_new(T * N, 0);
     struct tensor w = matrix_packed(LEVELS[0], &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, 0);
+    const struct isthmus_matrix matrix = {w.data, K, N, type};
     for (int l = 0; l < LEVELS_COUNT; l++) {
         struct tensor other_rows = rows_quantized(LEVELS[l], &x, type, T, K, 0), out = tensor_new(T * N, 0);
         struct tensor other = matrix_packed(LEVELS[l], &weights, ISTHMUS_LAYOUT_IN_OUT, type, K, N, 0);
-        check(same_bits(&rows, &other_rows) && same_bits(&w, &other), "%s: %s quantises otherwise than %s",
+        check(same_bits(&rows, &other_rows) && same_bits(&w, &other), "%s: %s quantizes differently from %s",
               TYPE_NAMES[type], level_name(LEVELS[l]), level_name(LEVELS[0]));
-        product(LEVELS[l], &rows, &w, type, l == 1 ? &first : &out, K, N, 0, T, 0, N);
-        check(l < 2 || same_bits(&first, &out), "%s: %s multiplies otherwise than %s", TYPE_NAMES[type],
+        product(LEVELS[l], &rows, &matrix, l == 1 ? &first : &out, 0, T, 0, N);
+        check(l < 2 || same_bits(&first, &out), "%s: %s multiplies differently from %s", TYPE_NAMES[type],
               level_name(LEVELS[l]), level_name(LEVELS[1]));
         tensor_free(&other_rows), tensor_free(&other), tensor_free(&out);
     }
@@ -154,7 +159,10 @@ static void refuses(int32_t level, int32_t type)
 {
     enum { T = 2, K = 33, N = 65 };
     struct tensor rows = rows_new(type, T, K, 0), w = matrix_new(type, K, N, 0), out = tensor_random(T * N, 0);
-#define CALL(...) REFUSES(out, ISTHMUS_INVALID, isthmus_matmul(level, __VA_ARGS__))
+#define CALL(x, w, type, bias, activation, store, o, K, N, ...)                    \
+    REFUSES(out, ISTHMUS_INVALID,                                                  \
+            isthmus_matmul(level, x, STRUCT(matrix, w, K, N, type),                \
+                           STRUCT(epilogue, o, bias, activation, store), __VA_ARGS__))
     CALL(0, w.data, type, 0, 0, 0, out.data, K, N, 0, T, 0, N);
     CALL(rows.data, w.data, type, 0, ISTHMUS_ACT_RELU, ISTHMUS_ADD, out.data, K, N, 0, T, 0, N);
     CALL(rows.data, w.data, type, 0, 0, 0, out.data, INT64_MAX, N, 0, T, 0, N);
@@ -166,7 +174,7 @@ static void refuses(int32_t level, int32_t type)
     tensor_free(&rows), tensor_free(&w), tensor_free(&out);
 }
 
-void test_matmul_quantized(void)
+TEST(matmul_quantized)
 {
     static const int64_t widths[] = {1, 2, 3, 5, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257};
     static const int64_t depths[] = {1, 3, 4, 5, 31, 32, 33, 61, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 769};

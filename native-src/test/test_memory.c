@@ -34,7 +34,7 @@ static void maps(int64_t bytes)
           "%lld bytes are still mapped", (long long)bytes);
 }
 
-void test_memory(void)
+TEST(memory)
 {
     static const int64_t sizes[] = {1, 4095, LARGE_PAGE - 1, LARGE_PAGE, LARGE_PAGE + 1, 5 * LARGE_PAGE + 12345};
     for (int i = 0; i < COUNT(sizes); i++)

@@ -48,12 +48,13 @@ static void packs_in_parts(int32_t level, int32_t type, int32_t layout, int64_t 
     const int64_t depth = type == ISTHMUS_TYPE_INT8 ? 128 : type == ISTHMUS_TYPE_Q4 ? 96 : 37, width = 128;
     const int64_t k_parts = (K + depth - 1) / depth, n_parts = (N + width - 1) / width;
     struct tensor matrix = matrix_new(type, K, N, 3);
+    const struct isthmus_matrix packed = {matrix.data, K, N, type};
     int64_t done = 0, strays = 0;
     for (int64_t part = k_parts * n_parts - 1; part >= 0; part--) { /* from the last to the first */
         const int64_t k0 = part % k_parts * depth, k1 = smaller(K, k0 + depth);
         const int64_t n0 = part / k_parts * width, n1 = smaller(N, n0 + width);
         struct tensor before = tensor_copy(&matrix), weights_part = part_of(&weights, layout, K, N, k0, k1, n0, n1);
-        done += isthmus_pack(level, weights_part.data, layout, type, matrix.data, K, N, k0, k1, n0, n1) == ISTHMUS_OK;
+        done += isthmus_pack(level, weights_part.data, layout, &packed, k0, k1, n0, n1) == ISTHMUS_OK;
         /* What changes, changes to what it is in the whole. */
         for (int64_t i = 0; i < matrix.size; i++)
             strays += get_u32(&matrix, i * 4) != get_u32(&before, i * 4) &&
@@ -65,8 +66,8 @@ static void packs_in_parts(int32_t level, int32_t type, int32_t layout, int64_t 
           (int)K, (int)N, (int)strays);
 
     struct tensor before = tensor_copy(&matrix);
-    isthmus_pack(level, weights.data, layout, type, matrix.data, K, N, 0, 0, 0, N);
-    isthmus_pack(level, weights.data, layout, type, matrix.data, K, N, 0, K, 64, 64);
+    isthmus_pack(level, weights.data, layout, &packed, 0, 0, 0, N);
+    isthmus_pack(level, weights.data, layout, &packed, 0, K, 64, 64);
     check(same_bits(&before, &matrix), "%s at %s: packing nothing writes", TYPE_NAMES[type], level_name(level));
     tensor_free(&weights), tensor_free(&whole), tensor_free(&matrix), tensor_free(&before);
 }
@@ -103,7 +104,8 @@ static void refuses(int32_t level)
     struct tensor weights = tensor_random(K * N, 0), matrix = matrix_new(ISTHMUS_TYPE_F32, K, N, 0);
     void *to = matrix.data;
     const float *w = weights.data;
-#define CALL(...) REFUSES(matrix, ISTHMUS_INVALID, isthmus_pack(level, __VA_ARGS__))
+#define CALL(w, layout, type, to, K, N, ...) \
+    REFUSES(matrix, ISTHMUS_INVALID, isthmus_pack(level, w, layout, STRUCT(matrix, to, K, N, type), __VA_ARGS__))
     CALL(0, 0, 0, to, K, N, 0, K, 0, N);
     CALL(w, 0, 0, 0, K, N, 0, K, 0, N);
     CALL(w, -1, 0, to, K, N, 0, K, 0, N);
@@ -130,10 +132,11 @@ static void refuses(int32_t level)
     CALL(w, 0, ISTHMUS_TYPE_Q4, to, K, N, 16, K, 0, N);
     CALL(w, 0, ISTHMUS_TYPE_Q4, to, K, N, 0, 33, 0, N);
 #undef CALL
+    REFUSES(matrix, ISTHMUS_INVALID, isthmus_pack(level, w, 0, 0, 0, K, 0, N));
     tensor_free(&weights), tensor_free(&matrix);
 }
 
-void test_pack(void)
+TEST(pack)
 {
     static const int64_t sizes[] = {1, 2, 3, 5, 16, 63, 64, 65, 127, 129, 255, 257, 513};
     says_how_large_a_matrix_is();

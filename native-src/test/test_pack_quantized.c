@@ -142,7 +142,7 @@ static void keeps_large_weights(int32_t level)
     check(isnan(beyond.scale), "INT8 at %s: -9e6 became %d * %g", level_name(level), (int)beyond.q, beyond.scale);
 }
 
-void test_pack_quantized(void)
+TEST(pack_quantized)
 {
     static const int64_t widths[] = {1, 3, 16, 63, 64, 65, 129};
     static const int64_t depths[] = {1, 2, 3, 4, 5, 31, 32, 33, 61, 63, 64, 65, 127, 128, 255, 256, 257, 259, 513, 769};

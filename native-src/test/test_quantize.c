@@ -123,7 +123,7 @@ static void refuses(int32_t level)
     tensor_free(&x), tensor_free(&rows);
 }
 
-void test_quantize(void)
+TEST(quantize)
 {
     says_how_large_a_row_is();
     for (int l = 0; l < LEVELS_COUNT; l++) {

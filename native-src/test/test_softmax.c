@@ -64,7 +64,7 @@ static void refuses(int32_t level)
     tensor_free(&x);
 }
 
-void test_softmax(void)
+TEST(softmax)
 {
     for (int l = 0; l < LEVELS_COUNT; l++) {
         for (int i = 0; i < SIZES_COUNT; i++) {

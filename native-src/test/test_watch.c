@@ -121,13 +121,13 @@ static void other_faults_go_on(void)
 static void as_many_as_can_be(void)
 {
     struct mapped m = map_file();
-    int32_t watches[ISTHMUS_MOST_WATCHED];
-    for (int i = 0; i < ISTHMUS_MOST_WATCHED; i++) {
+    int32_t watches[ISTHMUS_MAX_WATCHED];
+    for (int i = 0; i < ISTHMUS_MAX_WATCHED; i++) {
         watches[i] = isthmus_watch(m.memory, m.bytes);
         check(watches[i] >= 0 && isthmus_is_whole(watches[i]) == 1, "watch %d gave %d", i, (int)watches[i]);
     }
     check(isthmus_watch(m.memory, m.bytes) == ISTHMUS_UNSUPPORTED, "one too many");
-    for (int i = 0; i < ISTHMUS_MOST_WATCHED; i++)
+    for (int i = 0; i < ISTHMUS_MAX_WATCHED; i++)
         check(isthmus_unwatch(watches[i]) == ISTHMUS_OK, "watch %d has no end", i);
     const int32_t again = isthmus_watch(m.memory, m.bytes);
     check(again >= 0 && isthmus_is_whole(again) == 1, "ended watches are not taken again");
@@ -139,14 +139,14 @@ static void as_many_as_can_be(void)
     check(isthmus_watch(m.memory + 1, page) == ISTHMUS_INVALID, "an area within a page watched");
     check(isthmus_touch(0, page) == ISTHMUS_INVALID && isthmus_touch(m.memory, 0) == ISTHMUS_INVALID &&
               isthmus_touch(m.memory, -1) == ISTHMUS_INVALID, "an impossible area touched");
-    static const int32_t none[] = {-1, INT32_MIN, 0, ISTHMUS_MOST_WATCHED, INT32_MAX};
+    static const int32_t none[] = {-1, INT32_MIN, 0, ISTHMUS_MAX_WATCHED, INT32_MAX};
     for (int i = 0; i < COUNT(none); i++)
         check(isthmus_is_whole(none[i]) == ISTHMUS_INVALID && isthmus_unwatch(none[i]) == ISTHMUS_INVALID,
               "watch %d, which is none", (int)none[i]);
     unmap(&m);
 }
 
-void test_watch(void)
+TEST(watch)
 {
     page = sysconf(_SC_PAGESIZE);
     struct sigaction action = {.sa_handler = leave_fault};

@@ -9,7 +9,11 @@ import dev.isthmus.bindings.cuda.Cuda;
 import dev.isthmus.bindings.isthmus.Isthmus;
 import dev.isthmus.bindings.openblas.OpenBlas;
 import java.io.IOException;
+import java.lang.foreign.GroupLayout;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.nio.file.Files;
@@ -19,23 +23,19 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** The committed bindings against the filter lists and against isthmus.h, so that none goes stale unnoticed. */
+/** Compares the committed bindings with the filter lists and with isthmus.h, so that none goes stale unnoticed. */
 class GeneratedBindingsTest {
     private static final Path ISTHMUS_H = Path.of("..", "native-src", "include", "isthmus.h");
 
     @Test
     void everyNameOfOpenBlasListIsBound() throws IOException {
         assertEquals(new TreeSet<>(listed("openblas.txt")), new TreeSet<>(methods(OpenBlas.class).keySet()));
-    }
-
-    @Test
-    void everyNameOfIsthmusListIsBound() throws IOException {
-        assertEquals(new TreeSet<>(listed("isthmus.txt")), new TreeSet<>(methods(Isthmus.class).keySet()));
     }
 
     @Test
@@ -46,19 +46,60 @@ class GeneratedBindingsTest {
 
     @Test
     void everyFunctionOfIsthmusHeaderIsBoundWithItsTypes() throws IOException {
-        String header = Files.readString(ISTHMUS_H).replaceAll("(?s)/\\*.*?\\*/", "");
-        Matcher declarations = Pattern.compile("(?m)^(\\w+ \\*?)(isthmus_\\w+)\\(([^)]*)\\);").matcher(header);
+        Matcher declarations = Pattern.compile("(?m)^(\\w+ \\*?)(isthmus_\\w+)\\(([^)]*)\\);").matcher(declarations());
         Map<String, Method> bound = methods(Isthmus.class);
-        int found = 0;
+        Set<String> declared = new TreeSet<>();
         while (declarations.find()) {
-            found++;
+            declared.add(declarations.group(2));
             Method method = bound.get(declarations.group(2));
             assertTrue(method != null, () -> declarations.group(2) + " has no binding: run jextract/regenerate");
-            assertEquals(javaType(declarations.group(1).contains("*") ? "*" : declarations.group(1).strip()), method.getReturnType(), method::getName);
+            assertEquals(javaType(declarations.group(1)), method.getReturnType(), method::getName);
             assertEquals(parameterTypes(declarations.group(3)), Arrays.asList(method.getParameterTypes()),
                     method::getName);
         }
-        assertFalse(found == 0, "no declarations found in " + ISTHMUS_H);
+        assertFalse(declared.isEmpty(), "no declarations found in " + ISTHMUS_H);
+        bound.keySet().removeIf(name -> name.startsWith("ISTHMUS_"));
+        assertEquals(declared, new TreeSet<>(bound.keySet()), "bound, but not declared");
+    }
+
+    @Test
+    void everyStructOfIsthmusHeaderHasItsLayout() throws ReflectiveOperationException, IOException {
+        Matcher structs = Pattern.compile("(?m)^struct (isthmus_\\w+) \\{([^}]*)};").matcher(declarations());
+        int found = 0;
+        while (structs.find()) {
+            found++;
+            Class<?> binding = Class.forName(Isthmus.class.getPackageName() + "." + structs.group(1));
+            GroupLayout layout = (GroupLayout) binding.getMethod("layout").invoke(null);
+            List<String> fields = new ArrayList<>();
+            for (MemoryLayout member : layout.memberLayouts()) {
+                if (member instanceof ValueLayout value) {
+                    fields.add(value.carrier().getSimpleName() + " " + value.name().orElseThrow() + " at "
+                            + layout.byteOffset(PathElement.groupElement(value.name().orElseThrow())));
+                }
+            }
+            assertEquals(fields(structs.group(2)), fields, structs.group(1));
+            assertEquals(0, layout.byteSize() % layout.byteAlignment(), structs.group(1));
+        }
+        assertFalse(found == 0, "no structs found in " + ISTHMUS_H);
+    }
+
+    /** The fields of a struct as C lays them out: each at the next multiple of its size. */
+    private static List<String> fields(String body) {
+        List<String> fields = new ArrayList<>();
+        long offset = 0;
+        for (String declaration : body.strip().split(";\\s*")) {
+            Class<?> type = javaType(declaration);
+            long size = type == int.class || type == float.class ? 4 : 8;
+            offset = (offset + size - 1) / size * size;
+            fields.add(type.getSimpleName() + " " + declaration.replaceAll(".*\\W", "") + " at " + offset);
+            offset += size;
+        }
+        return fields;
+    }
+
+    /** isthmus.h without comments. */
+    private static String declarations() throws IOException {
+        return Files.readString(ISTHMUS_H).replaceAll("(?s)/\\*.*?\\*/", "");
     }
 
     @Test
@@ -107,20 +148,23 @@ class GeneratedBindingsTest {
     private static List<Class<?>> parameterTypes(String parameters) {
         List<Class<?>> types = new ArrayList<>();
         for (String parameter : parameters.strip().equals("void") ? new String[0] : parameters.split(",")) {
-            String type = parameter.strip().replaceAll("^const ", "");
-            types.add(javaType(type.contains("*") ? "*" : type.substring(0, type.indexOf(' '))));
+            types.add(javaType(parameter));
         }
         return types;
     }
 
-    private static Class<?> javaType(String cType) {
-        return switch (cType) {
-            case "*" -> MemorySegment.class;
+    /** The type of a declaration such as {@code const float *x} or {@code int64_t}. */
+    private static Class<?> javaType(String declaration) {
+        if (declaration.contains("*")) {
+            return MemorySegment.class;
+        }
+        String type = declaration.strip().replaceAll(" .*", "");
+        return switch (type) {
             case "int32_t" -> int.class;
             case "int64_t" -> long.class;
             case "float" -> float.class;
             case "double" -> double.class;
-            default -> throw new AssertionError("a type that the header did not use before: " + cType);
+            default -> throw new AssertionError("a type that the header did not use before: " + type);
         };
     }
 }

@@ -86,66 +86,6 @@ public class OpenBlas extends OpenBlas$shared {
         }
     }
 
-    private static class openblas_set_num_threads_local {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            OpenBlas.C_INT,
-            OpenBlas.C_INT
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("openblas_set_num_threads_local");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int openblas_set_num_threads_local(int num_threads)
-     * }
-     */
-    public static FunctionDescriptor openblas_set_num_threads_local$descriptor() {
-        return openblas_set_num_threads_local.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int openblas_set_num_threads_local(int num_threads)
-     * }
-     */
-    public static MethodHandle openblas_set_num_threads_local$handle() {
-        return openblas_set_num_threads_local.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int openblas_set_num_threads_local(int num_threads)
-     * }
-     */
-    public static MemorySegment openblas_set_num_threads_local$address() {
-        return openblas_set_num_threads_local.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int openblas_set_num_threads_local(int num_threads)
-     * }
-     */
-    public static int openblas_set_num_threads_local(int num_threads) {
-        var mh$ = openblas_set_num_threads_local.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("openblas_set_num_threads_local", num_threads);
-            }
-            return (int)mh$.invokeExact(num_threads);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class openblas_get_num_threads {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             OpenBlas.C_INT    );

@@ -19,20 +19,15 @@ public final class CpuBackend implements Backend {
     private final Kernels kernels;
 
     /**
-     * Starts a team on some operations.
+     * Puts a backend together, which closes both.
      *
-     * @param threads the threads that work, the caller's included
-     * @throws dev.isthmus.engine.errors.BackendException if the process gets fewer threads
+     * @param ops the operations
+     * @param team the threads that {@code ops} share their work out to
      */
-    CpuBackend(CpuOps ops, int threads) {
+    CpuBackend(CpuOps ops, WorkerTeam team) {
         this.ops = ops;
-        try {
-            team = new WorkerTeam(threads);
-        } catch (Throwable failed) {
-            ops.close();
-            throw failed;
-        }
-        kernels = new CpuKernels(ops, team);
+        this.team = team;
+        kernels = new CpuKernels(ops);
     }
 
     @Override

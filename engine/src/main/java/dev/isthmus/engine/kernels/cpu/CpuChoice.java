@@ -75,10 +75,20 @@ public record CpuChoice(Optional<KernelLevel> level, int openBlasRows) {
                 .filter(level -> Isthmus.isthmus_level_supported(level.code()) != 0).toList();
     }
 
-    /** Starts a team of {@code threads} on these kernels. */
+    /**
+     * Starts a team of {@code threads} on these kernels.
+     *
+     * @throws BackendException if the process gets fewer threads
+     */
     public CpuBackend open(int threads) {
-        CpuOps ops = level.<CpuOps>map(NativeOps::new).orElseGet(() -> new JavaOps(openBlasRows));
-        return new CpuBackend(ops, threads);
+        WorkerTeam team = new WorkerTeam(threads);
+        try {
+            CpuOps ops = level.isPresent() ? new NativeOps(level.get(), team) : new JavaOps(openBlasRows, team);
+            return new CpuBackend(ops, team);
+        } catch (Throwable failed) {
+            team.close();
+            throw failed;
+        }
     }
 
     private static boolean nativeKernels() {

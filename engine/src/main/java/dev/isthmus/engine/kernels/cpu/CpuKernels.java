@@ -24,70 +24,53 @@ final class CpuKernels implements Kernels {
     private static final ShapeChecks CHECKS =
             new ShapeChecks(Place.HOST, TYPE, List.of(TYPE), CACHE_TYPES);
 
-    /** Rows whose keys are appended as one task: they fill the cache's lines together. */
-    private static final int APPENDED_ROWS = 16;
-
-    /** Rows of attention as one task: they share what is read of the cache. */
-    private static final int ATTENTION_ROWS = 96;
-
     private final CpuOps ops;
-    private final WorkerTeam team;
 
-    /**
-     * The operations of a backend.
-     *
-     * @param ops the operations of parts
-     * @param team shares them out
-     */
-    CpuKernels(CpuOps ops, WorkerTeam team) {
+    /** Checked operations. */
+    CpuKernels(CpuOps ops) {
         this.ops = ops;
-        this.team = team;
     }
 
     @Override
     public void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
         CHECKS.embedding(wte, wpe, batch, x);
-        overRows(x.dim(0), (t0, t1) -> ops.embedding(wte, wpe, batch, x.data(), t0, t1));
+        ops.embedding(wte, wpe, batch, x);
     }
 
     @Override
     public void layerNorm(Tensor x, LayerNorm norm, Tensor out) {
         CHECKS.layerNorm(x, norm, out);
-        overRows(x.dim(0), (t0, t1) -> ops.layerNorm(x.data(), norm.weight().data(), norm.bias().data(), out.data(),
-                x.dim(1), norm.epsilon(), t0, t1));
+        ops.layerNorm(x, norm, out);
     }
 
     @Override
     public void linear(Tensor x, Linear linear, Activation activation, Tensor out) {
         CHECKS.linear(x, linear, out);
-        ops.linear(team, x, linear, activation, false, out);
+        ops.linear(x, linear, activation, false, out);
     }
 
     @Override
     public void linearPart(Tensor x, Linear linear, int first, int column, Tensor out) {
         CHECKS.linearPart(x, linear, first, column, out);
-        ops.linearPart(team, x, linear, first, column, out);
+        ops.linearPart(x, linear, first, column, out);
     }
 
     @Override
     public void linearAdd(Tensor x, Linear linear, Tensor out) {
         CHECKS.linearAdd(x, linear, out);
-        ops.linear(team, x, linear, Activation.NONE, true, out);
+        ops.linear(x, linear, Activation.NONE, true, out);
     }
 
     @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         CHECKS.append(qkv, batch, layer);
-        int tile = batch.rows() <= APPENDED_ROWS ? Tiles.ROWS : APPENDED_ROWS;
-        Tiles.run(team, batch.rows(), tile, 1, 1, (t0, t1, n0, n1) ->
-                ops.appendKeysAndValues(qkv.data(), batch, layer, t0, t1));
+        ops.appendKeysAndValues(qkv, batch, layer);
     }
 
     @Override
     public void attention(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
         CHECKS.attention(qkv, batch, layer, first, out);
-        Tiles.run(team, batch.rows() - first, ATTENTION_ROWS, batch.cache(0).heads(), 1, (t0, t1, h0, h1) ->
-                ops.attention(qkv.data(), out.data(), batch, layer, (float) scale, first + t0, first + t1, h0, h1));
+        ops.attention(qkv, batch, layer, (float) scale, first, out);
     }
 
     @Override
@@ -102,15 +85,6 @@ final class CpuKernels implements Kernels {
     @Override
     public void softmax(Tensor x) {
         CHECKS.softmax(x);
-        overRows(x.dim(0), (t0, t1) -> ops.softmax(x.data(), x.dim(1), t0, t1));
-    }
-
-    private void overRows(long rows, RangeTask task) {
-        Tiles.run(team, (int) rows, Tiles.ROWS, 1, 1, (t0, t1, n0, n1) -> task.run(t0, t1));
-    }
-
-    @FunctionalInterface
-    private interface RangeTask {
-        void run(long from, long to);
+        ops.softmax(x);
     }
 }

@@ -2,17 +2,17 @@ package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.KernelKind;
+import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.Tensor;
-import java.lang.foreign.MemorySegment;
 
 /**
- * The float32 operations on parts of tensors that {@link CpuKernels} shares out among its threads: rows [t0, t1),
- * columns [n0, n1) or heads [h0, h1). The arguments are those of the same functions in {@code isthmus.h}, which
- * documents them; callers have checked them. An element's value does not depend on the part that it is computed in.
+ * The float32 operations of {@link dev.isthmus.engine.kernels.Kernels}, shared out to a {@link WorkerTeam}: tasks are
+ * rows [t0, t1), columns [n0, n1) or heads, whose sizes depend on the shapes alone. {@link CpuKernels} has checked the
+ * arguments. An element's value does not depend on the task that it is computed in.
  */
 sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
 
@@ -36,28 +36,26 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
     /** As {@link dev.isthmus.engine.kernels.Backend#releaseIdle}. */
     default void releaseIdle() {}
 
-    void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1);
+    void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x);
 
-    void layerNorm(MemorySegment x, MemorySegment weight, MemorySegment bias, MemorySegment out, long channels,
-            double epsilon, long t0, long t1);
+    void layerNorm(Tensor x, LayerNorm norm, Tensor out);
 
     /**
-     * A linear map of all rows, shared out to the team: out = activation(x · weight + bias), or with {@code add}
-     * out += x · weight + bias, without activation.
+     * A linear map of all rows: out = activation(x · weight + bias), or with {@code add} out += x · weight + bias,
+     * without activation.
      */
-    void linear(WorkerTeam team, Tensor x, Linear linear, Activation activation, boolean add, Tensor out);
+    void linear(Tensor x, Linear linear, Activation activation, boolean add, Tensor out);
 
     /** As {@link dev.isthmus.engine.kernels.Kernels#linearPart}. */
-    default void linearPart(WorkerTeam team, Tensor x, Linear linear, int first, int column, Tensor out) {
-        linear(team, x, linear, Activation.NONE, false, out);
+    default void linearPart(Tensor x, Linear linear, int first, int column, Tensor out) {
+        linear(x, linear, Activation.NONE, false, out);
     }
 
-    void softmax(MemorySegment x, long columns, long t0, long t1);
+    void softmax(Tensor x);
 
-    void appendKeysAndValues(MemorySegment qkv, RowBatch batch, int layer, long t0, long t1);
+    void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer);
 
-    void attention(MemorySegment qkv, MemorySegment out, RowBatch batch, int layer, float scale, long t0, long t1,
-            long h0, long h1);
+    void attention(Tensor qkv, RowBatch batch, int layer, float scale, int first, Tensor out);
 
     @Override
     void close();

@@ -6,6 +6,7 @@ import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.kernels.ActivationFunction;
+import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PlainMatrix;
@@ -15,6 +16,8 @@ import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 
 /**
  * The operations in plain Java, for machines without libisthmus: float32 in and out as the C kernels, sums in double
@@ -34,14 +37,17 @@ final class JavaOps implements CpuOps {
 
     private final LazyBlas blas = new LazyBlas();
     private final int blasRows;
+    private final WorkerTeam team;
 
     /**
      * Takes over where libisthmus is missing.
      *
      * @param blasRows the rows from which on OpenBLAS computes a matrix product, where it can be loaded
+     * @param team the threads that work
      */
-    JavaOps(int blasRows) {
+    JavaOps(int blasRows, WorkerTeam team) {
         this.blasRows = blasRows;
+        this.team = team;
     }
 
     @Override
@@ -73,44 +79,52 @@ final class JavaOps implements CpuOps {
     }
 
     @Override
-    public void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1) {
+    public void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
         PlainMatrix matrix = PlainMatrix.of(wte);
         int channels = wte.inputs();
-        for (int t = (int) t0; t < t1; t++) {
+        overRows(x, t -> {
             float[] row = row(wpe.data(), (long) batch.position(t) * channels, channels);
             for (int c = 0; c < channels; c++) {
                 row[c] += matrix.get(c, batch.token(t));
             }
-            write(row, x, (long) t * channels);
+            write(row, x.data(), (long) t * channels);
+        });
+    }
+
+    private void overRows(Tensor x, IntConsumer row) {
+        Tiles.overRows(team, x.dim(0), (t0, t1) -> IntStream.range(t0, t1).forEach(row));
+    }
+
+    @Override
+    public void layerNorm(Tensor x, LayerNorm norm, Tensor out) {
+        long channels = x.dim(1);
+        float[] weight = row(norm.weight().data(), 0, channels);
+        float[] bias = row(norm.bias().data(), 0, channels);
+        overRows(x, t -> {
+            float[] values = row(x.data(), t * channels, channels);
+            normalise(values, weight, bias, norm.epsilon());
+            write(values, out.data(), t * channels);
+        });
+    }
+
+    private static void normalise(float[] values, float[] weight, float[] bias, double epsilon) {
+        double mean = 0;
+        for (float value : values) {
+            mean += value;
+        }
+        mean /= values.length;
+        double variance = 0;
+        for (float value : values) {
+            variance += (value - mean) * (value - mean);
+        }
+        double scale = 1 / Math.sqrt(variance / values.length + epsilon);
+        for (int c = 0; c < values.length; c++) {
+            values[c] = (float) ((values[c] - mean) * scale * weight[c] + bias[c]);
         }
     }
 
     @Override
-    public void layerNorm(MemorySegment x, MemorySegment weight, MemorySegment bias, MemorySegment out, long channels,
-            double epsilon, long t0, long t1) {
-        float[] w = row(weight, 0, channels);
-        float[] b = row(bias, 0, channels);
-        for (long t = t0; t < t1; t++) {
-            float[] values = row(x, t * channels, channels);
-            double mean = 0;
-            for (float value : values) {
-                mean += value;
-            }
-            mean /= channels;
-            double variance = 0;
-            for (float value : values) {
-                variance += (value - mean) * (value - mean);
-            }
-            double scale = 1 / Math.sqrt(variance / channels + epsilon);
-            for (int c = 0; c < channels; c++) {
-                values[c] = (float) ((values[c] - mean) * scale * w[c] + b[c]);
-            }
-            write(values, out, t * channels);
-        }
-    }
-
-    @Override
-    public void linear(WorkerTeam team, Tensor x, Linear linear, Activation activation, boolean add, Tensor out) {
+    public void linear(Tensor x, Linear linear, Activation activation, boolean add, Tensor out) {
         PlainMatrix matrix = PlainMatrix.of(linear.weight());
         int rows = (int) x.dim(0);
         Blas openBlas = rows >= blasRows ? blas.get() : null;
@@ -184,12 +198,13 @@ final class JavaOps implements CpuOps {
     }
 
     @Override
-    public void softmax(MemorySegment x, long columns, long t0, long t1) {
-        for (long t = t0; t < t1; t++) {
-            float[] values = row(x, t * columns, columns);
+    public void softmax(Tensor x) {
+        long columns = x.dim(1);
+        overRows(x, t -> {
+            float[] values = row(x.data(), t * columns, columns);
             softmax(values, values.length);
-            write(values, x, t * columns);
-        }
+            write(values, x.data(), t * columns);
+        });
     }
 
     private static void softmax(float[] values, int count) {
@@ -208,16 +223,22 @@ final class JavaOps implements CpuOps {
     }
 
     @Override
-    public void appendKeysAndValues(MemorySegment qkv, RowBatch batch, int layer, long t0, long t1) {
-        for (int t = (int) t0; t < t1; t++) {
-            KvCache cache = batch.cache(batch.sequence(t));
-            int d = cache.headChannels();
-            int channels = cache.heads() * d;
-            float[] keys = row(qkv, (3L * t + 1) * channels, channels);
-            float[] values = row(qkv, (3L * t + 2) * channels, channels);
-            for (int h = 0; h < cache.heads(); h++) {
-                cache.set(layer, h, batch.position(t), head(keys, h, d), head(values, h, d));
+    public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
+        Tiles.run(team, batch.rows(), Tiles.appendedRows(batch.rows()), 1, 1, (t0, t1, n0, n1) -> {
+            for (int t = t0; t < t1; t++) {
+                append(qkv.data(), batch, layer, t);
             }
+        });
+    }
+
+    private static void append(MemorySegment qkv, RowBatch batch, int layer, int t) {
+        KvCache cache = batch.cache(batch.sequence(t));
+        int d = cache.headChannels();
+        int channels = cache.heads() * d;
+        float[] keys = row(qkv, (3L * t + 1) * channels, channels);
+        float[] values = row(qkv, (3L * t + 2) * channels, channels);
+        for (int h = 0; h < cache.heads(); h++) {
+            cache.set(layer, h, batch.position(t), head(keys, h, d), head(values, h, d));
         }
     }
 
@@ -230,28 +251,33 @@ final class JavaOps implements CpuOps {
     }
 
     @Override
-    public void attention(MemorySegment qkv, MemorySegment out, RowBatch batch, int layer, float scale, long t0,
-            long t1, long h0, long h1) {
-        for (int t = (int) t0; t < t1; t++) {
-            KvCache cache = batch.cache(batch.sequence(t));
-            for (int h = (int) h0; h < h1; h++) {
-                attend(qkv, out, cache, layer, scale, t, h, batch.position(t) + 1);
+    public void attention(Tensor qkv, RowBatch batch, int layer, float scale, int first, Tensor out) {
+        int heads = batch.cache(0).heads();
+        Tiles.run(team, batch.rows() - first, Tiles.ATTENTION_ROWS, heads, 1, (t0, t1, h0, h1) -> {
+            for (int t = first + t0; t < first + t1; t++) {
+                KvCache cache = batch.cache(batch.sequence(t));
+                int d = cache.headChannels();
+                int positions = batch.position(t) + 1;
+                for (int h = h0; h < h1; h++) {
+                    float[] query = row(qkv.data(), (3L * t * heads + h) * d, d);
+                    float[] weights = scores(query, scale, cache, layer, h, positions);
+                    softmax(weights, positions);
+                    write(weighted(weights, cache, layer, h, positions), out.data(), ((long) t * heads + h) * d);
+                }
             }
-        }
+        });
     }
 
-    private static void attend(MemorySegment qkv, MemorySegment out, KvCache cache, int layer, float scale, int t,
-            int h, int positions) {
-        int d = cache.headChannels();
+    /** The scores of the first {@code positions} positions, with room for whole blocks. */
+    private static float[] scores(float[] query, float scale, KvCache cache, int layer, int h, int positions) {
         int size = KvCache.BLOCK_POSITIONS;
-        float[] query = row(qkv, (3L * t * cache.heads() + h) * d, d);
         float[] scores = new float[Math.ceilDiv(positions, size) * size];
-        float[] keys = new float[d * size];
+        float[] keys = new float[query.length * size];
         double[] sums = new double[size];
         for (int p = 0; p < positions; p += size) {
             cache.readKeys(p / size, layer, h, keys);
             Arrays.fill(sums, 0);
-            for (int c = 0; c < d; c++) {
+            for (int c = 0; c < query.length; c++) {
                 for (int slot = 0; slot < size; slot++) {
                     sums[slot] += query[c] * keys[c * size + slot];
                 }
@@ -260,7 +286,13 @@ final class JavaOps implements CpuOps {
                 scores[p + slot] = (float) (sums[slot] * scale);
             }
         }
-        softmax(scores, positions);
+        return scores;
+    }
+
+    /** The sum of the first {@code positions} positions' values, weighted. */
+    private static float[] weighted(float[] weights, KvCache cache, int layer, int h, int positions) {
+        int d = cache.headChannels();
+        int size = KvCache.BLOCK_POSITIONS;
         double[] totals = new double[d];
         float[] values = new float[size * d];
         for (int p = 0; p < positions; p++) {
@@ -269,13 +301,14 @@ final class JavaOps implements CpuOps {
                 cache.readValues(p / size, layer, h, values);
             }
             for (int c = 0; c < d; c++) {
-                totals[c] += scores[p] * values[slot * d + c];
+                totals[c] += weights[p] * values[slot * d + c];
             }
         }
+        float[] sums = new float[d];
         for (int c = 0; c < d; c++) {
-            query[c] = (float) totals[c];
+            sums[c] = (float) totals[c];
         }
-        write(query, out, ((long) t * cache.heads() + h) * d);
+        return sums;
     }
 
     private static void multiplyAdd(float x, float[] w, float[] sum) {

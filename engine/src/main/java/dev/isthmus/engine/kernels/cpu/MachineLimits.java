@@ -62,7 +62,7 @@ public final class MachineLimits implements AutoCloseable {
      */
     public double multiplyAddsPerSecond(WeightType type) {
         int code = type.isQuantized() ? Isthmus.ISTHMUS_TYPE_INT8() : Isthmus.ISTHMUS_TYPE_F32();
-        long count = Isthmus.ISTHMUS_MOST_MULTIPLY_ADDS() / 16;
+        long count = Isthmus.ISTHMUS_MAX_MULTIPLY_ADDS() / 16;
         return count * team.size() * best(() -> team.run(team.size(), thread ->
                 check(Isthmus.isthmus_multiply_adds(level, code, count, result(thread, JAVA_LONG.byteSize())))));
     }

@@ -1,45 +1,49 @@
 package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.bindings.isthmus.Isthmus;
-import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.bindings.isthmus.isthmus_epilogue;
+import dev.isthmus.bindings.isthmus.isthmus_matrix;
+import dev.isthmus.bindings.isthmus.isthmus_norm;
+import dev.isthmus.bindings.isthmus.isthmus_queries;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.KernelKind;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.BackendException;
+import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.WeightMemory;
-import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.util.function.Consumer;
 
 /** The operations in C: libisthmus at one of its instruction-set levels. */
 final class NativeOps implements CpuOps {
 
     /** A task of a product: at most as many rows as use a block of weights together, and columns enough to pay. */
-    private static final int MOST_ROWS = 96;
+    private static final int MAX_ROWS = 96;
     private static final int COLUMNS = 192;
-
-    /** Rows that the inner loop takes at a time. */
-    private static final int ROW_GROUP = 6;
 
     /** Where reading weights is what takes the time, tasks are smaller, so that the threads end together. */
     private static final int FEW_ROWS = 16;
     private static final int FEW_ROWS_COLUMNS = 128;
 
+    /** What a product's structs take at the beginning of its workspace; what follows is aligned. */
+    private static final long STRUCTS = Tensor.ALIGNMENT;
+
     private final int level;
+    private final WorkerTeam team;
     private final WeightMemory weights;
     private final Workspaces workspaces = new Workspaces();
 
     /**
-     * Takes a level.
+     * Takes a level and the threads that work.
      *
      * @throws BackendException if this CPU cannot run it
      */
-    NativeOps(KernelLevel level) {
+    NativeOps(KernelLevel level, WorkerTeam team) {
         this.level = level.code();
+        this.team = team;
         if (Isthmus.isthmus_level_supported(this.level) == 0) {
             throw new BackendException("kernel level " + level + ": this CPU or this build of libisthmus lacks it");
         }
@@ -47,13 +51,13 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
-    public KernelKind kind() {
-        return KernelKind.C;
+    public String description() {
+        return "libisthmus (" + KernelLevel.of(level) + ")";
     }
 
     @Override
-    public String description() {
-        return "libisthmus (" + KernelLevel.of(level) + ")";
+    public KernelKind kind() {
+        return KernelKind.C;
     }
 
     @Override
@@ -77,124 +81,142 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
-    public void embedding(Matrix wte, Tensor wpe, RowBatch batch, MemorySegment x, long t0, long t1) {
-        check("embedding", Isthmus.isthmus_embedding(level, NativeWeights.packed(wte).data(), code(wte.type()), wpe.data(),
-                batch.tokens(), batch.positions(), x, wte.outputs(), wpe.dim(0), wte.inputs(), t0, t1));
+    public void embedding(Matrix wte, Tensor wpe, RowBatch batch, Tensor x) {
+        MemorySegment rows = NativeBatch.of(batch).rows();
+        try (Workspaces.Workspace workspace = workspaces.borrow(isthmus_matrix.sizeof())) {
+            MemorySegment matrix = fill(workspace.memory(), wte);
+            Tiles.overRows(team, x.dim(0), (t0, t1) -> check("embedding", Isthmus.isthmus_embedding(level, matrix,
+                    wpe.data(), wpe.dim(0), rows, x.data(), t0, t1)));
+        }
     }
 
     @Override
-    public void layerNorm(MemorySegment x, MemorySegment weight, MemorySegment bias, MemorySegment out, long channels,
-            double epsilon, long t0, long t1) {
-        check("layer norm", Isthmus.isthmus_layer_norm(level, x, weight, bias, out, channels, epsilon, t0, t1));
+    public void layerNorm(Tensor x, LayerNorm norm, Tensor out) {
+        try (Workspaces.Workspace workspace = workspaces.borrow(isthmus_norm.sizeof())) {
+            MemorySegment parameters = workspace.memory();
+            isthmus_norm.weight(parameters, norm.weight().data());
+            isthmus_norm.bias(parameters, norm.bias().data());
+            isthmus_norm.C(parameters, x.dim(1));
+            isthmus_norm.epsilon(parameters, norm.epsilon());
+            Tiles.overRows(team, x.dim(0), (t0, t1) -> check("layer norm",
+                    Isthmus.isthmus_layer_norm(level, x.data(), parameters, out.data(), t0, t1)));
+        }
     }
 
     @Override
-    public void linear(WorkerTeam team, Tensor x, Linear linear, Activation activation, boolean add, Tensor out) {
-        overInputs(team, x, linear, inputs ->
-                product(team, inputs, 0, linear, activation, add, 0, linear.outputs(), out));
+    public void linear(Tensor x, Linear linear, Activation activation, boolean add, Tensor out) {
+        try (Product product = new Product(x, linear, out)) {
+            product.prepare(activation, add);
+            product.run(0, 0, linear.outputs());
+        }
     }
 
     @Override
-    public void linearPart(WorkerTeam team, Tensor x, Linear linear, int first, int column, Tensor out) {
+    public void linearPart(Tensor x, Linear linear, int first, int column, Tensor out) {
         int panel = Isthmus.ISTHMUS_PANEL();
         // The columns from n0 on are for all rows; where every row wants all of them, they make one product.
         int n0 = first == 0 ? 0 : column / panel * panel;
-        overInputs(team, x, linear, inputs -> {
-            product(team, inputs, 0, linear, Activation.NONE, false, n0, linear.outputs(), out);
-            product(team, inputs, first, linear, Activation.NONE, false, 0, n0, out);
-        });
-    }
-
-    /** Calls {@code product} with x in the form in which products with these weights read it. */
-    private void overInputs(WorkerTeam team, Tensor x, Linear linear, Consumer<MemorySegment> product) {
-        WeightType type = linear.weight().type();
-        if (!type.isQuantized()) {
-            product.accept(x.data());
-            return;
-        }
-        int rows = (int) x.dim(0);
-        int inputs = linear.inputs();
-        long rowBytes = Isthmus.isthmus_quantized_row_bytes(code(type), inputs);
-        try (Workspaces.Workspace workspace = workspaces.borrow(rows * rowBytes)) {
-            MemorySegment bytes = workspace.memory();
-            Tiles.run(team, rows, Tiles.ROWS, 1, 1, (t0, t1, n0, n1) -> check("quantize activations",
-                    Isthmus.isthmus_quantize(level, x.data(), code(type), bytes, inputs, t0, t1)));
-            product.accept(bytes);
+        try (Product product = new Product(x, linear, out)) {
+            product.prepare(Activation.NONE, false);
+            product.run(0, n0, linear.outputs());
+            product.run(first, 0, n0);
         }
     }
 
-    /** Rows from {@code first} on, columns [from, to). */
-    private void product(WorkerTeam team, MemorySegment x, int first, Linear linear, Activation activation,
-            boolean add, int from, int to, Tensor out) {
-        int rows = (int) out.dim(0) - first;
-        if (rows == 0 || from == to) {
-            return;
+    /** A linear map with its operands in the structs of isthmus.h. */
+    private final class Product implements AutoCloseable {
+
+        private final Workspaces.Workspace workspace;
+        private final Linear linear;
+        private final Tensor out;
+        private final MemorySegment x;
+        private final MemorySegment weights;
+        private final MemorySegment epilogue;
+
+        /** Borrows memory for the structs and, where weights are quantized, for x as bytes. */
+        Product(Tensor x, Linear linear, Tensor out) {
+            this.linear = linear;
+            this.out = out;
+            WeightType type = linear.weight().type();
+            long rowBytes = type.isQuantized()
+                    ? Isthmus.isthmus_quantized_row_bytes(NativeCodes.of(type), linear.inputs()) : 0;
+            workspace = workspaces.borrow(STRUCTS + x.dim(0) * rowBytes);
+            MemorySegment memory = workspace.memory();
+            epilogue = memory.asSlice(isthmus_matrix.sizeof(), isthmus_epilogue.sizeof());
+            weights = fill(memory, linear.weight());
+            this.x = type.isQuantized() ? quantized(x, NativeCodes.of(type), memory.asSlice(STRUCTS)) : x.data();
         }
-        MemorySegment weights = NativeWeights.packed(linear.weight()).data();
-        MemorySegment bias = linear.bias() == null ? MemorySegment.NULL : linear.bias().data();
-        int type = code(linear.weight().type());
-        int function = code(activation);
-        int store = add ? Isthmus.ISTHMUS_ADD() : Isthmus.ISTHMUS_STORE();
-        int columns = rows <= FEW_ROWS ? FEW_ROWS_COLUMNS : COLUMNS;
-        int equalParts = Math.ceilDiv(rows, Math.ceilDiv(rows, MOST_ROWS));
-        int rowsOfTask = Math.ceilDiv(equalParts, ROW_GROUP) * ROW_GROUP;
-        Tiles.run(team, rows, rowsOfTask, to - from, columns, (t0, t1, n0, n1) ->
-                check("matrix product", Isthmus.isthmus_matmul(level, x, weights, type, bias, function, store,
-                        out.data(), linear.inputs(), linear.outputs(), first + t0, first + t1, from + n0, from + n1)));
+
+        private MemorySegment quantized(Tensor floats, int type, MemorySegment bytes) {
+            Tiles.overRows(team, floats.dim(0), (t0, t1) -> check("quantize activations", Isthmus.isthmus_quantize(level,
+                    floats.data(), type, bytes, linear.inputs(), t0, t1)));
+            return bytes;
+        }
+
+        void prepare(Activation activation, boolean add) {
+            isthmus_epilogue.out(epilogue, out.data());
+            isthmus_epilogue.bias(epilogue, linear.bias() == null ? MemorySegment.NULL : linear.bias().data());
+            isthmus_epilogue.activation(epilogue, NativeCodes.of(activation));
+            isthmus_epilogue.store(epilogue, add ? Isthmus.ISTHMUS_ADD() : Isthmus.ISTHMUS_STORE());
+        }
+
+        /** Computes rows from {@code first} on, columns [from, to). */
+        void run(int first, int from, int to) {
+            int rows = (int) out.dim(0) - first;
+            if (rows == 0 || from == to) {
+                return;
+            }
+            int columns = rows <= FEW_ROWS ? FEW_ROWS_COLUMNS : COLUMNS;
+            int equalParts = Math.ceilDiv(rows, Math.ceilDiv(rows, MAX_ROWS));
+            int group = Isthmus.ISTHMUS_MR();
+            int rowsOfTask = Math.ceilDiv(equalParts, group) * group;
+            Tiles.run(team, rows, rowsOfTask, to - from, columns, (t0, t1, n0, n1) -> check("matrix product",
+                    Isthmus.isthmus_matmul(level, x, weights, epilogue, first + t0, first + t1, from + n0, from + n1)));
+        }
+
+        @Override
+        public void close() {
+            workspace.close();
+        }
     }
 
     @Override
-    public void softmax(MemorySegment x, long columns, long t0, long t1) {
-        check("softmax", Isthmus.isthmus_softmax(level, x, columns, t0, t1));
+    public void softmax(Tensor x) {
+        Tiles.overRows(team, x.dim(0), (t0, t1) ->
+                check("softmax", Isthmus.isthmus_softmax(level, x.data(), x.dim(1), t0, t1)));
     }
 
     @Override
-    public void appendKeysAndValues(MemorySegment qkv, RowBatch batch, int layer, long t0, long t1) {
-        KvCache cache = batch.cache(0);
-        check("append to the cache", Isthmus.isthmus_append_kv(level, qkv, batch.positions(), batch.sequences(),
-                batch.blocks(), batch.blockStart(), code(cache.type()), layerOffset(cache, layer), cache.heads(),
-                cache.headChannels(), t0, t1));
+    public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
+        NativeBatch structs = NativeBatch.of(batch);
+        MemorySegment kv = structs.kv(layer);
+        Tiles.run(team, batch.rows(), Tiles.appendedRows(batch.rows()), 1, 1, (t0, t1, n0, n1) ->
+                check("append to the cache",
+                        Isthmus.isthmus_append_kv(level, qkv.data(), structs.rows(), kv, t0, t1)));
     }
 
     @Override
-    public void attention(MemorySegment qkv, MemorySegment out, RowBatch batch, int layer, float scale, long t0,
-            long t1, long h0, long h1) {
-        KvCache cache = batch.cache(0);
-        check("attention", Isthmus.isthmus_attention(level, qkv, out, batch.positions(), batch.sequences(),
-                batch.blocks(), batch.blockStart(), code(cache.type()), layerOffset(cache, layer), cache.heads(),
-                cache.headChannels(), scale, t0, t1, h0, h1));
+    public void attention(Tensor qkv, RowBatch batch, int layer, float scale, int first, Tensor out) {
+        NativeBatch structs = NativeBatch.of(batch);
+        MemorySegment kv = structs.kv(layer);
+        try (Workspaces.Workspace workspace = workspaces.borrow(isthmus_queries.sizeof())) {
+            MemorySegment queries = workspace.memory();
+            isthmus_queries.qkv(queries, qkv.data());
+            isthmus_queries.out(queries, out.data());
+            isthmus_queries.scale(queries, scale);
+            Tiles.run(team, batch.rows() - first, Tiles.ATTENTION_ROWS, batch.cache(0).heads(), 1, (t0, t1, h0, h1) ->
+                    check("attention", Isthmus.isthmus_attention(level, queries, structs.rows(), kv, first + t0,
+                            first + t1, h0, h1)));
+        }
     }
 
-    private static long layerOffset(KvCache cache, int layer) {
-        return cache.layerOffset(layer) * cache.type().bytes();
-    }
-
-    static int code(WeightType type) {
-        return switch (type) {
-            case F32 -> Isthmus.ISTHMUS_TYPE_F32();
-            case F16 -> Isthmus.ISTHMUS_TYPE_F16();
-            case BF16 -> Isthmus.ISTHMUS_TYPE_BF16();
-            case INT8 -> Isthmus.ISTHMUS_TYPE_INT8();
-            case Q4 -> Isthmus.ISTHMUS_TYPE_Q4();
-        };
-    }
-
-    private static int code(DType type) {
-        return switch (type) {
-            case F32 -> Isthmus.ISTHMUS_TYPE_F32();
-            case F16 -> Isthmus.ISTHMUS_TYPE_F16();
-            case INT8 -> Isthmus.ISTHMUS_TYPE_INT8();
-            case BF16, F64 -> throw new IllegalArgumentException("a cache of " + type);
-        };
-    }
-
-    private static int code(Activation activation) {
-        return switch (activation) {
-            case NONE -> Isthmus.ISTHMUS_ACT_NONE();
-            case GELU_TANH -> Isthmus.ISTHMUS_ACT_GELU_TANH();
-            case GELU_ERF -> Isthmus.ISTHMUS_ACT_GELU_ERF();
-            case RELU -> Isthmus.ISTHMUS_ACT_RELU();
-        };
+    /** Describes a matrix in a struct isthmus_matrix. */
+    static MemorySegment fill(MemorySegment struct, Matrix matrix) {
+        isthmus_matrix.data(struct, NativeWeights.packed(matrix).data());
+        isthmus_matrix.K(struct, matrix.inputs());
+        isthmus_matrix.N(struct, matrix.outputs());
+        isthmus_matrix.type(struct, NativeCodes.of(matrix.type()));
+        return struct;
     }
 
     static void check(String operation, int status) {

@@ -2,6 +2,7 @@ package dev.isthmus.engine.kernels.cpu;
 
 import dev.isthmus.bindings.MappedMemory;
 import dev.isthmus.bindings.isthmus.Isthmus;
+import dev.isthmus.bindings.isthmus.isthmus_matrix;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
@@ -61,8 +62,11 @@ final class NativeWeights implements WeightMemory, WeightMemory.MappedWeights {
     @Override
     public void pack(Matrix matrix, Layout layout, MemorySegment weights, int k0, int k1, int n0, int n1) {
         ShapeChecks.pack(matrix, weights, k0, k1, n0, n1);
-        NativeOps.check("pack weights", Isthmus.isthmus_pack(level, weights, code(layout),
-                NativeOps.code(matrix.type()), packed(matrix).data(), matrix.inputs(), matrix.outputs(), k0, k1, n0, n1));
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment into = NativeOps.fill(isthmus_matrix.allocate(arena), matrix);
+            NativeOps.check("pack weights",
+                    Isthmus.isthmus_pack(level, weights, NativeCodes.of(layout), into, k0, k1, n0, n1));
+        }
     }
 
     /** A matrix as one of these. */
@@ -71,12 +75,5 @@ final class NativeWeights implements WeightMemory, WeightMemory.MappedWeights {
             return packed;
         }
         throw new IllegalArgumentException("expected a matrix made by these kernels, found a plain one");
-    }
-
-    private static int code(Layout layout) {
-        return switch (layout) {
-            case IN_OUT -> Isthmus.ISTHMUS_LAYOUT_IN_OUT();
-            case OUT_IN -> Isthmus.ISTHMUS_LAYOUT_OUT_IN();
-        };
     }
 }

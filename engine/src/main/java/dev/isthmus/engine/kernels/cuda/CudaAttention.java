@@ -12,10 +12,10 @@ import java.util.Set;
 final class CudaAttention {
 
     /** {@code HEAD_SIZES} of kernels.h. */
-    private static final Set<Integer> HEAD_CHANNELS = Set.of(32, 64, 80, 96, 128);
+    static final Set<Integer> HEAD_CHANNELS = Set.of(32, 64, 80, 96, 128);
 
     /** {@code ATTENTION_MOST_SPLITS} of kernels.h. */
-    private static final int MOST_SPLITS = 64;
+    static final int MOST_SPLITS = 64;
 
     /** The thread blocks that each multiprocessor should get when positions are split. */
     private static final int BLOCKS_PER_MULTIPROCESSOR = 2;

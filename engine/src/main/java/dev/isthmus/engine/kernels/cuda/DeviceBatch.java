@@ -20,7 +20,7 @@ import java.util.List;
 final class DeviceBatch implements RowBatch.Mirror {
 
     /** {@code ATTENTION_TILE} of kernels.h. */
-    private static final int TILE_ROWS = 64;
+    static final int TILE_ROWS = 64;
 
     /** What a dimension of a grid may have. */
     private static final int MOST_DECODING_ROWS = 65535;

@@ -19,11 +19,11 @@ import java.lang.foreign.MemorySegment;
 final class Products {
 
     /** {@code MATMUL_ROWS_MOST} and {@code MATMUL_ROWS_OUTPUTS} of kernels.h. */
-    private static final int FEW_ROWS = 8;
-    private static final int OUTPUTS = 8;
+    static final int FEW_ROWS = 8;
+    static final int OUTPUTS = 8;
 
-    private static final int STORE = 0;
-    private static final int ADD = 1;
+    static final int STORE = 0;
+    static final int ADD = 1;
 
     /** What NVIDIA recommends on Hopper; without it cuBLAS would allocate its own while a pass is recorded. */
     private static final long WORKSPACE_BYTES = 32L << 20;
