@@ -36,8 +36,8 @@ class DocumentedCommandsTest {
     private static final Pattern OUR_FILE =
             Pattern.compile("(bench|bindings|docs|engine|examples|native-src|weights-tools|\\.ci)/[\\w./-]+");
 
-    /** What a build makes, and places that stand for several. */
-    private static final Pattern NOT_THERE = Pattern.compile("/target/|/[A-Z]+$");
+    /** What a build makes, places that stand for several, and the foo that a reader adds. */
+    private static final Pattern NOT_THERE = Pattern.compile("/target/|/[A-Z]+$|foo\\.\\w+$");
 
     @TempDir
     Path folder;
@@ -157,6 +157,12 @@ class DocumentedCommandsTest {
             }
         }
         assertEquals(List.of(), wrong);
+    }
+
+    @Test
+    void drawingsAreNotCommands() {
+        Page page = Page.of(Page.ROOT, List.of("```", "a --> b", "```", "", "    mvn verify"));
+        assertEquals(List.of("mvn verify"), ShellLine.of(page).stream().map(ShellLine::text).toList());
     }
 
     @Test

@@ -30,6 +30,7 @@ record Page(Path path, List<Block> blocks, List<String> prose) {
     /** The project's folder, seen from this module. */
     static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
 
+    private static final String DRAWING = "text";
     private static final Pattern LINK = Pattern.compile("\\]\\(([^)\\s]+)\\)");
     private static final Pattern HEADING = Pattern.compile("#{1,6} +(.+)");
     private static final Pattern CODE = Pattern.compile("`([^`]+)`");
@@ -38,7 +39,7 @@ record Page(Path path, List<Block> blocks, List<String> prose) {
     /**
      * A block of code.
      *
-     * @param language what follows the fence; empty for an indented block
+     * @param language what follows the fence, "text" if nothing does; empty for an indented block
      * @param line the number of its first line, from 1
      * @param lines its lines, without indentation
      */
@@ -97,7 +98,8 @@ record Page(Path path, List<Block> blocks, List<String> prose) {
             boolean afterText = i > 0 && !lines.get(i - 1).isBlank();
             int end = fenced ? endOfFence(lines, i) : afterText ? i : endOfIndented(lines, i);
             if (fenced) {
-                blocks.add(new Block(lines.get(i).strip().substring(3), i + 2, lines.subList(i + 1, end - 1)));
+                String language = lines.get(i).strip().substring(3);
+                blocks.add(new Block(language.isEmpty() ? DRAWING : language, i + 2, lines.subList(i + 1, end - 1)));
             } else if (end > i) {
                 blocks.add(new Block("", i + 1, lines.subList(i, end).stream().map(String::strip).toList()));
             } else {
