@@ -22,8 +22,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -118,6 +120,17 @@ class GeneratedBindingsTest {
         }
         assertFalse(expected.isEmpty(), "no constants found in " + ISTHMUS_H);
         assertEquals(expected, bound);
+    }
+
+    @Test
+    void everyLevelIsNamedByItsNumber() throws IOException {
+        Matcher levels = Pattern.compile("(?m)^#define ISTHMUS_LEVEL_(\\w+) (\\d+)").matcher(Files.readString(ISTHMUS_H));
+        TreeMap<Integer, String> expected = new TreeMap<>();
+        while (levels.find()) {
+            expected.put(Integer.valueOf(levels.group(2)), levels.group(1).toLowerCase(Locale.ROOT));
+        }
+        assertEquals(List.copyOf(expected.values()), LibraryCheck.LEVELS);
+        assertEquals(expected.size() - 1, expected.lastKey());
     }
 
     private static List<String> listed(String list) throws IOException {

@@ -12,8 +12,8 @@ import java.util.List;
 
 /**
  * The unit of work: T rows, each a token at a position of a sequence. Reading a prompt is many rows of one sequence,
- * decoding is one row, and decoding several texts together is one row of each. The rows of a sequence stand together,
- * in the order of their positions, behind what its cache already holds.
+ * decoding is one row, and decoding several texts together is one row of each. The rows of a sequence are adjacent, in
+ * the order of their positions, after what its cache already holds.
  *
  * <p>The arrays lie off-heap so that kernels can take them as they are; the object is reused from step to step. Not
  * safe for use by several threads at once, but its contents may be read by all while a step runs.
@@ -33,7 +33,7 @@ public final class RowBatch {
     private long changes;
     private Mirror mirror;
 
-    /** What a backend keeps with a batch, such as a copy of its arrays in a device's memory. */
+    /** A backend's form of a batch, such as a copy of its arrays in a device's memory. */
     public interface Mirror {}
 
     /** An empty batch whose memory comes from {@code arena}; that must allow access from all threads. */
@@ -55,7 +55,7 @@ public final class RowBatch {
     }
 
     /**
-     * Adds a sequence: the tokens ids[from, to) behind what {@code cache} holds. A cache may be added once.
+     * Adds a sequence: the tokens ids[from, to) after what {@code cache} holds. A cache may be added once.
      *
      * @throws dev.isthmus.engine.errors.ContextFullException if they do not fit into the cache's context
      */
@@ -165,22 +165,22 @@ public final class RowBatch {
         return caches.get(s);
     }
 
-    /** What the memory comes from. */
+    /** The arena that the memory comes from. */
     public Arena arena() {
         return arena;
     }
 
-    /** Counts what was done to the rows, so that a copy of the arrays can be told to be of old. */
+    /** Counts the changes to the rows, so that a mirror can tell whether it is stale. */
     public long changes() {
         return changes;
     }
 
-    /** What {@link #attach} was given last; null before. */
+    /** The mirror attached last; null if none was. */
     public Mirror mirror() {
         return mirror;
     }
 
-    /** Keeps something of a backend's. */
+    /** Attaches a backend's mirror in place of the last one. */
     public void attach(Mirror backends) {
         mirror = backends;
     }
