@@ -146,7 +146,7 @@ class ExecutorMemoryTest {
             }
             gate.open();
             assertEquals(2, running.result().join().tokens().size());
-            executor.close();
+            executor.closeNow();
             assertThrows(ClosedException.class,
                     () -> executor.submit(GenerationRequest.of(new int[100], OPTIONS)));
         }
