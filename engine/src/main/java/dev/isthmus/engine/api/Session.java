@@ -46,7 +46,7 @@ public final class Session implements AutoCloseable {
     private final ReentrantLock callers = new ReentrantLock();
     /** Counts what callers changed, so that a generation notices that its text is no longer there. */
     private int changes;
-    /** The text as the last call left it. */
+    /** The text as the last call left it; null where there was no memory to publish it. */
     private volatile Sequence.Text text;
     /** Set before the memory is freed, so that whoever is under way elsewhere learns why it ends. */
     private volatile boolean closed;
@@ -79,12 +79,13 @@ public final class Session implements AutoCloseable {
     private Sequence.Text openText() {
         requireOpen();
         model.requireOpen();
-        return text;
+        return text();
     }
 
     /** The text as the last call left it. */
     Sequence.Text text() {
-        return text;
+        Sequence.Text published = text;
+        return published != null ? published : exclusively(sequence::text);
     }
 
     /**
@@ -368,10 +369,12 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    /** Ends a call: others see the text that it has left. */
+    /** Ends a call: others see the text that it has left. The call has done its work, so a full heap must not fail it. */
     private void publish() {
         try {
             text = sequence.text();
+        } catch (OutOfMemoryError noMemory) {
+            text = null;
         } finally {
             callers.unlock();
         }

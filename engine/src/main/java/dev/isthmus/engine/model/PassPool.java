@@ -45,6 +45,8 @@ public final class PassPool implements AutoCloseable {
     private volatile long lastMove;
     private boolean sweepPlanned;
     private long bytes;
+    /** What the backend's operations work in, as the budget counts it. */
+    private long workspaceBytes;
     private boolean closed;
 
     /**
@@ -185,6 +187,7 @@ public final class PassPool implements AutoCloseable {
         old.forEach(Pass::free);
         if (quiet) {
             forward.releaseIdle();
+            recountWorkspaces();
         }
     }
 
@@ -196,7 +199,7 @@ public final class PassPool implements AutoCloseable {
     public long bytes() {
         lock.lock();
         try {
-            return bytes + forward.workspaceBytes();
+            return bytes + workspaceBytes;
         } finally {
             lock.unlock();
         }
@@ -206,6 +209,22 @@ public final class PassPool implements AutoCloseable {
         lock.lock();
         try {
             bytes += change;
+        } finally {
+            lock.unlock();
+        }
+        if (budget != null && change != 0) {
+            budget.takeAnyway(change);
+        }
+    }
+
+    /** Brings the budget up to date with what the backend's operations work in. */
+    private void recountWorkspaces() {
+        long change;
+        lock.lock();
+        try {
+            long now = forward.workspaceBytes();
+            change = now - workspaceBytes;
+            workspaceBytes = now;
         } finally {
             lock.unlock();
         }
@@ -237,6 +256,8 @@ public final class PassPool implements AutoCloseable {
             lock.unlock();
         }
         all.forEach(Pass::free);
+        forward.releaseIdle();
+        recountWorkspaces();
     }
 
     /** What one pass computes in. Not safe for use by several threads at once. */
@@ -277,6 +298,7 @@ public final class PassPool implements AutoCloseable {
                 } finally {
                     compute(-1);
                     recount(scratch.bytes());
+                    recountWorkspaces();
                 }
             });
         }

@@ -3,7 +3,7 @@ package dev.isthmus.engine.tokenizer;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
-import dev.isthmus.engine.errors.EngineException;
+import dev.isthmus.engine.errors.UnsupportedModelException;
 import dev.isthmus.engine.weights.TextFile;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -56,8 +56,11 @@ final class TokenizerFiles {
     private static int rowsOfModel(Path directory) {
         try {
             return Gpt2Config.read(directory).vocabulary();
-        } catch (EngineException e) {
-            // Whoever opens the model says why its configuration cannot be read.
+        } catch (CheckpointException | UnsupportedModelException e) {
+            if (e instanceof CheckpointException failed && failed.reason() == Reason.UNREADABLE) {
+                throw failed;
+            }
+            // Whoever opens the model says what is wrong with its configuration.
             return 0;
         }
     }

@@ -51,7 +51,7 @@ final class GgufParts {
                 throw new CheckpointException(Reason.MISSING_FILE, part, file.getFileName() + " is part "
                         + name.group(2).replaceFirst("^0+", "") + " of a GGUF file that was divided into " + count
                         + ", and part " + number + " is not beside it; download all parts into one directory, where"
-                        + " llama.cpp's llama-gguf-split --merge also makes one file of them");
+                        + " llama.cpp's llama-gguf-split also makes one file of them");
             }
             GgufHeader header = GgufHeader.readPart(part);
             require(header, part, number, count);
@@ -75,7 +75,7 @@ final class GgufParts {
             throw new CheckpointException(Reason.INVALID_SHARD, file, "this is part " + (whole(header, NUMBER, 0) + 1)
                     + " of a GGUF file that was divided into " + count(header) + "; give the parts their names again, "
                     + String.format(Locale.ROOT, "NAME-%05d-of-%05d.gguf for this one", whole(header, NUMBER, 0) + 1,
-                            count(header)) + ", or merge them with llama.cpp's llama-gguf-split --merge");
+                            count(header)) + ", or merge them with llama.cpp's llama-gguf-split");
         }
     }
 

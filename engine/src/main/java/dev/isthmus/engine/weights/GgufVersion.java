@@ -47,7 +47,7 @@ final class GgufVersion {
         if ((version < 0 || version >= SMALL) && 0 < reversed && reversed < SMALL) {
             throw refuse(in, "this is a big-endian GGUF file (of version " + reversed + "), and only little-endian ones"
                     + " are read; convert it with llama.cpp's gguf_convert_endian.py FILE little, or " + CONVERT
-                    + " without --bigendian");
+                    + " in little-endian order");
         }
         if (version != 2 && version != 3) {
             throw refuse(in, "expected a GGUF file of version 2 or 3, found version " + Integer.toUnsignedString(version)
