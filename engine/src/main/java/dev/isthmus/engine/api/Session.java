@@ -354,6 +354,8 @@ public final class Session implements AutoCloseable {
     /** Runs {@code work} as the session's only caller, with the model held open. */
     <R> R exclusively(Supplier<R> work) {
         requireOpen();
+        // Made before anything changes: a call that has succeeded must not fail for want of memory.
+        Sequence.Text left = Model.withinMemory(Sequence.Text::new);
         if (callers.isHeldByCurrentThread() || !callers.tryLock()) {
             // Perhaps it is the closing that is under way.
             requireOpen();
@@ -364,15 +366,9 @@ public final class Session implements AutoCloseable {
             requireOpen();
             return model.whileOpen(work);
         } finally {
-            publish();
-        }
-    }
-
-    /** Ends a call: others see the text that it has left. */
-    private void publish() {
-        try {
-            text = sequence.text();
-        } finally {
+            sequence.describe(left);
+            // Others see the text that the call has left.
+            text = left;
             callers.unlock();
         }
     }
