@@ -213,8 +213,8 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     }
 
     /**
-     * Ends the request, from any thread: its result, with the tokens so far, is there at once, and shortly after where a
-     * {@link LogitsProcessor} calls. A pass that it shares with other requests goes on for them; one that serves only
+     * Ends the request, from any thread: its result, with the tokens so far, is there at once, and shortly after where
+     * a {@link LogitsProcessor} calls. A pass that it shares with other requests goes on for them; one that serves only
      * cancelled requests ends within one layer's work.
      */
     public void cancel() {

@@ -5,8 +5,8 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * The calls of a model that are under way, so that its memory is freed after the last of them. What a call needs memory
- * for comes before it is counted, and ending one needs none: a full Java heap never leaves a call counted that has ended,
- * as a ReentrantReadWriteLock does, for which closing would wait for ever. Any number of threads may use it.
+ * for comes before it is counted, and ending one needs none: a full Java heap never leaves a call counted that has
+ * ended, as a ReentrantReadWriteLock does, for which closing would wait for ever. Any number of threads may use it.
  */
 final class Lifetime {
 

@@ -472,8 +472,8 @@ public final class Model implements AutoCloseable {
     }
 
     /**
-     * Whether memory has run out, also as try-with-resources and the JVM tell of it: where closing a resource fails with
-     * the very error that is thrown already, and where a class cannot be initialized or linked.
+     * Whether memory has run out, also as try-with-resources and the JVM tell of it: where closing a resource fails
+     * with the very error that is thrown already, and where a class cannot be initialized or linked.
      */
     static boolean isOutOfMemory(Throwable failed) {
         if (failed instanceof OutOfMemoryError) {

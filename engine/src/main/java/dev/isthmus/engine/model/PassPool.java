@@ -164,8 +164,8 @@ public final class PassPool implements AutoCloseable {
     }
 
     /**
-     * Frees what was idle for long; of passes that a device has recorded, which take time to record, one stays. Needs no
-     * memory, since it may be that which lacks.
+     * Frees what was idle for long; of passes that a device has recorded, which take time to record, one stays. Needs
+     * no memory, since it may be that which lacks.
      */
     private void sweep() {
         Pass old = null;
