@@ -19,7 +19,8 @@ final class Rehearsal {
     /** Options that change the logits and the choice in every way that does not depend on the model. */
     private static final GenerationOptions ALL_OPTIONS = GenerationOptions.builder().maxTokens(2).temperature(0.9)
             .topK(8).topP(0.9).minP(0.01).typicalP(0.9).repetitionPenalty(1.1).presencePenalty(0.1)
-            .frequencyPenalty(0.1).noRepeatNgram(3).logitBias(Map.of(0, 0.1)).banned(List.of(List.of(0, 0))).logprobs(1).build();
+            .frequencyPenalty(0.1).noRepeatNgram(3).logitBias(Map.of(0, 0.1)).banned(List.of(List.of(0, 0)))
+            .logprobs(1).build();
 
     private Rehearsal() {}
 
