@@ -66,16 +66,30 @@ public final class BatchingExecutor implements AutoCloseable {
         this.model = model;
         this.options = options;
         demand = CacheDemand.of(model);
-        batch = new ContinuousBatch(model, options, demand, probe);
-        thread = Thread.ofPlatform().name("isthmus-batch").daemon().unstarted(this::run);
+        batch = new ContinuousBatch(model, options, demand, model.meter(), probe);
+        thread = new ComputingThread(this::run);
         results.start();
         try {
-            Rehearsal.run(model, results);
+            Rehearsal.run(model, results, request -> newTask(request, System.nanoTime()));
             thread.start();
         } catch (Throwable failed) {
             results.close();
             throw failed;
         }
+    }
+
+    /** The thread that computes for all callers of an executor. */
+    private static final class ComputingThread extends Thread {
+
+        ComputingThread(Runnable work) {
+            super(work, "isthmus-batch");
+            setDaemon(true);
+        }
+    }
+
+    /** Whether a thread computes for the callers of an executor, this one or another. */
+    static boolean isComputing(Thread thread) {
+        return thread instanceof ComputingThread;
     }
 
     private void wake() {
@@ -130,10 +144,7 @@ public final class BatchingExecutor implements AutoCloseable {
         Arguments.nonNull(request, "submit a request", "request");
         long now = System.nanoTime();
         try {
-            GenerationTask task = model.whileOpen(() -> {
-                check(request);
-                return new GenerationTask(model, request, now, changed);
-            });
+            GenerationTask task = newTask(request, now);
             // Made before the request is taken: nobody would know of one that is taken and cannot be returned.
             Optional<GenerationTask> taken = Optional.of(task);
             return enqueue(task, request, now, waits) ? taken : Optional.empty();
@@ -143,6 +154,13 @@ public final class BatchingExecutor implements AutoCloseable {
         } catch (OutOfMemoryError noMemory) {
             throw Model.outOfMemory(noMemory);
         }
+    }
+
+    private GenerationTask newTask(GenerationRequest request, long now) {
+        return model.whileOpen(() -> {
+            check(request);
+            return new GenerationTask(model, request, now, changed);
+        });
     }
 
     private void check(GenerationRequest request) {
@@ -249,6 +267,8 @@ public final class BatchingExecutor implements AutoCloseable {
             try {
                 open = admit();
                 if (batch.hasWork()) {
+                    // A processor may have interrupted this thread, which computes for all callers.
+                    Thread.interrupted();
                     batch.step();
                 }
             } catch (Throwable unforeseen) {
@@ -268,10 +288,10 @@ public final class BatchingExecutor implements AutoCloseable {
                 model.meter().queued(-queue.removeEnded());
                 while (queue.first() != null && batch.hasRoomFor(queue.first().task())) {
                     RequestQueue.Waiting next = queue.first();
-                    queue.removeFirst();
-                    next.end(true);
-                    model.meter().queued(-1);
                     batch.admit(next.task());
+                    queue.removeFirst();
+                    model.meter().queued(-1);
+                    next.end(true);
                 }
                 notFull.signalAll();
                 if (batch.hasWork()) {

@@ -38,6 +38,7 @@ final class ContinuousBatch implements AutoCloseable {
 
     private final Model model;
     private final BatchingOptions options;
+    private final Meter meter;
     private final Consumer<SchedulerStep> probe;
     private final CacheDemand demand;
     private final PrefillBudget budget;
@@ -66,8 +67,17 @@ final class ContinuousBatch implements AutoCloseable {
         }
     }
 
-    ContinuousBatch(Model model, BatchingOptions options, CacheDemand demand, Consumer<SchedulerStep> probe) {
+    /**
+     * An empty one.
+     *
+     * @param demand how much memory requests take
+     * @param meter counts the passes
+     * @param probe told where the thread is
+     */
+    ContinuousBatch(Model model, BatchingOptions options, CacheDemand demand, Meter meter,
+            Consumer<SchedulerStep> probe) {
         this.model = model;
+        this.meter = meter;
         this.options = options;
         this.demand = demand;
         this.probe = probe;
@@ -162,13 +172,11 @@ final class ContinuousBatch implements AutoCloseable {
 
     /** Computes once for all; what goes wrong ends the requests that it concerns. */
     void step() {
-        // A processor may have interrupted its thread, which computes for all callers.
-        Thread.interrupted();
         active.clear();
         try {
             model.whileOpen(step);
             attempts = 0;
-            maxActive = Math.min(options.maxBatch(), maxActive + 1);
+            maxActive += maxActive < options.maxBatch() ? 1 : 0;
         } catch (CancelledException byAllCallers) {
             // Nothing of the pass counts, and the requests are removed.
         } catch (OutOfMemoryException | OutOfMemoryError noMemory) {
@@ -325,7 +333,7 @@ final class ContinuousBatch implements AutoCloseable {
         int decoding = (int) shares.stream().filter(share -> !share.request.isPrefilling()).count();
         int prefillRows = batch.rows() - decoding;
         long begun = System.nanoTime();
-        Tensor rows = model.meter().pass(batch, () -> pass.forward(outputs, probe(shares)));
+        Tensor rows = meter.pass(batch, () -> pass.forward(outputs, probe(shares)));
         budget.measured(decoding, prefillRows, System.nanoTime() - begun);
         rowsRead += prefillRows;
         for (Share share : shares) {

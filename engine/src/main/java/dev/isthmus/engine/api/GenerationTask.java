@@ -126,9 +126,16 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
         } finally {
             lock.unlock();
         }
-        Iterator<Token> iterator = new Tokens();
-        Abandoned.CLEANER.register(iterator, () -> end(FinishReason.CANCELLED, null));
-        return iterator;
+        try {
+            Iterator<Token> iterator = new Tokens();
+            Abandoned.CLEANER.register(iterator, () -> end(FinishReason.CANCELLED, null));
+            return iterator;
+        } catch (OutOfMemoryError noMemory) {
+            // Nobody goes through the tokens after all: the request must not wait for a loop.
+            consumer = null;
+            changed.run();
+            throw Model.outOfMemory(noMemory);
+        }
     }
 
     private final class Tokens implements Iterator<Token> {
@@ -206,11 +213,14 @@ public final class GenerationTask implements Iterable<Token>, AutoCloseable {
     }
 
     /**
-     * Ends the request, from any thread: its result, with the tokens so far, is there at once. A pass that it shares
-     * with other requests goes on for them; one that serves only cancelled requests ends within one layer's work.
+     * Ends the request, from any thread: its result, with the tokens so far, is there at once, and shortly after where
+     * a {@link LogitsProcessor} calls. A pass that it shares with other requests goes on for them; one that serves only
+     * cancelled requests ends within one layer's work.
      */
     public void cancel() {
-        if (end(FinishReason.CANCELLED, null) && !result.isDone()) {
+        boolean isCancelled = end(FinishReason.CANCELLED, null);
+        // Stages that depend on the result must not run on a thread that computes for others; another settles it then.
+        if (isCancelled && !result.isDone() && !BatchingExecutor.isComputing(Thread.currentThread())) {
             settle();
         }
     }

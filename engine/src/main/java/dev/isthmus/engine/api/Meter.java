@@ -18,6 +18,8 @@ import jdk.jfr.FlightRecorder;
 final class Meter {
 
     private final Meter whole;
+    /** Whether the flight recorder is told. */
+    private final boolean recorded;
     private final SharedClock clock = new SharedClock();
     private final LongAdder prefillTokens = new LongAdder();
     private final LongAdder prefillNanos = new LongAdder();
@@ -28,16 +30,22 @@ final class Meter {
 
     /** A model's. */
     Meter() {
-        whole = null;
+        this(null, true);
     }
 
-    private Meter(Meter whole) {
+    private Meter(Meter whole, boolean recorded) {
         this.whole = whole;
+        this.recorded = recorded;
+    }
+
+    /** One for passes that are nobody's work. */
+    static Meter unrecorded() {
+        return new Meter(null, false);
     }
 
     /** That of a session which opens; what it counts, this one counts too. */
     Meter newSession() {
-        Meter part = new Meter(this);
+        Meter part = new Meter(this, true);
         part.sessions(1);
         return part;
     }
@@ -83,7 +91,7 @@ final class Meter {
             count(read, decoded, System.nanoTime() - begun);
             whole.count(read, decoded, charged);
         }
-        if (event != null) {
+        if (event != null && recorded) {
             event.commit();
         }
         return result;

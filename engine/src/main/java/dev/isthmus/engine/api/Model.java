@@ -33,7 +33,6 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 import jdk.jfr.FlightRecorder;
 
@@ -45,6 +44,9 @@ public final class Model implements AutoCloseable {
 
     private static final String OUT_OF_MEMORY = "a call of the model or of one of its sessions takes more memory than"
             + " the process gets; close sessions, or raise the process's limit or Java's -Xmx";
+
+    /** What {@link Throwable#addSuppressed} says of an error that would suppress itself. */
+    private static final String SELF_SUPPRESSION = "Self-suppression not permitted";
 
     /** Thrown where there is not even memory for another; without a trace, since it may be thrown anywhere. */
     private static final OutOfMemoryException PREPARED = new OutOfMemoryException(OUT_OF_MEMORY, null);
@@ -63,10 +65,9 @@ public final class Model implements AutoCloseable {
     private final Gpt2Fingerprint fingerprint;
     private final BlockPool blocks;
     private final PassPool passes;
-    private final ReentrantReadWriteLock lifetime = new ReentrantReadWriteLock();
+    private final Lifetime lifetime = new Lifetime();
     /** Set before anything is freed, so that calls from then on are refused instead of waiting. */
     private volatile boolean closed;
-    private boolean freed;
 
     private Model(Arena arena, GenerationDefaults defaults, TokenizerResult tokenizer, Backend backend,
             Gpt2Weights weights, ModelOptions options, Gpt2Fingerprint fingerprint) {
@@ -430,39 +431,30 @@ public final class Model implements AutoCloseable {
     /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */
     @Override
     public void close() {
-        if (lifetime.getReadHoldCount() > 0) {
+        if (lifetime.isInside()) {
             throw new ConcurrentUseException("close the model: called from inside one of its own calls");
         }
         closed = true;
-        lifetime.writeLock().lock();
-        try {
-            if (!freed) {
-                freed = true;
-                blocks.close();
-                passes.close();
-                backend.close();
-                arena.close();
-                MemoryBudget.PROCESS.addWeights(-forward.weights().memoryBytes());
-            }
-        } finally {
-            lifetime.writeLock().unlock();
-        }
+        lifetime.end(() -> {
+            blocks.close();
+            passes.close();
+            backend.close();
+            arena.close();
+            MemoryBudget.PROCESS.addWeights(-forward.weights().memoryBytes());
+        });
     }
 
     /** Runs {@code work} while the model cannot be closed. */
     <R> R whileOpen(Supplier<R> work) {
         return withinMemory(() -> {
             requireOpen();
-            if (!lifetime.readLock().tryLock()) {
+            if (!lifetime.enter()) {
                 throw closed();
             }
             try {
-                if (freed) {
-                    throw closed();
-                }
                 return work.get();
             } finally {
-                lifetime.readLock().unlock();
+                lifetime.leave();
             }
         });
     }
@@ -471,14 +463,30 @@ public final class Model implements AutoCloseable {
     static <R> R withinMemory(Supplier<R> work) {
         try {
             return work.get();
-        } catch (OutOfMemoryError e) {
-            throw outOfMemory(e);
+        } catch (OutOfMemoryError | IllegalArgumentException | LinkageError failed) {
+            if (isOutOfMemory(failed)) {
+                throw outOfMemory(failed);
+            }
+            throw failed;
         }
+    }
+
+    /**
+     * Whether memory has run out, also as try-with-resources and the JVM tell of it: where closing a resource fails
+     * with the very error that is thrown already, and where a class cannot be initialized or linked.
+     */
+    static boolean isOutOfMemory(Throwable failed) {
+        if (failed instanceof OutOfMemoryError) {
+            return true;
+        }
+        boolean tells = failed instanceof LinkageError
+                || failed instanceof IllegalArgumentException && SELF_SUPPRESSION.equals(failed.getMessage());
+        return tells && failed.getCause() instanceof OutOfMemoryError;
     }
 
     /** Refuses calls of a model that is closed, but not those within a call that is under way. */
     void requireOpen() {
-        if (closed && lifetime.getReadHoldCount() == 0) {
+        if (closed && !lifetime.isInside()) {
             throw closed();
         }
     }
@@ -487,8 +495,8 @@ public final class Model implements AutoCloseable {
         return new ClosedException("the model is closed; open it again with Model.open");
     }
 
-    /** The typed error for one of the virtual machine's. */
-    static OutOfMemoryException outOfMemory(OutOfMemoryError error) {
+    /** The typed error for one of the JVM's. */
+    static OutOfMemoryException outOfMemory(Throwable error) {
         try {
             return new OutOfMemoryException(OUT_OF_MEMORY, error);
         } catch (OutOfMemoryError again) {

@@ -53,7 +53,7 @@ final class PreparedFailures {
         if (thrown instanceof EngineException typed) {
             return typed;
         }
-        return thrown instanceof OutOfMemoryError noMemory ? Model.outOfMemory(noMemory) : defect(thrown);
+        return Model.isOutOfMemory(thrown) ? Model.outOfMemory(thrown) : defect(thrown);
     }
 
     private static EngineException defect(Throwable thrown) {

@@ -94,11 +94,26 @@ final class Sequence implements AutoCloseable {
 
     /** The text as it is now, which any thread may read later: the tokens in use are never overwritten in place. */
     Text text() {
-        return new Text(tokens, length);
+        Text text = new Text();
+        describe(text);
+        return text;
     }
 
-    /** A text that does not change: the first {@code length} tokens of an array whose rest may. */
-    record Text(int[] tokens, int length) {
+    /** Makes {@code text} that of now; it has not been handed to other threads yet. */
+    void describe(Text text) {
+        text.tokens = tokens;
+        text.length = length;
+    }
+
+    /** A text that does not change any more once others know it: the first tokens of an array whose rest may change. */
+    static final class Text {
+
+        private int[] tokens = EMPTY;
+        private int length;
+
+        int length() {
+            return length;
+        }
 
         int[] ids() {
             return Arrays.copyOf(tokens, length);

@@ -46,7 +46,7 @@ public final class Session implements AutoCloseable {
     private final ReentrantLock callers = new ReentrantLock();
     /** Counts what callers changed, so that a generation notices that its text is no longer there. */
     private int changes;
-    /** The text as the last call left it; null where there was no memory to publish it. */
+    /** The text as the last call left it. */
     private volatile Sequence.Text text;
     /** Set before the memory is freed, so that whoever is under way elsewhere learns why it ends. */
     private volatile boolean closed;
@@ -79,13 +79,12 @@ public final class Session implements AutoCloseable {
     private Sequence.Text openText() {
         requireOpen();
         model.requireOpen();
-        return text();
+        return text;
     }
 
     /** The text as the last call left it. */
     Sequence.Text text() {
-        Sequence.Text published = text;
-        return published != null ? published : exclusively(sequence::text);
+        return text;
     }
 
     /**
@@ -355,6 +354,8 @@ public final class Session implements AutoCloseable {
     /** Runs {@code work} as the session's only caller, with the model held open. */
     <R> R exclusively(Supplier<R> work) {
         requireOpen();
+        // Made before anything changes: a call that has succeeded must not fail for want of memory.
+        Sequence.Text left = Model.withinMemory(Sequence.Text::new);
         if (callers.isHeldByCurrentThread() || !callers.tryLock()) {
             // Perhaps it is the closing that is under way.
             requireOpen();
@@ -365,17 +366,9 @@ public final class Session implements AutoCloseable {
             requireOpen();
             return model.whileOpen(work);
         } finally {
-            publish();
-        }
-    }
-
-    /** Ends a call: others see the text that it has left. The call has done its work, so a full heap must not fail it. */
-    private void publish() {
-        try {
-            text = sequence.text();
-        } catch (OutOfMemoryError noMemory) {
-            text = null;
-        } finally {
+            sequence.describe(left);
+            // Others see the text that the call has left.
+            text = left;
             callers.unlock();
         }
     }

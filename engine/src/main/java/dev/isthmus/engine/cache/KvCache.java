@@ -26,7 +26,7 @@ public final class KvCache implements AutoCloseable {
     private final int context;
     private final BlockPool pool;
     private final String domain;
-    private final List<CacheBlock> blocks = new ArrayList<>();
+    private final ArrayList<CacheBlock> blocks = new ArrayList<>();
     private int length;
 
     /**
@@ -109,7 +109,10 @@ public final class KvCache implements AutoCloseable {
         if (count > context - length) {
             throw new ContextFullException(context, length, count);
         }
-        for (int i = length / BLOCK_POSITIONS; i < Math.ceilDiv(length + count, BLOCK_POSITIONS); i++) {
+        int end = Math.ceilDiv(length + count, BLOCK_POSITIONS);
+        // First, as a block for which the list then had no place would never be released.
+        blocks.ensureCapacity(end);
+        for (int i = length / BLOCK_POSITIONS; i < end; i++) {
             if (i == blocks.size()) {
                 blocks.add(pool.allocate(type(), layout.elements()));
             } else if (!pool.claim(blocks.get(i))) {
@@ -133,6 +136,7 @@ public final class KvCache implements AutoCloseable {
      */
     public int adopt(int[] ids, int limit) {
         int before = length;
+        blocks.ensureCapacity(limit / BLOCK_POSITIONS);
         for (int i = length / BLOCK_POSITIONS; (i + 1) * BLOCK_POSITIONS <= limit; i++) {
             CacheBlock found = pool.find(before(i), domain, ids, i * BLOCK_POSITIONS);
             if (found == null) {

@@ -5,6 +5,7 @@ import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.MemoryLimit;
 import dev.isthmus.engine.weights.ModelPath;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -55,7 +56,9 @@ public record Gpt2Config(int layers, int heads, int channels, int inner, int con
     public static Gpt2Config read(Path model) {
         Arguments.nonNull(model, "read a configuration", "model");
         return Interrupts.during("reading the configuration of " + model, () -> MemoryLimit.reading(model, () -> {
-            Path found = ModelPath.resolve(model);
+            // A configuration counts also where it is not clear whose it is.
+            boolean stated = Files.isRegularFile(model.resolve("config.json"));
+            Path found = stated ? model : ModelPath.resolve(model);
             return GgufHeader.isGguf(found) ? Gpt2GgufConfig.read(found)
                     : Gpt2ConfigReader.read(found.resolve("config.json")).with(GenerationConfig.read(found));
         }));

@@ -165,16 +165,21 @@ public final class PassPool implements AutoCloseable {
         }
     }
 
-    /** Frees what was idle for long; of passes that a device has recorded, which take time to record, one stays. */
+    /**
+     * Frees what was idle for long; of passes that a device has recorded, which take time to record, one stays. Needs
+     * no memory, since it may be that which lacks.
+     */
     private void sweep() {
-        List<Pass> old = new ArrayList<>();
+        Pass old = null;
         boolean quiet;
         lock.lock();
         try {
             sweepPlanned = false;
             long now = System.nanoTime();
             while (!idle.isEmpty() && now - idle.peekLast().idleSince >= idleNanos && !onlyRecordedIsIdle()) {
-                old.add(idle.removeLast());
+                Pass pass = idle.removeLast();
+                pass.nextToFree = old;
+                old = pass;
             }
             quiet = idle.isEmpty() && lent.isEmpty();
             if (!idle.isEmpty() && !onlyRecordedIsIdle()) {
@@ -184,7 +189,9 @@ public final class PassPool implements AutoCloseable {
             lock.unlock();
         }
         // Without the lock: a device has locks of its own.
-        old.forEach(Pass::free);
+        for (Pass pass = old; pass != null; pass = pass.nextToFree) {
+            pass.free();
+        }
         if (quiet) {
             forward.releaseIdle();
             recountWorkspaces();
@@ -269,6 +276,7 @@ public final class PassPool implements AutoCloseable {
         private long counted;
         private Thread owner;
         private long idleSince;
+        private Pass nextToFree;
 
         private Pass() {}
 

@@ -153,6 +153,40 @@ class ExecutorFaultsTest {
         assertTrue(output.contains("closed"), output);
     }
 
+    /** A lambda or a class that cannot be linked or initialized then could not be used for ever. */
+    @Test
+    void theFirstSubmitMayMeetAFullHeap() throws Exception {
+        Process process = ChildJvm.of(List.of("-Xmx32m", "-XX:+UseSerialGC"), FullHeapAtFirst.class.getName(),
+                List.of(directory.toString())).start();
+        String output = new String(process.getInputStream().readAllBytes());
+        assertEquals(0, process.waitFor(), output);
+        assertTrue(output.contains("MAX_TOKENS"), output);
+    }
+
+    /** As try-with-resources does where closing fails with the error that is thrown already. */
+    @Test
+    void anErrorThatSuppressesItselfIsLackOfMemory() throws Exception {
+        AtomicBoolean armed = new AtomicBoolean(true);
+        try (BatchingExecutor executor = new BatchingExecutor(model, NARROW, passed -> {
+            if (passed == SchedulerStep.LAYER && armed.get()) {
+                OutOfMemoryError full = new OutOfMemoryError("injected");
+                full.addSuppressed(full);
+            }
+        })) {
+            assertInstanceOf(OutOfMemoryException.class, failure(submit(executor).getFirst()));
+            armed.set(false);
+            assertWorks(executor);
+        }
+    }
+
+    @Test
+    void theLargestOptionsAreComputedToo() throws Exception {
+        BatchingOptions largest = new BatchingOptions(Integer.MAX_VALUE, Integer.MAX_VALUE, Integer.MAX_VALUE);
+        try (BatchingExecutor executor = model.newBatchingExecutor(largest)) {
+            assertWorks(executor);
+        }
+    }
+
     private static void assertWorks(BatchingExecutor executor) throws Exception {
         List<GenerationTask> tasks = submit(executor);
         for (int i = 0; i < REQUESTS; i++) {

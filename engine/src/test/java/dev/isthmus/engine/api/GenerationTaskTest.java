@@ -15,9 +15,12 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -157,6 +160,22 @@ class GenerationTaskTest {
         assertEquals(result.tokens(), task.stream().toList(), "the loop ends as that of a generation");
         gate.open();
         assertEquals(20, another().tokens().size());
+    }
+
+    @Test
+    void aStageOfARequestThatAProcessorCancelsMayWait() throws Exception {
+        GenerationOptions options = GenerationOptions.builder().maxTokens(3).stopAtEndOfText(false).build();
+        AtomicReference<GenerationTask> cancelled = new AtomicReference<>();
+        GenerationTask cancelling = executor.submit(GenerationRequest.of(new int[] {1}, options.toBuilder()
+                .processors((tokens, logits) -> {
+                    Gate.await(begun);
+                    cancelled.get().cancel();
+                }).build()));
+        cancelled.set(executor.submit(GenerationRequest.of(new int[] {2}, options)));
+        CompletableFuture<GenerationResult> stage = cancelled.get().result()
+                .thenApply(result -> cancelling.result().join());
+        begun.countDown();
+        assertEquals(FinishReason.MAX_TOKENS, stage.get(30, TimeUnit.SECONDS).finishReason());
     }
 
     @Test
