@@ -52,6 +52,14 @@ static int32_t clamped(float rounded, int32_t limit)
     return rounded > (float)-limit ? rounded < (float)limit ? (int32_t)rounded : limit : -limit;
 }
 
+/* The scale of INT8 weights whose largest magnitude is 127 times this one. Below 2^-17 binary16 has fewer than 8
+ * significant bits, and a scale that is rounded down would clip the largest weights, so it is rounded up. */
+static u16 int8_scale(float exact)
+{
+    const u16 half = f16_of(exact);
+    return exact < 0x1p-17f && f16_value(half) < exact ? (u16)(half + 1) : half;
+}
+
 static void pack_int8(uint8_t *to, const float *values, int64_t count)
 {
     float extreme[PANEL], inverse[PANEL];
@@ -59,7 +67,7 @@ static void pack_int8(uint8_t *to, const float *values, int64_t count)
     const int64_t steps = (count + 3) / 4;
     u16 *scales = (u16 *)(void *)(to + steps * 4 * PANEL);
     for (int c = 0; c < PANEL; c++) {
-        const u16 half = f16_of(fabsf(extreme[c]) / 127.0f);
+        const u16 half = int8_scale(fabsf(extreme[c]) / 127.0f);
         const float scale = f16_value(half);
         scales[c] = isfinite(scale) ? half : f16_of(NAN);
         inverse[c] = scale > 0 ? 1.0f / scale : 0.0f;

@@ -142,6 +142,17 @@ static void keeps_large_weights(int32_t level)
     check(isnan(beyond.scale), "INT8 at %s: -9e6 became %d * %g", level_name(level), (int)beyond.q, beyond.scale);
 }
 
+/* Scales that binary16 holds with few bits: no weight is off by more than twice a 254th of the largest. */
+static void rounds_small_int8_scales_up(int32_t level)
+{
+    for (int i = 0; i < 200; i++) {
+        const float largest = 127 * ldexpf(1 + (float)i / 200, -24 + i % 9);
+        const struct quantum w = packs(level, ISTHMUS_TYPE_INT8, largest * 0.37f, -largest);
+        check(w.q >= -127 && fabs(w.q * w.scale + (double)largest) <= (double)largest / 127,
+              "INT8 at %s: %g became %d * %g", level_name(level), -(double)largest, (int)w.q, w.scale);
+    }
+}
+
 TEST(pack_quantized)
 {
     static const int64_t widths[] = {1, 3, 16, 63, 64, 65, 129};
@@ -154,6 +165,7 @@ TEST(pack_quantized)
             keeps_zeros_and_small_weights(LEVELS[l], type);
         }
         q4_searches_for_its_scale(LEVELS[l]);
+        rounds_small_int8_scales_up(LEVELS[l]);
         keeps_large_weights(LEVELS[l]);
     }
 }

@@ -42,6 +42,14 @@ final class Arguments {
         return Optional.empty();
     }
 
+    /**
+     * Whether a value that begins with a dash is attached to its option, as in {@code --stop=-f}. picocli takes such a
+     * value for an option where it reads like one and its option may come several times, unless told not to.
+     */
+    static boolean attachDashes(String... args) {
+        return Arrays.stream(args).takeWhile(each -> !each.equals("--")).anyMatch(each -> each.matches("(?s)--[^=]+=-.*"));
+    }
+
     /** The last {@code count} arguments of this process; empty where the system does not tell. */
     private static List<byte[]> ofProcess(int count) {
         byte[] line;

@@ -193,10 +193,10 @@ final class GenerateCommand implements Callable<Integer> {
 
     private void decode(Session session, GenerationOptions options, String shown, Result result,
             AtomicReference<Runnable> cancel) {
-        if (!output.json) {
-            show(shown);
-        }
         try (Generation generation = session.generate(options)) {
+            if (!output.json) {
+                show(shown);
+            }
             cancel.set(generation::cancel);
             for (Token token : generation) {
                 take(token, result);

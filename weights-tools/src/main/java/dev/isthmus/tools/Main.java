@@ -70,6 +70,7 @@ public final class Main {
                 .setErr(console.err())
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setExpandAtFiles(false)
+                .setAllowOptionsAsOptionParameters(Arguments.attachDashes(args))
                 .setExecutionStrategy(UsageErrors::run)
                 .setParameterExceptionHandler(new UsageErrors())
                 .setExecutionExceptionHandler((exception, command, parsed) ->

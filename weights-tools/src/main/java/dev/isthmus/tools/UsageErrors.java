@@ -62,6 +62,9 @@ final class UsageErrors implements IParameterExceptionHandler {
             return Optional.empty();
         }
         List<String> options = Arrays.asList(args);
+        if (exception instanceof UnmatchedArgumentException && options.contains("--")) {
+            return Optional.of("What comes after -- is text: give the options before it, and one text after it.");
+        }
         return options.subList(0, options.contains("--") ? options.indexOf("--") : options.size()).stream()
                 .filter(each -> each.length() > 1 && each.startsWith("-") && !isOption(spec, each)).findFirst()
                 .map(text -> "If '" + text + "' is a text, put it after --: " + spec.qualifiedName() + " … -- '" + text

@@ -1,6 +1,7 @@
 package dev.isthmus.tools;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -87,6 +88,24 @@ class ArgumentsTest {
         CommandRun run = CommandRun.of(command, option, value);
         assertEquals(2, run.code());
         assertTrue(run.err().contains("write " + option + "='" + value + "'."), run.err());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"-f", "--json", "-n1", "--", "-h", "-5", "-"})
+    void attachedValueMayReadLikeAnOption(String text) {
+        CommandRun run = CommandRun.of("generate", "a", "--stop=" + text, "--ban=" + text, "--stop=b", "-n", "1",
+                "--model", model);
+        assertEquals(0, run.code(), run.err());
+        assertFalse(run.out().startsWith("{"), run.out());
+    }
+
+    @Test
+    void optionsAfterTwoDashesAreExplained() {
+        for (String text : List.of("-5 degrees", "a")) {
+            CommandRun run = CommandRun.of("generate", "--", text, "--model", model);
+            assertEquals(2, run.code());
+            assertTrue(run.err().contains("give the options before it"), run.err());
+        }
     }
 
     /** Runs the command in a JVM without the launcher; the words are as a shell reads them. */

@@ -132,4 +132,13 @@ class GenerateFlagsTest {
             at = help.indexOf(expected, at);
         }
     }
+
+    @Test
+    void nothingIsPrintedBeforeOptionsAreChecked() {
+        for (String flag : List.of("--force-first", "--ban-ids", "--force-last")) {
+            CommandRun run = CommandRun.of("generate", "a", "-n", "1", flag, "1000000");
+            assertEquals(1, run.code(), run.err());
+            assertEquals("", run.out());
+        }
+    }
 }

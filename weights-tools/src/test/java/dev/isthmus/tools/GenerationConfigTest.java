@@ -67,6 +67,7 @@ class GenerationConfigTest {
         "{'eos_token_id': null, 'do_sample': false, 'max_new_tokens': 4} | 217,217,217,49",
         "{'do_sample': true, 'temperature': 0.0001, 'max_new_tokens': 5} | 217,217,217,49,49",
         "{'do_sample': true, 'top_k': 1, 'top_p': 1.5, 'max_new_tokens': 5} | 217,217,217,49,49",
+        "{'do_sample': true, 'top_p': 0.0, 'max_new_tokens': 5} | 217,217,217,49,49",
         "{'do_sample': false, 'temperature': 9.5, 'max_new_tokens': 5} | 217,217,217,49,49",
         "{'do_sample': false, 'max_length': 7} | 217,217,217,49,49",
         "{'do_sample': false, 'max_length': 3, 'max_new_tokens': 2.0} | 217,217",
@@ -119,12 +120,13 @@ class GenerationConfigTest {
         "{'max_new_tokens': 0} | max_new_tokens is 0", "{'do_sample': 'yes'} | do_sample is \"yes\"",
         "{'top_p': -1} | top-p must be in", "{'bad_words_ids': [7]} | bad_words_ids is [7]",
         "{'early_stopping': 3, 'num_beams': 2} | early_stopping is 3", "{'eos_token_id': 'x'} | eos_token_id is \"x\"",
-        "{ | expected a JSON object"})
+        "{'early_stopping': 'no', 'num_beams': 2} | supported: true, false or \"never\"", "{ | expected a JSON object"})
     void aWrongValueIsNamedWithItsFile(String json, String words) throws IOException {
         config(json);
         CommandRun run = run("generate --ids 257,258");
         assertEquals(1, run.code(), run.out());
         assertTrue(run.err().contains("generation_config.json: ") && run.err().contains(words), run.err());
+        assertFalse(run.err().contains("REDACTED"), run.err());
     }
 
     @Test

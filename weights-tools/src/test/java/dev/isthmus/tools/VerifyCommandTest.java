@@ -54,6 +54,14 @@ class VerifyCommandTest {
     }
 
     @Test
+    void aFaultIsListedOnce() throws IOException {
+        model = Files.write(model.resolve("m.gguf"), new byte[] {'G', 'G', 'U', 'F', 1, 0, 0, 0});
+        CommandRun run = CommandRun.of("verify", model.toString());
+        assertEquals(1, run.code(), run.err());
+        assertEquals(1, run.out().lines().filter(line -> line.startsWith("fault")).count(), run.out());
+    }
+
+    @Test
     void aFileAlone() {
         model = model.resolve("model.safetensors");
         verifies(0, "sound: 28 tensors", "not looked at: this is a file alone");

@@ -152,8 +152,8 @@ public final class GenerationDefaults {
     private void sampling(GenerationOptions.Builder builder) {
         file.real("temperature").ifPresent(builder::temperature);
         file.whole("top_k", 0).ifPresent(builder::topK);
-        // transformers takes 1 and above for all tokens.
-        file.real("top_p").ifPresent(value -> builder.topP(Math.min(1, value)));
+        // transformers takes 1 and above for all tokens, and at 0 the likeliest one alone.
+        file.real("top_p").ifPresent(value -> builder.topP(value == 0 ? Float.MIN_NORMAL : Math.min(1, value)));
         file.real("min_p").ifPresent(builder::minP);
         file.real("typical_p").ifPresent(value -> builder.typicalP(Math.min(1, value)));
         if (samples()) {
@@ -245,9 +245,12 @@ public final class GenerationDefaults {
      */
     public BeamOptions beams(int count) {
         String early = "early_stopping";
-        BeamOptions.EarlyStopping rule = !file.states(early) ? BeamOptions.EarlyStopping.NO
-                : file.text(early).equals("\"never\"") ? BeamOptions.EarlyStopping.NEVER
-                : file.flag(early).orElseThrow() ? BeamOptions.EarlyStopping.YES : BeamOptions.EarlyStopping.NO;
+        BeamOptions.EarlyStopping rule = switch (file.states(early) ? file.text(early) : "false") {
+            case "true" -> BeamOptions.EarlyStopping.YES;
+            case "false" -> BeamOptions.EarlyStopping.NO;
+            case "\"never\"" -> BeamOptions.EarlyStopping.NEVER;
+            default -> throw file.refuse(early, "true, false or \"never\"");
+        };
         return new BeamOptions(count, file.real("length_penalty").orElse(1), rule);
     }
 }

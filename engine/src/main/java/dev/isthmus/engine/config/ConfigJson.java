@@ -66,7 +66,9 @@ final class ConfigJson {
         } catch (JacksonException e) {
             // Exceptions about too deep nesting or too long numbers have no location.
             String line = e.getLocation() == null ? "" : ", at line " + e.getLocation().getLineNr();
-            throw malformed(file, e.getOriginalMessage().replaceAll("\\p{Cntrl}", "?") + line, e);
+            // Where a bracket begins that is not closed, Jackson describes the source, which for bytes says nothing.
+            String reason = e.getOriginalMessage().replaceAll(" \\(start marker .*", "").replaceAll("\\p{Cntrl}", "?");
+            throw malformed(file, reason + line, e);
         } catch (IOException e) {
             throw malformed(file, e.getMessage(), e);
         }

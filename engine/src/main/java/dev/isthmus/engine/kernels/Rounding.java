@@ -48,12 +48,19 @@ public final class Rounding {
 
     private static void roundInt8(float[] block, int count) {
         float largest = Math.abs(extreme(block, count));
-        float half = Float.float16ToFloat(Float.floatToFloat16(largest / INT8_LIMIT));
+        float half = int8Scale(largest / INT8_LIMIT);
         float scale = Float.isFinite(half) ? half : Float.NaN;
         float inverse = scale > 0 ? 1 / scale : 0;
         for (int i = 0; i < count; i++) {
             block[i] = scale * clamp(block[i] * inverse, -INT8_LIMIT, INT8_LIMIT);
         }
+    }
+
+    /** The nearest binary16 number; the next one up where binary16 has fewer than 8 significant bits. */
+    private static float int8Scale(float exact) {
+        short half = Float.floatToFloat16(exact);
+        boolean up = exact < 0x1p-17f && Float.float16ToFloat(half) < exact;
+        return Float.float16ToFloat(up ? (short) (half + 1) : half);
     }
 
     private static void roundQ4(float[] block, int count) {

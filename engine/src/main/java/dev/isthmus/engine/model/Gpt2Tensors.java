@@ -223,6 +223,12 @@ final class Gpt2Tensors {
             return new CheckpointException(Reason.MISSING_TENSOR, checkpoint.path(), "expected tensor " + name + " or "
                     + PREFIX + name + ", found it as " + prefix.get() + name + "; " + ForeignPrefix.remedy(prefix.get()));
         }
+        if (checkpoint.tensors().stream().anyMatch(tensor -> tensor.name().contains(".lora_"))) {
+            return new CheckpointException(Reason.MISSING_TENSOR, checkpoint.path(), "expected tensor " + name + " or "
+                    + PREFIX + name + ", found those of a LoRA adapter, which changes the weights of another model;"
+                    + " merge it into that model from Python first, with PeftModel.from_pretrained(MODEL, DIR)"
+                    + ".merge_and_unload().save_pretrained(NEW_DIR), and name NEW_DIR");
+        }
         String expected = isGguf() ? GgufWriter.name(name) : name + " or " + PREFIX + name;
         return new CheckpointException(Reason.MISSING_TENSOR, checkpoint.path(), "expected tensor " + expected + " by "
                 + source() + " (" + (isGguf() ? "gpt2.block_count " : "n_layer ") + config.layers() + "), found "

@@ -10,30 +10,42 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Tells whether weights are within the range of the binary16 scales that their blocks get. Above 65504 a scale would be
- * infinite. Below 2^-17 it would have fewer than 8 significant bits, below 2^-25 none: the block's weights, smaller
- * than about 1e-3 at 8 bits, would lose their precision and at last vanish.
+ * infinite. Below 2^-14 binary16 numbers lie 2^-24 apart, so that the scale of small weights is inexact and that of
+ * the smallest zero. The least scale is the one down to which a weight's error stays below twice the usual one, in
+ * shares of the block's largest weight:
+ *
+ * <ul>
+ *   <li>INT8 rounds such scales up, which clips nothing: at 2^-24 a scale is at most doubled, and with it the error.
+ *   <li>Q4 searches for the best scale among several: at 2^-21 a scale is off by a sixteenth, as are weights usually.
+ *   <li>Q8_0 is ggml's, which rounds to nearest: at 2^-17 a scale is off by a 256th, as are weights usually.
+ * </ul>
+ *
+ * <p>How large a matrix's other blocks are does not count. The outputs of a tiny block may be all that matters: where
+ * queries are 1e-6 times as large and keys 1e6 times, in one matrix, the model computes the same.
  */
 final class ScaleRange {
 
-    private static final float LEAST = 0x1p-17f;
     private static final float LARGEST = 65504;
 
     private final int blockInputs;
     private final float largestInteger;
+    private final float least;
 
-    private ScaleRange(int blockInputs, float largestInteger) {
+    private ScaleRange(int blockInputs, float largestInteger, float least) {
         this.blockInputs = blockInputs;
         this.largestInteger = largestInteger;
+        this.least = least;
     }
 
     /** The range of INT8 or Q4. */
     static ScaleRange of(WeightType type) {
-        return new ScaleRange(type.blockInputs(), type == WeightType.INT8 ? 127 : 8);
+        return type == WeightType.INT8 ? new ScaleRange(type.blockInputs(), 127, 0x1p-24f)
+                : new ScaleRange(type.blockInputs(), 8, 0x1p-21f);
     }
 
     /** The range of ggml's Q8_0. */
     static ScaleRange ofQ8() {
-        return new ScaleRange(WeightEncoder.BLOCK, 127);
+        return new ScaleRange(WeightEncoder.BLOCK, 127, 0x1p-17f);
     }
 
     /**
@@ -81,9 +93,9 @@ final class ScaleRange {
         }
         for (int n = 0; n < weights.outputs(); n++) {
             for (int k = 0; k < weights.inputs(); k += range.blockInputs) {
-                // A scale at the least may have been rounded up to it.
+                // Rounding and Q4's search make a scale less than twice as large as the exact one.
                 float scale = Math.abs(packed.scale(k0 + k, n0 + n));
-                if (!(scale > LEAST && scale < LARGEST) && !range.holds(weights, k, n)) {
+                if (!(scale > 2 * range.least && scale < LARGEST) && !range.holds(weights, k, n)) {
                     return false;
                 }
             }
@@ -98,6 +110,6 @@ final class ScaleRange {
             largest = Math.max(largest, Math.abs(weights.get(i, n)));
         }
         float scale = largest / largestInteger;
-        return largest == 0 || !Float.isFinite(largest) || scale >= LEAST && scale <= LARGEST;
+        return largest == 0 || !Float.isFinite(largest) || scale >= least && scale <= LARGEST;
     }
 }

@@ -180,7 +180,7 @@ final class JsonFile implements AutoCloseable {
                 return new CheckpointException(Reason.UNREADABLE, file, "cannot be read as JSON: " + e.getMessage(), e);
             });
         }
-        String message = json.getOriginalMessage();
+        String message = json.getOriginalMessage().replaceAll(" \\(start marker .*", "");
         return new CheckpointException(Reason.MALFORMED, file, "is not valid JSON" + place(parser.currentLocation())
                 + ": " + (message.length() > 200 ? message.substring(0, 200) + "…" : message), e);
     }

@@ -6,13 +6,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
 /** Finds the model that a path stands for: a directory in the Hugging Face layout, or a GGUF file. */
 public final class ModelPath {
 
-    private static final String ADAPTER = "adapter_config.json";
+    private static final List<String> ADAPTER = List.of("adapter_config.json", "adapter_model.safetensors",
+            "adapter_model.bin");
 
     private ModelPath() {}
 
@@ -50,8 +52,9 @@ public final class ModelPath {
                     + models.size() + " GGUF files: " + names(models.values().stream().toList())
                     + "; name one of them with its path");
         }
-        if (has(directory, ADAPTER)) {
-            throw new CheckpointException(Reason.MISSING_FILE, directory, "this is a PEFT adapter (" + ADAPTER
+        Optional<String> adapter = ADAPTER.stream().filter(name -> has(directory, name)).findFirst();
+        if (adapter.isPresent()) {
+            throw new CheckpointException(Reason.MISSING_FILE, directory, "this is a PEFT adapter (" + adapter.get()
                     + "), which changes the weights of another model and has none of its own; merge it into that model"
                     + " from Python first, with PeftModel.from_pretrained(MODEL, DIR).merge_and_unload()"
                     + ".save_pretrained(NEW_DIR), and name NEW_DIR");

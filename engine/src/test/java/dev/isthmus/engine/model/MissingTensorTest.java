@@ -49,6 +49,14 @@ class MissingTensorTest {
                 fault.getMessage());
     }
 
+    @ParameterizedTest
+    @CsvSource({"base_model.model.transformer.h.0.attn.c_attn.lora_A.weight", "transformer.h.0.mlp.c_fc.lora_B.default"})
+    void loraWeightsAreNoModel(String name) throws IOException {
+        TestTensors.write(directory, List.of(TestTensors.f32(name, new long[] {1, 1}, 0)));
+        String message = faults(directory, TinyGpt2.config(true)).getFirst().getMessage();
+        assertTrue(message.contains("LoRA adapter") && message.contains("merge_and_unload"), message);
+    }
+
     private void shard(String indexed, List<Entry> entries) throws IOException {
         SafetensorsWriter.write(directory.resolve(SHARD), Map.of(), entries);
         Files.writeString(directory.resolve(Checkpoint.INDEX_FILE), "{\"weight_map\":{\"ln_f.bias\":\"" + SHARD

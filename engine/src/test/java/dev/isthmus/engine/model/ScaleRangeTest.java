@@ -115,6 +115,51 @@ class ScaleRangeTest {
 
     @ParameterizedTest
     @EnumSource(names = {"INT8", "Q4"})
+    void smallWeightsAreOffByTwiceTheUsual(WeightType type) throws IOException {
+        for (double factor : new double[] {1e-2, 1e-3, 2e-4}) {
+            float[] exact = write(i -> factor);
+            float[] bounds = largestOfBlocks(type, exact);
+            for (Backend backend : backends()) {
+                load(backend, Optional.of(type), weights -> {
+                    assertEquals(type, changed(weights).type(), () -> "all weights times " + factor);
+                    float[] rounded = values(changed(weights));
+                    for (int i = 0; i < exact.length; i++) {
+                        assertEquals(exact[i], rounded[i], bounds[i] / (type == WeightType.INT8 ? 127 : 7));
+                    }
+                });
+            }
+        }
+    }
+
+    /** For each weight [inputs, outputs] the largest magnitude of its block. */
+    private static float[] largestOfBlocks(WeightType type, float[] weights) {
+        float[] largest = new float[weights.length];
+        for (int i = 0; i < weights.length; i++) {
+            int block = i / OUTPUTS / type.blockInputs();
+            for (int k = block * type.blockInputs(); k < Math.min((block + 1) * type.blockInputs(),
+                    weights.length / OUTPUTS); k++) {
+                largest[i] = Math.max(largest[i], Math.abs(weights[k * OUTPUTS + i % OUTPUTS]));
+            }
+        }
+        return largest;
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"INT8", "Q4"})
+    void backendsAgreeNearTheLeastScale(WeightType type) throws IOException {
+        for (double factor = 1e-6; factor < 2e-4; factor *= 1.3) {
+            double all = factor;
+            write(i -> all);
+            List<WeightType> types = new ArrayList<>();
+            for (Backend backend : backends()) {
+                load(backend, Optional.of(type), weights -> types.add(changed(weights).type()));
+            }
+            assertEquals(types.get(0), types.get(1), () -> "all weights times " + all);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"INT8", "Q4"})
     void blocksOfZerosAndNaNsStayQuantized(WeightType type) throws IOException {
         for (double factor : new double[] {0, Double.NaN, 1, 0.01, 1000}) {
             write(i -> i % OUTPUTS == 2 ? factor : 1);

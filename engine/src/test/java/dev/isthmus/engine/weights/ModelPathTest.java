@@ -89,6 +89,14 @@ class ModelPathTest {
         assertEquals(directory, ModelPath.resolve(directory));
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"})
+    void oneFileTellsAnAdapter(String file) throws IOException {
+        Files.writeString(directory.resolve("config.json"), "{}");
+        Files.writeString(directory.resolve(file), "{}");
+        refused(directory, "PEFT adapter (" + file + ")", "merge_and_unload");
+    }
+
     @Test
     void aPathThatDoesNotExistStandsForItself() {
         Path nowhere = directory.resolve("nowhere");

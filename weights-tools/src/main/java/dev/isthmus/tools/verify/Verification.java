@@ -55,7 +55,7 @@ public record Verification(Path path, List<String> faults, Optional<String> toke
         }
         try (Checkpoint checkpoint = opened.get()) {
             config.ifPresent(known -> Gpt2Loader.faults(checkpoint, known)
-                    .forEach(fault -> faults.add(fault.getMessage())));
+                    .forEach(fault -> add(faults, fault)));
             List<TensorInfo> tensors = checkpoint.tensors();
             Map<String, TensorStatistics> statistics = statistics(checkpoint, progress);
             Map<String, String> sha256 = new LinkedHashMap<>();
@@ -76,8 +76,15 @@ public record Verification(Path path, List<String> faults, Optional<String> toke
             if (e.reason() == CheckpointException.Reason.UNSUPPORTED_TOKENIZER) {
                 return Optional.of(e.getMessage());
             }
-            faults.add(e.getMessage());
+            add(faults, e);
             return Optional.empty();
+        }
+    }
+
+    /** Adds a fault, which several readers of one file may find. */
+    private static void add(List<String> faults, EngineException fault) {
+        if (!faults.contains(fault.getMessage())) {
+            faults.add(fault.getMessage());
         }
     }
 
@@ -85,7 +92,7 @@ public record Verification(Path path, List<String> faults, Optional<String> toke
         try {
             return Optional.of(read.get());
         } catch (EngineException e) {
-            faults.add(e.getMessage());
+            add(faults, e);
             return Optional.empty();
         }
     }
