@@ -42,14 +42,12 @@ final class Products {
      */
     Products(CudaContext context, CudaModule kernels) {
         this.kernels = kernels;
+        context.onRelease(arena::close);
         try {
             MemorySegment pointer = arena.allocate(ADDRESS);
             Status.checkBlas("starting cuBLAS", CuBlas.cublasCreate_v2(pointer));
             handle = pointer.get(ADDRESS, 0);
-            context.onRelease(() -> {
-                CuBlas.cublasDestroy_v2(handle());
-                arena.close();
-            });
+            context.onRelease(() -> CuBlas.cublasDestroy_v2(handle()));
             Status.checkBlas("giving cuBLAS a stream", CuBlas.cublasSetStream_v2(handle, context.stream()));
             Status.checkBlas("giving cuBLAS memory", CuBlas.cublasSetWorkspace_v2(handle,
                     context.allocate(workspace, WORKSPACE_BYTES), WORKSPACE_BYTES));
