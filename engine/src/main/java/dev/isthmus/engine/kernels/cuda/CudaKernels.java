@@ -48,7 +48,7 @@ final class CudaKernels implements Kernels {
 
     /** Counts how often memory that recorded passes use moved. */
     int generation() {
-        return attention.generation();
+        return attention.generation() + products.generation();
     }
 
     @Override

@@ -141,9 +141,9 @@ final class DeviceBatch implements RowBatch.Mirror {
         return tiles;
     }
 
-    /** int32 [tiles, 2]: the first row and the rows of each. */
-    MemorySegment tileRows() {
-        return tileRows;
+    /** int32 [tiles - first, 2]: the first row and the rows of each tile from {@code first} on. */
+    MemorySegment tileRows(int first) {
+        return DeviceMemory.behind(tileRows, 2L * first * JAVA_INT.byteSize());
     }
 
     /** int32 [T]. */
