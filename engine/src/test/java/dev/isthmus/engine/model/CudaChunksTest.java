@@ -1,12 +1,13 @@
 package dev.isthmus.engine.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.TestBackend;
 import java.util.Arrays;
-import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -16,13 +17,29 @@ class CudaChunksTest {
     private static final int ROWS = 130;
     private static final int[] IDS = SmallGpt2.ids(ROWS, 5);
 
+    @Test
+    void promptsUpTo2048RowsTakeOnePass() {
+        assumeCuda();
+        try (SmallGpt2 gpu = new SmallGpt2(TestBackend.cuda().getFirst(), 1);
+                SmallGpt2 cpu = new SmallGpt2(TestBackend.cpu().getFirst(), 1)) {
+            assertEquals(1024, gpu.forward.chunk(1024));
+            assertEquals(2048, gpu.forward.chunk(2048));
+            assertEquals(1025, gpu.forward.chunk(2049));
+            assertEquals(512, cpu.forward.chunk(1024));
+            assertEquals(257, cpu.forward.chunk(513));
+        }
+    }
+
+    private static void assumeCuda() {
+        assumeFalse(TestBackend.cuda().isEmpty(), "needs a CUDA driver, or the stand-in for one");
+    }
+
     /** More chunks than the ring of uploads has slots, and fewer. */
     @ParameterizedTest
     @ValueSource(ints = {9, 16, 60})
     void chunksFollowEachOtherWithoutAWait(int chunk) {
-        List<TestBackend> cuda = TestBackend.cuda();
-        assumeFalse(cuda.isEmpty(), "needs a CUDA driver, or the stand-in for one");
-        try (SmallGpt2 model = new SmallGpt2(cuda.getFirst(), 1)) {
+        assumeCuda();
+        try (SmallGpt2 model = new SmallGpt2(TestBackend.cuda().getFirst(), 1)) {
             double[] all = model.logits(model.newCache(), IDS, 0, ROWS);
             KvCache cache = model.newCache();
             int from = 0;

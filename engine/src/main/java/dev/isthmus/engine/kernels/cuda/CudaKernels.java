@@ -129,6 +129,14 @@ final class CudaKernels implements Kernels {
         appendAndAttend(qkv, batch, layer, scale, first, out);
     }
 
+    /** out = attention of the queries q [T, C], which may be out; the rows' keys and values are in the caches. */
+    void attend(Tensor q, RowBatch batch, int layer, double scale, Tensor out) {
+        CHECKS.attention(q, batch, layer, 0, out);
+        try (CudaContext.Use _ = context.enter()) {
+            attention.attend(q, batch, layer, (float) scale, out);
+        }
+    }
+
     /** Computes all rows: those before {@code first} cost a device little. */
     @Override
     public void appendAndAttend(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
