@@ -229,7 +229,9 @@ final class CudaContext {
         }
     }
 
+    /** Errors are left alone here too. */
     private void release() {
+        Cuda.cuStreamSynchronize(stream);
         releases.reversed().forEach(Runnable::run);
     }
 
