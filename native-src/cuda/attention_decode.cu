@@ -27,7 +27,7 @@ template <int N> struct running {
 };
 
 template <class E, int D>
-__device__ void attend(const E *q, float *partial, const int32_t *positions, const int32_t *sequences,
+__device__ void attend(const E *q, float *partial, E *out, const int32_t *positions, const int32_t *sequences,
                        const uint64_t *blocks, const int64_t *block_start, int64_t layer_offset, int H, float scale)
 {
     /* As many lanes to a group as divide a head's vectors of sixteen bytes evenly, a power of two. */
@@ -124,7 +124,6 @@ __device__ void attend(const E *q, float *partial, const int32_t *positions, con
     }
     __syncthreads();
 
-    float *out = partial + ((t * H + h) * splits + split) * (D + 2);
     float maximum = maxima[0], sum = 0, decays[WARPS];
     for (int w = 1; w < WARPS; w++)
         maximum = greatest()(maxima[w], maximum);
@@ -132,14 +131,19 @@ __device__ void attend(const E *q, float *partial, const int32_t *positions, con
         decays[w] = exp2f(maxima[w] - (maximum == -INFINITY ? 0 : maximum));
         sum += sums[w] * decays[w];
     }
+    const float inverse = 1 / sum;
+    partial += ((t * H + h) * splits + split) * (D + 2);
     for (int d = thread; d < D; d += THREADS) {
         float value = 0;
         for (int w = 0; w < WARPS; w++)
             value += values[w][d] * decays[w];
-        out[d] = value;
+        if (splits == 1)
+            out[(t * H + h) * D + d] = of_float<E>(value * inverse);
+        else
+            partial[d] = value;
     }
-    if (thread == 0)
-        out[D] = maximum, out[D + 1] = sum;
+    if (splits > 1 && thread == 0)
+        partial[D] = maximum, partial[D + 1] = sum;
 }
 
 template <class E> __device__ void combine(const float *partial, E *out, int H, int D, int splits)
@@ -174,10 +178,10 @@ template <class E> __device__ void combine(const float *partial, E *out, int H, 
 
 #define DEFINE_DECODE(E, name, D)                                                                                       \
     __global__ void __launch_bounds__(decode::THREADS) attention_decode_##name##_##D(                                   \
-        const E *q, float *partial, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks,         \
+        const E *q, float *partial, E *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, \
         const int64_t *block_start, int64_t layer_offset, int32_t H, float scale)                                       \
     {                                                                                                                   \
-        decode::attend<E, D>(q, partial, positions, sequences, blocks, block_start, layer_offset, H, scale);            \
+        decode::attend<E, D>(q, partial, out, positions, sequences, blocks, block_start, layer_offset, H, scale);       \
     }
 #define DEFINE_COMBINE(E, name)                                                                                         \
     HEAD_SIZES(DEFINE_DECODE, E, name)                                                                                  \

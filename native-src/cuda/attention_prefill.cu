@@ -3,6 +3,8 @@
  * warp has 16 rows, whose queries and running results stay in registers, while the cache's blocks of 64 positions pass
  * through shared memory, the next one under way while one is worked on.
  */
+#include <float.h>
+
 #include "cache.h"
 #include "mma.h"
 
@@ -26,14 +28,26 @@ template <class E, int D> struct tile {
     /* Begins to copy rows [0, rows) from memory where they lie `stride` elements apart; zeros for the rest. */
     __device__ void copy(const E *from, int64_t stride, int rows) const
     {
-        for (int i = threadIdx.x; i < ROWS * CHUNKS; i += THREADS) {
-            const int row = i / CHUNKS, chunk = i % CHUNKS;
-            copy_async(at(row, chunk), row < rows ? from + row * stride + chunk * 8 : from, row >= rows);
+        if constexpr (THREADS % CHUNKS == 0 && THREADS / CHUNKS % 8 == 0) {
+            /* A thread keeps its chunk and its place in the swizzle, which repeats every 8 rows: one address serves all. */
+            constexpr int STEP = THREADS / CHUNKS;
+            const int row = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS;
+            E *const to = at(row, chunk);
+            const E *const source = from + row * stride + chunk * 8;
+#pragma unroll
+            for (int j = 0; j < ROWS / STEP; j++)
+                copy_async(to + j * STEP * D, source + j * STEP * stride, row + j * STEP >= rows);
+        } else {
+            for (int i = threadIdx.x; i < ROWS * CHUNKS; i += THREADS) {
+                const int row = i / CHUNKS, chunk = i % CHUNKS;
+                copy_async(at(row, chunk), row < rows ? from + row * stride + chunk * 8 : from, row >= rows);
+            }
         }
     }
 };
 
-/* What a thread's two rows of a warp's 16 have come to: g and g + 8, channels as in fragments C. */
+/* Online softmax (Milakov and Gimelshein 2018) of a thread's two rows of a warp's 16, g and g + 8: the running maximum of
+ * the unscaled scores, the running sum, and the output's channels as in fragments C. */
 template <int D> struct rows {
     float maximum[2], sum[2], out[D / 8][4];
 };
@@ -57,9 +71,10 @@ __device__ void multiply_keys(float (&scores)[TILE / 8][4], const uint32_t (&q)[
     }
 }
 
-/* Turns scores into 2^(scale * score - maximum), zero from column `seen` of each row on, and scales what the rows have
- * come to down to their new maxima. */
-template <int D> __device__ void weigh(float (&scores)[TILE / 8][4], rows<D> &r, float scale, const int (&seen)[2])
+/* Turns scores into 2^(scale * (score - maximum)) and rescales the rows to their new maxima. With `masked`, the weights
+ * from column `seen` of each row on are zero; without, the row sees all columns. scale > 0. */
+template <bool masked, int D>
+__device__ void weigh(float (&scores)[TILE / 8][4], rows<D> &r, float scale, const int (&seen)[2])
 {
     const int column = threadIdx.x % 4 * 2;
 #pragma unroll
@@ -69,20 +84,22 @@ template <int D> __device__ void weigh(float (&scores)[TILE / 8][4], rows<D> &r,
         for (int n = 0; n < TILE / 8; n++)
             for (int j = 0; j < 2; j++) {
                 float &score = scores[n][2 * i + j];
-                score = n * 8 + column + j < seen[i] ? score * scale : -INFINITY;
+                if (masked)
+                    score = n * 8 + column + j < seen[i] ? score : -INFINITY;
                 maximum = fmaxf(maximum, score);
             }
         maximum = fmaxf(maximum, __shfl_xor_sync(ALL_LANES, maximum, 1));
         maximum = fmaxf(maximum, __shfl_xor_sync(ALL_LANES, maximum, 2));
         /* While every score is -inf, -inf - -inf would be NaN. */
-        const float shift = maximum == -INFINITY ? 0 : maximum, decay = power_of_two(r.maximum[i] - shift);
+        const float shift = maximum == -INFINITY ? 0 : maximum * scale;
+        const float decay = power_of_two(r.maximum[i] * scale - shift);
         r.maximum[i] = maximum;
         r.sum[i] *= decay;
 #pragma unroll
         for (int n = 0; n < TILE / 8; n++)
             for (int j = 0; j < 2; j++) {
                 float &score = scores[n][2 * i + j];
-                score = power_of_two(score - shift);
+                score = power_of_two(fmaf(score, scale, -shift));
                 r.sum[i] += score; /* of this lane's columns; the row's four lanes add up at the end */
             }
 #pragma unroll
@@ -121,9 +138,9 @@ __device__ void attend(const E *q, E *out, const int32_t *tiles, const int32_t *
     const auto keys = [&](int b) { return tile<E, D>{shared + (1 + b % 2) * ROWS * D}; };
     const auto values = [&](int b) { return tile<E, D>{shared + (3 + b % 2) * ROWS * D}; };
 
-    const int64_t first = tiles[2 * blockIdx.x];
-    const int count = tiles[2 * blockIdx.x + 1], h = blockIdx.y, C = H * D;
-    const int past = positions[first] + count; /* positions that the last row sees */
+    const int64_t first = tiles[2 * blockIdx.y];
+    const int count = tiles[2 * blockIdx.y + 1], h = blockIdx.x, C = H * D;
+    const int start = positions[first], past = start + count; /* positions that the last row sees */
     const uint64_t *table = blocks + block_start[sequences[first]];
     const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, g = lane / 4;
 
@@ -136,6 +153,8 @@ __device__ void attend(const E *q, E *out, const int32_t *tiles, const int32_t *
     copy_block(0);
     end_group();
 
+    /* log2 e included. A scale of 0 becomes one that no score outweighs, for -inf times 0 would be NaN. */
+    const float positive_scale = fmaxf(scale * 1.44269504f, FLT_MIN);
     uint32_t q_fragments[D / 16][4];
     rows<D> r = {{-INFINITY, -INFINITY}, {0, 0}, {}};
     for (int b = 0; b * TILE < past; b++) {
@@ -150,10 +169,13 @@ __device__ void attend(const E *q, E *out, const int32_t *tiles, const int32_t *
                 load_matrices<false>(q_fragments[k], queries.at(warp * WARP_ROWS + lane % 16, 2 * k + lane / 16));
 
         float scores[TILE / 8][4];
-        const int last = positions[first] + warp * WARP_ROWS + g - b * TILE; /* the last column that row g sees */
+        const int last = start + warp * WARP_ROWS + g - b * TILE; /* the last column that row g sees */
         const int seen[2] = {last + 1, last + 9};
         multiply_keys<E, D>(scores, q_fragments, keys(b));
-        weigh<D>(scores, r, scale * 1.44269504f /* log2 e */, seen);
+        if ((b + 1) * TILE > start + 1) /* the first row sees positions [0, start], the others more */
+            weigh<true>(scores, r, positive_scale, seen);
+        else
+            weigh<false>(scores, r, positive_scale, seen);
         multiply_values<E, D>(r, scores, values(b));
         __syncthreads(); /* all are done with these keys and values, which the copies after next overwrite */
     }

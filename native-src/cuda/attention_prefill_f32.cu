@@ -35,8 +35,8 @@ __device__ void attend(const float *q, float *out, const int32_t *tiles, const i
     DYNAMIC_SHARED(float, queries);
     float *const tile = queries + ROWS * (D + 4), *const weights = tile + TILE * (D + 4);
 
-    const int64_t first = tiles[2 * blockIdx.x];
-    const int count = tiles[2 * blockIdx.x + 1], h = blockIdx.y, C = H * D;
+    const int64_t first = tiles[2 * blockIdx.y];
+    const int count = tiles[2 * blockIdx.y + 1], h = blockIdx.x, C = H * D;
     const int start = positions[first], past = start + count;
     const uint64_t *table = blocks + block_start[sequences[first]];
     const int x = threadIdx.x % SIDE, y = threadIdx.x / SIDE;

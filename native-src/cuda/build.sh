@@ -14,9 +14,9 @@ FOLDER=$TARGET_DIR/classes/META-INF/native/cuda
 if [ "$(property sources.sha256 .)" = "$(source_hash)" ]; then
     mkdir -p "$FOLDER"
     cp isthmus.fatbin isthmus.fatbin.properties "$FOLDER"
-elif ! find_nvcc; then
-    echo "CUDA kernels: NOT BUILT: the committed fatbin is of other sources and there is no nvcc. --backend cuda will not" \
-        "run." >&2
+elif ! find_fatbin_nvcc; then
+    echo "CUDA kernels: NOT BUILT: the committed fatbin is of other sources and there is no nvcc $FATBIN_NVCC (NVCC names" \
+        "one). --backend cuda will not run." >&2
 elif [ "$(property sources.sha256 "$FOLDER")" != "$(source_hash)" ]; then
     echo "CUDA kernels: the committed fatbin is of other sources; building this jar's own. Run native-src/cuda/fatbin" >&2
     build_fatbin "$FOLDER"

@@ -115,13 +115,13 @@ struct sampling {
 extern "C" __global__ void residual_add(float *x, const float *y, const float *y_bias, int32_t C);
 
 /*
- * out[t] = activation(y[t] + bias).  y [T, N] of type I, out [T, N] of type O; they may be the same where the types are;
- * bias [N] or null. bias_activation_<I>_<O> exists for f32 to each type, f16 to f16 and bf16 to bf16.
+ * out[t] = activation(y[t] + bias).  y [T, N] of type I, whose rows lie `stride` >= N elements apart; out [T, N] of type O;
+ * they may be the same where the types are and stride is N; bias [N] or null. bias_activation_<I>_<O> exists for f32 to each type, f16 to f16 and bf16 to bf16.
  * grid (T, ceil(N / 1024)), block (256).
  */
 #define DECLARE_BIAS_ACTIVATION(I, O, names)                                                                            \
-    extern "C" __global__ void bias_activation_##names(const I *y, const float *bias, O *out, int32_t N,                \
-                                                       int32_t activation);
+    extern "C" __global__ void bias_activation_##names(const I *y, int32_t stride, const float *bias, O *out,           \
+                                                       int32_t N, int32_t activation);
 #define FOR_BIAS_ACTIVATIONS(X)                                                                                         \
     X(float, float, f32_f32)                                                                                            \
     X(float, __half, f32_f16)                                                                                           \
@@ -175,8 +175,10 @@ extern "C" __global__ void advance(const int32_t *tokens, int32_t *positions, in
  * Causal attention of many rows of a sequence: out[t, h] = softmax(scale * q[t, h] . keys) . values over the cached
  * positions 0..positions[t] of the row's sequence.  q, out [T, C], which may be the same; tiles [n, 2] int32, each a
  * first row and 1 to ATTENTION_TILE rows from it on, all of one sequence at positions one after another. Tiles are best
- * listed with the latest positions first, which take longest.
- * grid (n, H), block (128) for f16 and bf16, (256) for f32, dynamic shared memory ATTENTION_PREFILL_SHARED(E, D) bytes.
+ * listed with the latest positions first, which take longest: heads come first in the grid, so that the longest tiles of
+ * all heads start first. scale >= 0.
+ * grid (H, n), n <= 65535; block (128) for f16 and bf16, (256) for f32; dynamic shared memory
+ * ATTENTION_PREFILL_SHARED(E, D) bytes.
  */
 #define DECLARE_ATTENTION_PREFILL(E, name, D)                                                                           \
     extern "C" __global__ void attention_prefill_##name##_##D(                                                          \
@@ -190,12 +192,13 @@ extern "C" __global__ void advance(const int32_t *tokens, int32_t *positions, in
  * The same for rows that each stand for themselves, such as one of each sequence: the positions of row t are split into
  * gridDim.x parts of whole cache blocks, and each part's result, relative to its own maximum, goes to partial
  * [T, H, splits, D + 2] float32: D sums, the maximum (of scores times log2 e), the sum of the exponentials. Parts without
- * positions write a maximum of -infinity. attention_combine puts them together.
+ * positions write a maximum of -infinity. attention_combine puts them together. A single part is the whole: it goes to
+ * out [T, C], which may be q, and partial may be null.
  * grid (splits, H, T) with 1 <= splits <= ATTENTION_MOST_SPLITS, T <= 65535; block (128).
  */
 #define DECLARE_ATTENTION_DECODE(E, name, D)                                                                            \
     extern "C" __global__ void attention_decode_##name##_##D(                                                           \
-        const E *q, float *partial, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks,         \
+        const E *q, float *partial, E *out, const int32_t *positions, const int32_t *sequences, const uint64_t *blocks, \
         const int64_t *block_start, int64_t layer_offset, int32_t H, float scale);
 
 /* out[t, h] from partial[t, h].  out [T, C].  grid (T, H), block (128). */

@@ -5,6 +5,10 @@
 FATBIN_FLAGS="-std=c++17 -Werror all-warnings --compress-mode=size -gencode arch=compute_80,code=sm_80
     -gencode arch=compute_90a,code=sm_90a -gencode arch=compute_80,code=compute_80"
 
+# The one release of nvcc that fatbins are built with. A driver takes no PTX of a later release than its own, so a later nvcc
+# would lock out the machines whose driver is for CUDA 13.0.
+FATBIN_NVCC=13.0
+
 # No contraction: an FMA of the device's is where the source says so, or the compiler chooses; the emulation does neither.
 CXXFLAGS_ALWAYS="-std=c++17 -Wall -Wextra -Werror -fno-strict-aliasing -ffp-contract=off -U_FORTIFY_SOURCE -fPIC
     -fvisibility=hidden -I. -Wno-unknown-pragmas"
@@ -31,8 +35,17 @@ find_nvcc() {
     command -v "${NVCC:-nvcc}" >/dev/null 2>&1
 }
 
-# build_fatbin FOLDER : writes isthmus.fatbin and its properties there.
+# Whether the nvcc that is at hand is the one that fatbins are built with.
+find_fatbin_nvcc() {
+    find_nvcc && "${NVCC:-nvcc}" --version | grep -q "release $FATBIN_NVCC,"
+}
+
+# build_fatbin FOLDER : writes isthmus.fatbin and its properties there. Fails with any other nvcc than the pinned one.
 build_fatbin() {
+    if ! find_fatbin_nvcc; then
+        echo "CUDA kernels: NOT BUILT: fatbins are built with nvcc $FATBIN_NVCC, which is not at hand; set NVCC to its path" >&2
+        return 1
+    fi
     mkdir -p "$1"
     "${NVCC:-nvcc}" $FATBIN_FLAGS -fatbin --threads 2 isthmus.cu -o "$1/isthmus.fatbin"
     cat >"$1/isthmus.fatbin.properties" <<PROPERTIES
@@ -40,7 +53,7 @@ sources.sha256=$(source_hash)
 sha256=$(sha256 "$1/isthmus.fatbin")
 targets=sm_80,sm_90a,compute_80
 compiler=$("${NVCC:-nvcc}" --version | sed -n 's/.*\(release [0-9.]*, V[0-9.]*\).*/nvcc \1/p')
-driver.version=$("${NVCC:-nvcc}" --version | sed -n 's/.*release \([0-9]*\)\..*/\1000/p')
+driver.version=$(echo "$FATBIN_NVCC" | awk -F . '{ print 1000 * $1 + 10 * $2 }')
 PROPERTIES
 }
 

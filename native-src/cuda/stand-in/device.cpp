@@ -61,7 +61,7 @@ int ready()
     const device &d = the_device();
     if (!d.initialized)
         return CUDA_ERROR_NOT_INITIALIZED;
-    if (!d.retained || current_context == nullptr)
+    if (d.retained == 0 || current_context == nullptr)
         return CUDA_ERROR_INVALID_CONTEXT;
     return d.error;
 }
@@ -86,7 +86,22 @@ int enqueue(void *handle, work work)
     }
     if (!s && the_device().captures > 0)
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    return work();
+    the_device().enqueued.push_back(std::move(work));
+    return CUDA_SUCCESS;
+}
+
+int drain()
+{
+    device &d = the_device();
+    while (!d.enqueued.empty() && d.error == CUDA_SUCCESS) {
+        const work next = std::move(d.enqueued.front());
+        d.enqueued.pop_front();
+        const int status = next();
+        if (d.error == CUDA_SUCCESS)
+            d.error = status;
+    }
+    d.enqueued.clear();
+    return d.error;
 }
 
 }
@@ -98,18 +113,19 @@ EXPORT void isthmus_stand_in_fault(const char *name, int64_t value)
     stand_in::the_device().faults[name] = value;
 }
 
-/* Takes all faults back, and the error that a kernel ended with. */
+/* Takes all faults back. A device on which a kernel failed stays dead. */
 EXPORT void isthmus_stand_in_reset()
 {
     std::lock_guard<std::recursive_mutex> guard(stand_in::the_device().lock);
     stand_in::the_device().faults.clear();
-    stand_in::the_device().error = CUDA_SUCCESS;
 }
 
 /* How often something happened, or how much there is of it; stand-in/README.md lists the names. */
 EXPORT int64_t isthmus_stand_in_count(const char *name)
 {
     std::lock_guard<std::recursive_mutex> guard(stand_in::the_device().lock);
+    if (std::strcmp(name, "launches") == 0)
+        stand_in::drain();
     if (std::strcmp(name, "allocated_bytes") == 0)
         return stand_in::the_device().allocated_bytes;
     return stand_in::the_device().counts[name];

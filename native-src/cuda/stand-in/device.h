@@ -3,6 +3,7 @@
 #define ISTHMUS_CUDA_STAND_IN_H
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -51,8 +52,10 @@ struct stream {
 
 struct device {
     std::recursive_mutex lock;
-    bool initialized = false, retained = false;
-    int error = CUDA_SUCCESS; /* that a kernel ended with; every call then gives it */
+    bool initialized = false;
+    int retained = 0; /* how often the primary context is */
+    int error = CUDA_SUCCESS; /* that a kernel ended with; every call then gives it, until the process ends */
+    std::deque<work> enqueued; /* what no call has waited for yet */
     std::map<device_pointer, int64_t> allocations, pinned; /* bytes by address */
     int64_t allocated_bytes = 0;
     int captures = 0; /* under way */
@@ -78,8 +81,10 @@ bool is_allocated(device_pointer at, int64_t bytes);
 int ready();
 /* The same for a call that may not happen while a stream is being captured, which it spoils. */
 int ready_outside_capture();
-/* Does a stream's work now, or records it where the stream is being captured. */
+/* Takes a stream's work, or records it where the stream is being captured. It is done as late as a device may do it. */
 int enqueue(void *stream, work work);
+/* Does all work that was enqueued, and says whether the device still lives. */
+int drain();
 
 }
 

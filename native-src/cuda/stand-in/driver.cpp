@@ -138,15 +138,23 @@ EXPORT int cuDeviceTotalMem_v2(size_t *bytes, int)
 EXPORT int cuDevicePrimaryCtxRetain(void **context, int)
 {
     LOCKED;
-    if (!the_device().initialized)
+    device &d = the_device();
+    if (!d.initialized)
         return CUDA_ERROR_NOT_INITIALIZED;
-    the_device().retained = true;
+    REFUSE_UNLESS(d.error);
+    if (d.retained++ == 0)
+        d.counts["contexts"]++;
     *context = primary_context();
     return CUDA_SUCCESS;
 }
 
 EXPORT int cuDevicePrimaryCtxRelease_v2(int)
 {
+    LOCKED;
+    drain();
+    if (the_device().retained == 0)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    the_device().retained--;
     return CUDA_SUCCESS;
 }
 
@@ -168,7 +176,8 @@ EXPORT int cuCtxSynchronize()
 {
     LOCKED;
     the_device().counts["synchronizations"]++;
-    return ready_outside_capture();
+    REFUSE_UNLESS(ready_outside_capture());
+    return drain();
 }
 
 /* Memory. An allocation lies between guard bytes, and holds bytes that make NaN until it is written. */
@@ -210,6 +219,7 @@ EXPORT int cuMemFree_v2(device_pointer address)
 {
     LOCKED;
     REFUSE_UNLESS(ready_outside_capture());
+    REFUSE_UNLESS(drain());
     device &d = the_device();
     const auto found = d.allocations.find(address);
     if (address == 0 || found == d.allocations.end())
@@ -243,6 +253,7 @@ EXPORT int cuMemFreeHost(void *address)
 {
     LOCKED;
     REFUSE_UNLESS(ready_outside_capture());
+    REFUSE_UNLESS(drain());
     if (the_device().pinned.erase((device_pointer)(uintptr_t)address) == 0)
         return CUDA_ERROR_INVALID_VALUE;
     std::free(address);
@@ -276,7 +287,8 @@ static int copy(bool synchronous, void *stream, bool valid, void *to, const void
     if (!valid)
         return CUDA_ERROR_INVALID_VALUE;
     the_device().counts["synchronizations"] += synchronous;
-    return enqueue(stream, copying(to, from, bytes));
+    REFUSE_UNLESS(enqueue(stream, copying(to, from, bytes)));
+    return synchronous ? drain() : CUDA_SUCCESS;
 }
 
 #define DEFINE_COPY(NAME, TO, FROM, VALID, TO_POINTER, FROM_POINTER)                               \
@@ -304,7 +316,9 @@ EXPORT int cuMemsetD8Async(device_pointer to, unsigned char value, size_t count,
 
 EXPORT int cuMemsetD8_v2(device_pointer to, unsigned char value, size_t count)
 {
-    return cuMemsetD8Async(to, value, count, nullptr);
+    LOCKED;
+    REFUSE_UNLESS(cuMemsetD8Async(to, value, count, nullptr));
+    return drain();
 }
 
 EXPORT int cuMemsetD32Async(device_pointer to, unsigned value, size_t count, void *stream)
@@ -322,7 +336,9 @@ EXPORT int cuMemsetD32Async(device_pointer to, unsigned value, size_t count, voi
 
 EXPORT int cuMemsetD32_v2(device_pointer to, unsigned value, size_t count)
 {
-    return cuMemsetD32Async(to, value, count, nullptr);
+    LOCKED;
+    REFUSE_UNLESS(cuMemsetD32Async(to, value, count, nullptr));
+    return drain();
 }
 
 /* Events: the time at which what was enqueued before them was done. */
@@ -342,6 +358,8 @@ EXPORT int cuEventCreate(void **created, unsigned)
 
 EXPORT int cuEventDestroy_v2(void *destroyed)
 {
+    LOCKED;
+    drain();
     delete static_cast<event *>(destroyed);
     return destroyed ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
@@ -361,18 +379,21 @@ EXPORT int cuEventSynchronize(void *)
 {
     LOCKED;
     the_device().counts["synchronizations"]++;
-    return ready();
+    REFUSE_UNLESS(ready());
+    return drain();
 }
 
 EXPORT int cuEventQuery(void *)
 {
     LOCKED;
-    return ready();
+    REFUSE_UNLESS(ready());
+    return drain();
 }
 
 EXPORT int cuEventElapsedTime(float *milliseconds, void *from, void *to)
 {
     LOCKED;
+    drain();
     const event *first = static_cast<event *>(from), *last = static_cast<event *>(to);
     if (!first->recorded || !last->recorded)
         return CUDA_ERROR_INVALID_HANDLE;

@@ -99,7 +99,7 @@ struct arguments {
             pointers.push_back(const_cast<char *>(value.data()));
         if (strikes("launch")) {
             d.error = CUDA_ERROR_ILLEGAL_ADDRESS;
-            return CUDA_SUCCESS; /* as a device, which is found to have failed by whoever waits for it */
+            return CUDA_SUCCESS;
         }
         const std::string failure = emulated::launch(grid, block, shared, seed, [&] { kernel.call(pointers.data()); });
         if (!failure.empty()) {
@@ -143,6 +143,7 @@ EXPORT int cuStreamCreate(void **created, unsigned)
 EXPORT int cuStreamDestroy_v2(void *destroyed)
 {
     LOCKED;
+    drain();
     delete static_cast<stream *>(destroyed);
     return destroyed ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
@@ -157,7 +158,7 @@ static int waited_for(void *handle)
         s->invalidated = true;
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     }
-    return CUDA_SUCCESS;
+    return drain();
 }
 
 EXPORT int cuStreamSynchronize(void *handle)
@@ -225,12 +226,9 @@ EXPORT int cuGraphLaunch(void *instance, void *stream)
     LOCKED;
     REFUSE_UNLESS(ready());
     the_device().counts["graph_launches"]++;
-    const graph *g = static_cast<graph *>(instance);
-    return enqueue(stream, [g]() -> int {
-        for (const work &node : g->nodes)
-            REFUSE_UNLESS(node());
-        return CUDA_SUCCESS;
-    });
+    for (const work &node : static_cast<graph *>(instance)->nodes)
+        REFUSE_UNLESS(enqueue(stream, node)); /* a copy: the graph may be destroyed before the work is done */
+    return CUDA_SUCCESS;
 }
 
 EXPORT int cuGraphDestroy(void *destroyed)

@@ -15,9 +15,16 @@ fi
 
 if [ "$(property sources.sha256 .)" != "$(source_hash)" ] || [ "$(property sha256 .)" != "$(sha256 isthmus.fatbin)" ]; then
     echo "CUDA tests: FAILED: the committed fatbin was not made from these sources. Run native-src/cuda/fatbin, which needs" \
-        "nvcc, and commit isthmus.fatbin and isthmus.fatbin.properties" >&2
+        "nvcc $FATBIN_NVCC, and commit isthmus.fatbin and isthmus.fatbin.properties" >&2
     exit 1
 fi
+case $(property compiler .) in
+    "nvcc release $FATBIN_NVCC,"*) ;;
+    *)
+        echo "CUDA tests: FAILED: the committed fatbin was made by $(property compiler .), not by nvcc $FATBIN_NVCC" >&2
+        exit 1
+        ;;
+esac
 
 if ! find_emulation_compiler; then
     echo "CUDA tests: NOT RUN: no C++ compiler on Linux" >&2

@@ -135,7 +135,7 @@ template <class E> using append_kernel = void(const E *, const float *, E *, con
                                               const uint64_t *, const int64_t *, int64_t, int32_t, int32_t);
 template <class E> using prefill_kernel = void(const E *, E *, const int32_t *, const int32_t *, const int32_t *,
                                                const uint64_t *, const int64_t *, int64_t, int32_t, float);
-template <class E> using decode_kernel = void(const E *, float *, const int32_t *, const int32_t *, const uint64_t *,
+template <class E> using decode_kernel = void(const E *, float *, E *, const int32_t *, const int32_t *, const uint64_t *,
                                               const int64_t *, int64_t, int32_t, float);
 template <class E> using combine_kernel = void(const float *, E *, int32_t, int32_t, int32_t);
 
@@ -192,7 +192,7 @@ template <class E> static void prefills(prefill_kernel<E> *kernel, const char *n
     const buffer<int32_t> positions(b.positions), sequences(b.sequences), tiles(b.tiles);
     const buffer<uint64_t> table(s.table);
     const buffer<int64_t> starts(s.starts);
-    const dim3 grid = {(unsigned)b.tiles.size() / 2, H}, block = {(unsigned)ATTENTION_PREFILL_THREADS(sizeof(E))};
+    const dim3 grid = {H, (unsigned)b.tiles.size() / 2}, block = {(unsigned)ATTENTION_PREFILL_THREADS(sizeof(E))};
     const auto compute = [&](E *to) {
         run(kernel, grid, block, (size_t)ATTENTION_PREFILL_SHARED(sizeof(E), D), q.get(), to, tiles.get(), positions.get(),
             sequences.get(), table.get(), starts.get(), s.layer_offset(), (int)H, scale);
@@ -222,13 +222,19 @@ static void decodes(decode_kernel<E> *kernel, combine_kernel<E> *combine, const 
     const buffer<int64_t> starts(s.starts);
     std::vector<E> before;
     for (int i = 0; i < SCHEDULES; i++) {
-        run(kernel, {(unsigned)splits, H, rows}, {128}, 0, q.get(), partial.get(), positions.get(), sequences.get(),
-            table.get(), starts.get(), s.layer_offset(), (int)H, scale);
-        run(combine, {rows, H}, {128}, 0, partial.get(), out.get(), (int)H, D, splits);
+        run(kernel, {(unsigned)splits, H, rows}, {128}, 0, q.get(), splits > 1 ? partial.get() : nullptr, out.get(),
+            positions.get(), sequences.get(), table.get(), starts.get(), s.layer_offset(), (int)H, scale);
+        if (splits > 1)
+            run(combine, {rows, H}, {128}, 0, partial.get(), out.get(), (int)H, D, splits);
         const double off = worst(out, b.want, arithmetic<E>(false));
         check(off <= 1 && out.guards_hold() && partial.guards_hold() && (i == 0 || out.same_bits(before)),
               "attention_decode_%s_%d, %d positions in %d parts: %.3g", name, D, lengths[0], splits, off);
         before = out.copy();
+    }
+    if (splits == 1) {
+        run(kernel, {1, H, rows}, {128}, 0, q.get(), nullptr, q.get(), positions.get(), sequences.get(), table.get(),
+            starts.get(), s.layer_offset(), (int)H, scale);
+        check(q.same_bits(before), "attention_decode_%s_%d in place", name, D);
     }
 }
 
@@ -246,11 +252,11 @@ template <class E> static void extremes(decode_kernel<E> *decode, combine_kernel
         const buffer<int32_t> tiles(std::vector<int32_t>{0, 1});
         const buffer<uint64_t> table(s.table);
         const buffer<int64_t> starts(s.starts);
-        run(decode, {2, H, 1}, {128}, 0, q.get(), partial.get(), positions.get(), sequences.get(), table.get(), starts.get(),
-            s.layer_offset(), (int)H, scale);
+        run(decode, {2, H, 1}, {128}, 0, q.get(), partial.get(), out.get(), positions.get(), sequences.get(), table.get(),
+            starts.get(), s.layer_offset(), (int)H, scale);
         run(combine, {1, H}, {128}, 0, partial.get(), out.get(), (int)H, (int)D, 2);
         check(worst(out, b.want, 0.01) <= 1, "attention_decode with a scale of %g", (double)scale);
-        run(prefill, {1, H}, {(unsigned)ATTENTION_PREFILL_THREADS(sizeof(E))}, (size_t)ATTENTION_PREFILL_SHARED(sizeof(E), D),
+        run(prefill, {H, 1}, {(unsigned)ATTENTION_PREFILL_THREADS(sizeof(E))}, (size_t)ATTENTION_PREFILL_SHARED(sizeof(E), D),
             q.get(), out.get(), tiles.get(), positions.get(), sequences.get(), table.get(), starts.get(), s.layer_offset(),
             (int)H, scale);
         check(worst(out, b.want, 0.01) <= 1, "attention_prefill with a scale of %g", (double)scale);
@@ -265,7 +271,8 @@ void test_cache()
     FOR_ELEMENTS(APPENDS)
 #define PREFILLS(E, name, D)                                                                    \
     prefills<E>(attention_prefill_##name##_##D, #name, D, {1, 64, 65}, {1, 64, 65});            \
-    prefills<E>(attention_prefill_##name##_##D, #name, D, {130, 5, 193}, {67, 2, 1});
+    prefills<E>(attention_prefill_##name##_##D, #name, D, {130, 5, 193}, {67, 2, 1});           \
+    prefills<E>(attention_prefill_##name##_##D, #name, D, {127, 128, 129}, {64, 65, 1});
 #define DECODES(E, name, D)                                                                                             \
     decodes<E>(attention_decode_##name##_##D, attention_combine_##name, #name, D, {1, 63, 64, 65}, {1, 1, 1, 1}, 1);    \
     decodes<E>(attention_decode_##name##_##D, attention_combine_##name, #name, D, {130, 1, 300}, {3, 1, 1}, 3);         \

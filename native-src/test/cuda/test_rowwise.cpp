@@ -94,21 +94,23 @@ static double activated(double x, int activation)
 }
 
 template <class I, class O>
-static void activates(void (*kernel)(const I *, const float *, O *, int32_t, int32_t), const char *names, int N)
+static void activates(void (*kernel)(const I *, int32_t, const float *, O *, int32_t, int32_t), const char *names, int N,
+                      int stride)
 {
-    const buffer<I> y(random_elements<I>(T * N, 6));
+    const buffer<I> y(random_elements<I>(T * stride, 6));
     const buffer<float> bias(random_elements<float>(N, 2));
     const buffer<O> out(T * N);
     for (int activation = 0; activation < 4; activation++)
         for (int with = 0; with < 2; with++) {
             std::vector<double> want((size_t)out.size());
             for (int64_t i = 0; i < T * N; i++)
-                want[(size_t)i] = activated((double)(to_float(y[i]) + (with ? bias[i % N] : 0)), activation);
-            run(kernel, {T, (unsigned)(N + 1023) / 1024}, {256}, 0, y.get(), with ? bias.get() : nullptr, out.get(), N,
-                activation);
+                want[(size_t)i] = activated((double)(to_float(y[i / N * stride + i % N]) + (with ? bias[i % N] : 0)),
+                                            activation);
+            run(kernel, {T, (unsigned)(N + 1023) / 1024}, {256}, 0, y.get(), stride, with ? bias.get() : nullptr, out.get(),
+                N, activation);
             const double off = worst(out, want, 2e-6);
-            check(off <= 1 && out.guards_hold(), "bias_activation_%s, N = %d, activation %d: %.3g", names, N, activation,
-                  off);
+            check(off <= 1 && out.guards_hold(), "bias_activation_%s, N = %d of %d, activation %d: %.3g", names, N, stride,
+                  activation, off);
         }
 }
 
@@ -116,7 +118,7 @@ static void activation_ends()
 {
     const buffer<float> y({-INFINITY, INFINITY, NAN, -100, 100, 0, -1e30f, 1e30f}), out(8);
     for (int activation = 1; activation < 4; activation++) {
-        run(bias_activation_f32_f32, {1}, {256}, 0, y.get(), nullptr, out.get(), 8, activation);
+        run(bias_activation_f32_f32, {1}, {256}, 0, y.get(), 8, nullptr, out.get(), 8, activation);
         check(out[1] == INFINITY && std::isnan(out[2]) && out[3] == 0 && out[4] == 100 && out[5] == 0 && out[6] == 0
                   && out[7] == 1e30f, "ends of activation %d", activation);
     }
@@ -208,7 +210,9 @@ void test_rowwise()
         FOR_ELEMENTS(EMBEDS)
 #define NORMS(E, name) norms<E>(layer_norm_##name, residual_layer_norm_##name, #name, size);
         FOR_ELEMENTS(NORMS)
-#define ACTIVATES(I, O, names) activates<I, O>(bias_activation_##names, #names, size);
+#define ACTIVATES(I, O, names)                                        \
+    activates<I, O>(bias_activation_##names, #names, size, size);     \
+    activates<I, O>(bias_activation_##names, #names, size, size + 7);
         FOR_BIAS_ACTIVATIONS(ACTIVATES)
 #define CONVERTS(I, O, names) converts<I, O>(convert_##names, #names, size);
         FOR_CONVERSIONS(CONVERTS)

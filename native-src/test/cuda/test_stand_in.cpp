@@ -9,11 +9,13 @@ int cuInit(unsigned);
 int cuDriverGetVersion(int *);
 int cuDeviceGetCount(int *);
 int cuDevicePrimaryCtxRetain(void **, int);
+int cuDevicePrimaryCtxRelease_v2(int);
 int cuCtxSetCurrent(void *);
 int cuCtxSynchronize();
 int cuMemAlloc_v2(device_pointer *, size_t);
 int cuMemFree_v2(device_pointer);
 int cuMemcpyHtoD_v2(device_pointer, const void *, size_t);
+int cuMemcpyHtoDAsync_v2(device_pointer, const void *, size_t, void *);
 int cuMemcpyDtoH_v2(void *, device_pointer, size_t);
 int cuMemsetD32Async(device_pointer, unsigned, size_t, void *);
 int cuModuleLoadDataEx(void **, const void *, unsigned, int *, void **);
@@ -83,7 +85,16 @@ static void starts()
     GIVES(CUDA_SUCCESS, cuInit(0));
     GIVES(CUDA_ERROR_INVALID_CONTEXT, cuMemAlloc_v2(&address, 4));
     GIVES(CUDA_SUCCESS, cuDevicePrimaryCtxRetain(&context, 0));
+    GIVES(CUDA_SUCCESS, cuDevicePrimaryCtxRetain(&context, 0));
     GIVES(CUDA_SUCCESS, cuCtxSetCurrent(context));
+    GIVES(CUDA_SUCCESS, cuDevicePrimaryCtxRelease_v2(0));
+    GIVES(CUDA_SUCCESS, cuCtxSynchronize());
+    check(isthmus_stand_in_count("contexts") == 1, "a context that is retained twice is one");
+    GIVES(CUDA_SUCCESS, cuDevicePrimaryCtxRelease_v2(0));
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuCtxSynchronize());
+    GIVES(CUDA_ERROR_INVALID_CONTEXT, cuDevicePrimaryCtxRelease_v2(0));
+    GIVES(CUDA_SUCCESS, cuDevicePrimaryCtxRetain(&context, 0));
+    check(isthmus_stand_in_count("contexts") == 2, "a context that was released is made again");
     isthmus_stand_in_fault("driver_version", 11040);
     GIVES(CUDA_SUCCESS, cuDriverGetVersion(&number));
     check(number == 11040, "the driver's version: %d", number);
@@ -152,13 +163,42 @@ static void launches()
     GIVES(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuStreamSynchronize(stream));
     GIVES(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, cuStreamEndCapture(stream, &graph));
 
+    GIVES(CUDA_SUCCESS, cuMemFree_v2(x));
+    GIVES(CUDA_SUCCESS, cuStreamDestroy_v2(stream));
+}
+
+/* A copy reads its source when the device gets to it, which may be as late as somebody waits for it. */
+static void copies_late()
+{
+    void *stream;
+    std::vector<float> source = {1, 2};
+    const device_pointer x = on_device({0, 0});
+    GIVES(CUDA_SUCCESS, cuStreamCreate(&stream, 0));
+    GIVES(CUDA_SUCCESS, cuMemcpyHtoDAsync_v2(x, source.data(), 8, stream));
+    source[0] = 3;
+    GIVES(CUDA_SUCCESS, cuStreamSynchronize(stream));
+    source[1] = 4;
+    const std::vector<float> got = from_device(x, 2);
+    check(got[0] == 3 && got[1] == 2, "copied %g and %g", got[0], got[1]);
+    GIVES(CUDA_SUCCESS, cuMemFree_v2(x));
+    GIVES(CUDA_SUCCESS, cuStreamDestroy_v2(stream));
+}
+
+/* After a kernel has failed, nothing but a new process helps. */
+static void dies()
+{
+    int32_t N = 3;
+    void *context, *stream;
+    device_pointer x = on_device({0, 0, 0});
+    void *softmax = function_named("softmax"), *parameters[] = {&x, &N};
+    GIVES(CUDA_SUCCESS, cuStreamCreate(&stream, 0));
     isthmus_stand_in_fault("launch", 1);
-    GIVES(CUDA_SUCCESS, launch(256, 0, stream));
+    GIVES(CUDA_SUCCESS, cuLaunchKernel(softmax, 1, 1, 1, 256, 1, 1, 0, stream, parameters, nullptr));
     GIVES(CUDA_ERROR_ILLEGAL_ADDRESS, cuStreamSynchronize(stream));
     GIVES(CUDA_ERROR_ILLEGAL_ADDRESS, cuMemFree_v2(x));
     isthmus_stand_in_reset();
-    GIVES(CUDA_SUCCESS, cuMemFree_v2(x));
-    GIVES(CUDA_SUCCESS, cuStreamDestroy_v2(stream));
+    GIVES(CUDA_SUCCESS, cuDevicePrimaryCtxRelease_v2(0));
+    GIVES(CUDA_ERROR_ILLEGAL_ADDRESS, cuDevicePrimaryCtxRetain(&context, 0));
 }
 
 /* out [T, N] = in [T, K] . w, w [N, K], as the engine asks for it; and w [K, N] as a product without transposition. */
@@ -204,5 +244,7 @@ void test_stand_in()
     starts();
     allocates();
     launches();
+    copies_late();
     multiplies();
+    dies();
 }

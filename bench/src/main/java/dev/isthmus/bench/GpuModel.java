@@ -1,6 +1,5 @@
 package dev.isthmus.bench;
 
-import dev.isthmus.engine.cache.BlockPool;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
@@ -31,6 +30,7 @@ final class GpuModel implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final CudaBackend backend = new CudaBackend(CudaDevice.find());
     private final Gpt2Config config;
+    private final Gpt2Weights weights;
     private final Gpt2Forward forward;
     private final Scratch scratch;
     private final RowBatch batch = new RowBatch(arena);
@@ -38,7 +38,7 @@ final class GpuModel implements AutoCloseable {
     GpuModel(Path directory, WeightType type) {
         config = Gpt2Config.read(directory);
         try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-            Gpt2Weights weights = Gpt2Loader.load(checkpoint, config, backend.weights(), Optional.of(type), arena, 4,
+            weights = Gpt2Loader.load(checkpoint, config, backend.weights(), Optional.of(type), arena, 4,
                     (done, total) -> {});
             DType cacheType = backend.cacheTypes(type).getFirst();
             forward = new Gpt2Forward(config, weights, backend, cacheType);
@@ -58,14 +58,25 @@ final class GpuModel implements AutoCloseable {
         return config;
     }
 
-    /** The logits [T, V] of a text, read in chunks as a session reads it. */
-    float[][] logits(int[] ids) {
+    Gpt2Weights weights() {
+        return weights;
+    }
+
+    /**
+     * The logits [T, V] of a text.
+     *
+     * @param prefilled the rows that are read in chunks of 64; the others are read in single steps, by other kernels and
+     *     from the third on as a recorded pass
+     */
+    float[][] logits(int[] ids, int prefilled) {
         try (Arena temporary = Arena.ofShared()) {
             KvCache cache = forward.newCache(temporary);
             float[][] logits = new float[ids.length][config.vocabulary()];
-            for (int from = 0; from < ids.length; from += 64) {
+            int to;
+            for (int from = 0; from < ids.length; from = to) {
+                to = from < prefilled ? Math.min(from + 64, prefilled) : from + 1;
                 batch.clear();
-                batch.add(cache, ids, from, Math.min(from + 64, ids.length));
+                batch.add(cache, ids, from, to);
                 Tensor rows = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
                 for (int t = 0; t < batch.rows(); t++) {
                     backend.tensors().read(rows, (long) t * config.vocabulary(), logits[from + t]);
@@ -85,7 +96,7 @@ final class GpuModel implements AutoCloseable {
         }
     }
 
-    /** Milliseconds for each of {@code count} greedy steps of {@code sequences} texts behind prompts of their own. */
+    /** Milliseconds for each of {@code count} greedy steps of {@code sequences} texts after prompts of their own. */
     double decode(int prompt, int count, int sequences) {
         try (Arena temporary = Arena.ofShared(); DeviceTimer timer = backend.newTimer()) {
             KvCache[] caches = new KvCache[sequences];
@@ -121,31 +132,13 @@ final class GpuModel implements AutoCloseable {
         Tensor logits = null;
         int to;
         for (int from = 0; from < ids.length; from = to) {
-            to = from + Gpt2Forward.chunk(ids.length - from);
+            to = from + forward.chunk(ids.length - from);
             batch.clear();
             batch.add(cache, ids, from, to);
             int[] rows = to < ids.length ? new int[0] : batch.lastRows();
             logits = forward.forward(batch, rows, scratch, LayerProbe.NONE);
         }
         return logits;
-    }
-
-    /**
-     * Milliseconds of causal attention of {@code rows} rows, writing their keys and values included.
-     *
-     * @param heads of 64 channels
-     */
-    static double attention(CudaBackend backend, WeightType type, int rows, int heads) {
-        try (Arena temporary = Arena.ofShared(); DeviceTimer timer = backend.newTimer()) {
-            KvCache cache = new KvCache(1, heads, 64, rows, backend.cacheTypes(type).getFirst(),
-                    BlockPool.in(backend.blocks(), temporary));
-            RowBatch all = new RowBatch(temporary);
-            all.add(cache, new int[rows], 0, rows);
-            Tensor qkv = backend.tensors().allocateInputs(type, temporary, rows, 3L * heads * 64);
-            Tensor out = backend.tensors().allocateInputs(type, temporary, rows, (long) heads * 64);
-            backend.kernels().appendAndAttend(qkv, all, 0, 0.125, 0, out);
-            return timer.milliseconds(() -> backend.kernels().appendAndAttend(qkv, all, 0, 0.125, 0, out));
-        }
     }
 
     private int[] ids(int sequence, int count) {

@@ -27,9 +27,9 @@ final class LibraryCheck {
     private static final List<String> OPENBLAS_FUNCTIONS = List.of("cblas_sgemm", "cblas_sgemv",
             "openblas_set_num_threads", "openblas_get_num_threads", "openblas_get_config", "openblas_get_corename");
 
-    /** The youngest functions that are bound: CUDA 11.4 has them all. */
+    /** The youngest functions that are bound: CUDA 11.4 has all but the last, which came with 12.8. */
     private static final List<String> CUDA_FUNCTIONS = List.of("cuInit", "cuDriverGetVersion", "cuLaunchKernel",
-            "cuModuleLoadDataEx", "cuStreamBeginCapture_v2", "cuGraphInstantiateWithFlags");
+            "cuModuleLoadDataEx", "cuStreamBeginCapture_v2", "cuGraphInstantiateWithFlags", "cuEventElapsedTime_v2");
 
     private static final List<String> CUBLAS_FUNCTIONS = List.of("cublasCreate_v2", "cublasGemmEx",
             "cublasSetWorkspace_v2");
@@ -108,18 +108,21 @@ final class LibraryCheck {
     private static Map<String, String> cuda(SymbolLookup symbols) throws LoadFailure {
         for (String function : CUDA_FUNCTIONS) {
             if (symbols.find(function).isEmpty()) {
-                throw new LoadFailure("it has no function " + function
-                        + ", so it is no CUDA driver or one older than 11.4; install a newer NVIDIA driver");
+                throw new LoadFailure("it has no function " + function + ", so it is "
+                        + (symbols.find("cuDriverGetVersion").isEmpty() ? "no CUDA driver"
+                                : "a driver for CUDA " + driverVersion(symbols) + ", which is too old")
+                        + "; install a newer NVIDIA driver");
             }
         }
         Map<String, String> details = new LinkedHashMap<>();
-        details.put("version", cudaVersion(callForIntResult(symbols, "cuDriverGetVersion")));
+        details.put("version", driverVersion(symbols));
         noteStandIn(symbols, details);
         return details;
     }
 
-    /** 13000 is 13.0 and 12040 is 12.4. */
-    private static String cudaVersion(int version) {
+    /** The CUDA version that a driver supports: it answers 13000 for 13.0 and 12040 for 12.4. */
+    private static String driverVersion(SymbolLookup symbols) throws LoadFailure {
+        int version = callForIntResult(symbols, "cuDriverGetVersion");
         return version / 1000 + "." + version % 1000 / 10;
     }
 

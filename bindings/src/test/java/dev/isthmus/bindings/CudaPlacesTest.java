@@ -3,6 +3,7 @@ package dev.isthmus.bindings;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,9 +28,29 @@ class CudaPlacesTest {
     }
 
     @Test
+    void pythonOnThePathIsAskedWithoutItsVariables() throws IOException {
+        Path library = file("venv/lib/python3.12/site-packages/nvidia/cu13/lib/" + NAMES.getFirst());
+        Path base = file("base/lib64/python3.12/site-packages/nvidia/cublas/lib/" + NAMES.getFirst());
+        Path binary = file("base/bin/python3.12");
+        assertTrue(binary.toFile().setExecutable(true));
+        Path link = dir.resolve("venv/bin/python3");
+        Files.createDirectories(link.getParent());
+        Files.createSymbolicLink(link, binary);
+        assertEquals(List.of(library, base.toRealPath()), CudaPlaces.files(NAMES, settings(Map.of("PATH",
+                String.join(File.pathSeparator, "", "\0", "/no/such/folder", link.getParent().toString())))));
+    }
+
+    @Test
+    void packagesOfTheUserAreFound() throws IOException {
+        Path library = file("me/.local/lib/python3.13/site-packages/nvidia/cublas/lib/" + NAMES.getLast());
+        assertEquals(List.of(library), CudaPlaces.files(NAMES, settings(Map.of("HOME", dir.resolve("me").toString()))));
+    }
+
+    @Test
     void variablesThatNameNothingAreNoFault() {
         assertEquals(List.of(), CudaPlaces.files(NAMES, settings(Map.of(
-                "CUDA_HOME", "\0", "CUDA_PATH", "/no/such/folder", "CONDA_PREFIX", "\0", "VIRTUAL_ENV", "relative"))));
+                "CUDA_HOME", "\0", "CUDA_PATH", "/no/such/folder", "CONDA_PREFIX", "\0", "VIRTUAL_ENV", "relative",
+                "HOME", "\0", "PATH", File.pathSeparator))));
     }
 
     @Test

@@ -84,6 +84,26 @@ class LibraryCheckTest {
                 refused.getMessage());
     }
 
+    @Test
+    void anOldCudaDriverIsRefusedByItsVersion() throws Exception {
+        for (String function : new String[] {"cuInit", "cuLaunchKernel", "cuModuleLoadDataEx", "cuStreamBeginCapture_v2",
+            "cuGraphInstantiateWithFlags"}) {
+            functions.put(function, returningInt(0));
+        }
+        MethodHandle version = MethodHandles.lookup().findStatic(LibraryCheckTest.class, "version124",
+                MethodType.methodType(int.class, MemorySegment.class));
+        functions.put("cuDriverGetVersion", stub(version,
+                FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS)));
+        LoadFailure refused = assertThrows(LoadFailure.class, () -> LibraryCheck.details(NativeLibrary.CUDA, symbols));
+        assertEquals("it has no function cuEventElapsedTime_v2, so it is a driver for CUDA 12.4, which is too old; install a "
+                + "newer NVIDIA driver", refused.getMessage());
+    }
+
+    static int version124(MemorySegment result) {
+        result.reinterpret(Integer.BYTES).set(ValueLayout.JAVA_INT, 0, 12040);
+        return 0;
+    }
+
     static int upToAvx2(int level) {
         return level <= 1 ? 1 : 0;
     }

@@ -85,6 +85,16 @@ final class BenchModel implements AutoCloseable {
         return weights.head().weight().type();
     }
 
+    /** As {@link Gpt2Forward#chunks}. */
+    int chunks(int rows) {
+        return forward.chunks(rows);
+    }
+
+    /** As {@link Gpt2Forward#chunk}. */
+    int chunk(int rows) {
+        return forward.chunk(rows);
+    }
+
     /** Computes a batch; the logits of {@code rows} are valid until the next call. */
     Tensor forward(RowBatch batch, int... rows) {
         return forward.forward(batch, rows, scratch, LayerProbe.NONE);

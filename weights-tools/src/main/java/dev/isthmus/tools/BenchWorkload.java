@@ -2,7 +2,6 @@ package dev.isthmus.tools;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.RowBatch;
-import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -77,7 +76,7 @@ sealed interface BenchWorkload {
 
         @Override
         public Cost cost(BenchModel model) {
-            double passes = Gpt2Forward.chunks(positions);
+            double passes = model.chunks(positions);
             double pairs = positions * (positions + 1.0) / 2; // of a query and a key: each position with those up to it
             return new Cost(passes * model.layerBytes() + model.headBytes(),
                     (double) positions * model.layerWeights() - (positions - 1.0) * model.weightsForLogits()
@@ -150,7 +149,7 @@ sealed interface BenchWorkload {
         Tensor logits = null;
         int to;
         for (int from = 0; from < ids.length; from = to) {
-            to = from + Gpt2Forward.chunk(ids.length - from);
+            to = from + model.chunk(ids.length - from);
             batch.clear();
             batch.add(cache, ids, from, to);
             logits = model.forward(batch, to < ids.length ? new int[0] : batch.lastRows());

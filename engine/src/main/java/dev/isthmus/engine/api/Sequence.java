@@ -6,7 +6,6 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Draw;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.TokenChooser;
-import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.Tensor;
@@ -262,7 +261,7 @@ final class Sequence implements AutoCloseable {
         }
         try (PassPool.Pass pass = model.passes().borrow(probe)) {
             for (int start = cache.length(); start < to; start = cache.length()) {
-                int chunk = Gpt2Forward.chunk(to - start);
+                int chunk = model.forward().chunk(to - start);
                 int end = start + (visitor != null && start + chunk > firstLogits ? Math.min(chunk, LOGITS_CHUNK_ROWS)
                         : chunk);
                 RowBatch batch = pass.batch(end - start);

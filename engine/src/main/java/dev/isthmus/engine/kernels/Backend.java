@@ -52,6 +52,11 @@ public interface Backend extends AutoCloseable {
      */
     default void requireHeads(int headChannels) {}
 
+    /** The most rows of a prompt to read in one pass: enough for full speed, and a bound on the scratch memory. */
+    default int maxChunkRows() {
+        return 512;
+    }
+
     /** What runs the passes that work in one piece of scratch memory. */
     default Passes newPasses() {
         return Passes.DIRECT;

@@ -26,9 +26,6 @@ import java.util.Arrays;
  */
 public final class Gpt2Forward {
 
-    /** Prompts are best read in chunks of so many rows: enough for full speed, and a bound on the scratch memory. */
-    private static final int CHUNK_ROWS = 512;
-
     private final Gpt2Config config;
     private final Gpt2Weights weights;
     private final Backend backend;
@@ -49,12 +46,12 @@ public final class Gpt2Forward {
     }
 
     /** How many passes it takes to read {@code rows} rows of a prompt. */
-    public static int chunks(int rows) {
-        return Math.ceilDiv(rows, CHUNK_ROWS);
+    public int chunks(int rows) {
+        return Math.ceilDiv(rows, backend.maxChunkRows());
     }
 
     /** How many of the next {@code rows} ≥ 1 rows of a prompt to read in one pass: chunks as equal as can be. */
-    public static int chunk(int rows) {
+    public int chunk(int rows) {
         return Math.ceilDiv(rows, chunks(rows));
     }
 

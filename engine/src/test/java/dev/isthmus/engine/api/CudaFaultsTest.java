@@ -15,6 +15,7 @@ import dev.isthmus.engine.errors.UnsupportedModelException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What an application is told where the GPU cannot be used, and that nothing is left behind on it. */
 class CudaFaultsTest {
@@ -32,13 +34,12 @@ class CudaFaultsTest {
     static Path directory;
 
     private StandIn device;
-    /** What a test before this one left when a kernel of it failed, after which a driver frees nothing. */
-    private long lost;
+    private long before;
 
     @BeforeEach
     void takeTheStandIn() throws IOException {
         device = StandIn.assumed();
-        lost = device.count("allocated_bytes");
+        before = device.count("allocated_bytes");
         if (Files.notExists(directory.resolve("config.json"))) {
             TinyModel.write(directory);
         }
@@ -66,7 +67,7 @@ class CudaFaultsTest {
         String message = assertThrows(BackendException.class, () -> Model.open(directory, CUDA)).getMessage();
         assertTrue(message.startsWith("cuda: ") && message.contains(found) && message.contains(remedy)
                 && message.contains("the CPU backend"), message);
-        assertEquals(lost, device.count("allocated_bytes"));
+        assertEquals(before, device.count("allocated_bytes"));
     }
 
     @Test
@@ -83,7 +84,7 @@ class CudaFaultsTest {
                 assertTrue(full.getMessage().contains("close other programs and sessions"), full.getMessage());
             }
             device.close();
-            assertEquals(lost, device.count("allocated_bytes"), "after allocation " + allocation);
+            assertEquals(before, device.count("allocated_bytes"), "after allocation " + allocation);
         }
         assertTrue(allocation > 10, "allocations that failed: " + (allocation - 1));
     }
@@ -103,25 +104,51 @@ class CudaFaultsTest {
         }
     }
 
-    @Test
-    void aKernelThatFailsIsAnErrorAndTheNextModelWorks() {
-        Model model = Model.open(directory, CUDA);
-        Session session = model.newSession();
-        session.append(1, 2);
-        device.fault("launch", 3);
-        BackendException failed = assertThrows(BackendException.class, () -> {
-            session.append(3);
-            session.logits();
-        });
-        assertTrue(failed.getMessage().contains("CUDA_ERROR_ILLEGAL_ADDRESS")
-                && failed.getMessage().contains("open it again"), failed.getMessage());
-        session.close();
-        model.close();
-        device.close();
-        try (Model again = Model.open(directory, CUDA); Session fresh = again.newSession()) {
-            fresh.append(1, 2, 3);
-            assertEquals(TinyModel.VOCABULARY, fresh.logits().length);
+    /** Lets a kernel fail, closes the model and opens it again, with CUDA and with what is chosen automatically. */
+    static final class Failing {
+
+        private Failing() {}
+
+        public static void main(String[] arguments) {
+            Path directory = Path.of(arguments[0]);
+            try (StandIn device = StandIn.assumed();
+                    Model model = Model.open(directory, CUDA); Session session = model.newSession()) {
+                session.append(1, 2);
+                session.logits();
+                device.fault("launch", Long.parseLong(arguments[1]));
+                say("generate", () -> session.generate(GenerationOptions.builder().greedy().maxTokens(9).build())
+                        .forEach(token -> {}));
+                say("same session", session::logits);
+                say("same model", () -> model.newSession().append(1));
+            }
+            say("reopen", () -> Model.open(directory, CUDA).close());
+            say("auto", () -> Opening.main(new String[] {arguments[0], "AUTO"}));
         }
+
+        private static void say(String what, Runnable work) {
+            try {
+                work.run();
+                System.out.println(what + " works");
+            } catch (BackendException e) {
+                System.out.println(what + ": " + e.getMessage());
+            }
+        }
+    }
+
+    /** In its first pass as it is, in one that is recorded and repeated, and in sampling. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, 90, 130})
+    void afterAFailedKernelOnlyANewProcessHelps(int kernel) throws IOException, InterruptedException {
+        List<String> lines = inAnotherJvm(Failing.class, List.of(), Integer.toString(kernel)).lines().toList();
+        String output = String.join("\n", lines);
+        for (String what : List.of("generate", "same session", "reopen")) {
+            String line = lines.stream().filter(each -> each.startsWith(what + ": ")).findFirst().orElse("");
+            assertTrue(line.contains("CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)")
+                    && line.contains("restart") && line.contains("process") && line.contains("use the CPU backend")
+                    && !line.contains("open it again"), what + " in " + output);
+        }
+        assertTrue(output.contains("cannot be used again before this process is restarted"), output);
+        assertTrue(lines.stream().anyMatch(line -> line.startsWith("runs on cpu")), output);
     }
 
     @Test
@@ -135,7 +162,7 @@ class CudaFaultsTest {
         Files.copy(directory.resolve("model.safetensors"), heads.resolve("model.safetensors"));
         message = assertThrows(UnsupportedModelException.class, () -> Model.open(heads, CUDA)).getMessage();
         assertTrue(message.contains("[32, 64, 80, 96, 128]") && message.contains("found 16"), message);
-        assertEquals(lost, device.count("allocated_bytes"));
+        assertEquals(before, device.count("allocated_bytes"));
     }
 
     /** Opens a model with a backend and says what it runs on, or why not. */
@@ -168,9 +195,15 @@ class CudaFaultsTest {
     }
 
     private static String opening(String option, String backend) throws IOException, InterruptedException {
+        return inAnotherJvm(Opening.class, List.of(option), backend);
+    }
+
+    private static String inAnotherJvm(Class<?> main, List<String> options, String argument)
+            throws IOException, InterruptedException {
         String standIn = NativeLibraries.status(NativeLibrary.CUDA).loaded().orElseThrow().path();
-        Process process = ChildJvm.of(List.of("-Disthmus.cuda=" + standIn, "-Disthmus.cublas=" + standIn, option),
-                Opening.class.getName(), List.of(directory.toString(), backend)).start();
+        List<String> all = new ArrayList<>(List.of("-Disthmus.cuda=" + standIn, "-Disthmus.cublas=" + standIn));
+        all.addAll(options);
+        Process process = ChildJvm.of(all, main.getName(), List.of(directory.toString(), argument)).start();
         String output = new String(process.getInputStream().readAllBytes());
         process.waitFor();
         return output;

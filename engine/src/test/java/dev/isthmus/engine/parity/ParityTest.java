@@ -43,9 +43,10 @@ record ParityTest(ParityCase expected) {
 
     /**
      * A small model has so few log-probabilities that the largest error is a matter of luck: there float32 may be this
-     * many times less exact than transformers in float32. At the shape of GPT-2 124M it may not be less exact at all.
+     * many times less exact than transformers in float32. At the shape of GPT-2 124M it may not be less exact at all, but on
+     * a GPU: the bound is the best of what transformers does on a CPU, and cuBLAS adds 3072 terms in fewer partial sums.
      */
-    private static final double SMALL_MODEL_FACTOR = 4;
+    private static final double OTHER_SUMS_FACTOR = 4;
 
     /** Relative to the largest magnitude of the residual stream; one rounding to float32 is 6e-8. */
     private static final double FLOAT32_STATE_BOUND = 1e-5;
@@ -115,7 +116,10 @@ record ParityTest(ParityCase expected) {
             return backends().flatMap(backend -> Run.of(Stream.of(backend), rows(backend)));
         }
         Stream<Run> usual = Run.of(TestBackend.usual(), all, 16, 7, 1);
-        return expected.positions().length > 0 ? Stream.concat(usual, Run.of(backends(), all)) : usual.limit(1);
+        // On a GPU a row at a time is computed by other kernels, and from the third on as a recorded pass.
+        Stream<Run> others = backends().flatMap(backend -> Run.of(Stream.of(backend),
+                backend.isCuda() ? new int[] {all, 1} : new int[] {all}));
+        return expected.positions().length > 0 ? Stream.concat(usual, others) : usual.limit(1);
     }
 
     /** The emulated GPU is slow, so it gets what its kernels differ in: many rows, some and one. */
@@ -148,7 +152,8 @@ record ParityTest(ParityCase expected) {
         if (backend.isCuda() && expected.ofHalves()) {
             return OWN_TYPE_FACTOR * expected.ownTypeError();
         }
-        return expected.fullSize() ? expected.float32Error() : SMALL_MODEL_FACTOR * expected.float32Error();
+        return expected.fullSize() && !backend.isCuda() ? expected.float32Error()
+                : OTHER_SUMS_FACTOR * expected.float32Error();
     }
 
     @TestFactory

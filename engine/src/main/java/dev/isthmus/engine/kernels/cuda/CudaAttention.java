@@ -20,6 +20,9 @@ final class CudaAttention {
     /** The thread blocks that each multiprocessor should get when positions are split. */
     private static final int BLOCKS_PER_MULTIPROCESSOR = 2;
 
+    /** The largest second dimension of a grid. */
+    private static final int MAX_GRID_Y = 65535;
+
     private final CudaContext context;
     private final CudaModule kernels;
     private final Workspace partial;
@@ -67,10 +70,13 @@ final class CudaAttention {
 
     private void prefill(Tensor q, DeviceBatch rows, KvCache cache, int layer, float scale, Tensor out) {
         DType type = q.dtype();
-        kernels.with(q).and(out).and(rows.tileRows()).and(rows.positions()).and(rows.sequences()).and(rows.blocks())
-                .and(rows.blockStart()).and(layerOffset(cache, layer)).and(cache.heads()).and(scale)
-                .launch("attention_prefill_" + Types.suffix(type) + "_" + cache.headChannels(), rows.tiles(),
-                        cache.heads(), 1, type == DType.F32 ? 256 : 128, 1, sharedBytes(type, cache.headChannels()));
+        for (int tile = 0; tile < rows.tiles(); tile += MAX_GRID_Y) {
+            kernels.with(q).and(out).and(rows.tileRows(tile)).and(rows.positions()).and(rows.sequences())
+                    .and(rows.blocks()).and(rows.blockStart()).and(layerOffset(cache, layer)).and(cache.heads())
+                    .and(scale).launch("attention_prefill_" + Types.suffix(type) + "_" + cache.headChannels(),
+                            cache.heads(), Math.min(rows.tiles() - tile, MAX_GRID_Y), 1, type == DType.F32 ? 256 : 128,
+                            1, sharedBytes(type, cache.headChannels()));
+        }
     }
 
     /** {@code ATTENTION_PREFILL_SHARED} of kernels.h. */
@@ -82,13 +88,16 @@ final class CudaAttention {
         int heads = cache.heads();
         int d = cache.headChannels();
         int splits = splits(count * heads, cache.context());
-        MemorySegment sums = partial.reserve((long) count * heads * splits * (d + 2) * Float.BYTES);
+        MemorySegment sums = splits == 1 ? MemorySegment.NULL
+                : partial.reserve((long) count * heads * splits * (d + 2) * Float.BYTES);
         String type = Types.suffix(q.dtype());
-        kernels.with(q).and(sums).and(rows.positions()).and(rows.sequences()).and(rows.blocks())
+        kernels.with(q).and(sums).and(out).and(rows.positions()).and(rows.sequences()).and(rows.blocks())
                 .and(rows.blockStart()).and(layerOffset(cache, layer)).and(heads).and(scale)
                 .launch("attention_decode_" + type + "_" + d, splits, heads, count, 128);
-        kernels.with(sums).and(out).and(heads).and(d).and(splits)
-                .launch("attention_combine_" + type, count, heads, 1, 128);
+        if (splits > 1) {
+            kernels.with(sums).and(out).and(heads).and(d).and(splits)
+                    .launch("attention_combine_" + type, count, heads, 1, 128);
+        }
     }
 
     /** Enough parts to keep the device busy. They do not depend on the positions, so that a pass can be repeated. */

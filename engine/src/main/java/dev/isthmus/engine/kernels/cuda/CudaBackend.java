@@ -6,10 +6,12 @@ import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backend;
 import dev.isthmus.engine.kernels.Kernels;
 import dev.isthmus.engine.kernels.Passes;
+import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.TensorMemory;
 import dev.isthmus.engine.kernels.TokenChooser;
 import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.tensor.Tensor;
 import java.util.List;
 import java.util.Optional;
 
@@ -100,9 +102,25 @@ public final class CudaBackend implements Backend {
         CudaAttention.requireHeads(headChannels);
     }
 
+    /** Whole prompts of GPT-2: two passes of 512 rows leave a GPU idler than one of 1024, and launch twice as much. */
+    @Override
+    public int maxChunkRows() {
+        return 2048;
+    }
+
     @Override
     public Passes newPasses() {
         return new CudaPasses(kernels, context);
+    }
+
+    /**
+     * Computes attention alone; for benchmarks.
+     *
+     * @param q the queries [T, C], whose keys and values are in the caches
+     * @param out [T, C], which may be q
+     */
+    public void attend(Tensor q, RowBatch batch, int layer, double scale, Tensor out) {
+        kernels.attend(q, batch, layer, scale, out);
     }
 
     /** Times what is enqueued here. */

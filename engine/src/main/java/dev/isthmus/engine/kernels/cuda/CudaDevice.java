@@ -29,10 +29,11 @@ public record CudaDevice(int handle, String name, int capability, int multiproce
     /**
      * Finds it.
      *
-     * @throws BackendException if the driver, cuBLAS or the compiled kernels are missing, the driver is too old, or there
-     *     is no device that the kernels run on; the message says what to do
+     * @throws BackendException if the driver, cuBLAS or the compiled kernels are missing, the driver is too old, there is
+     *     no device that the kernels run on, or a kernel failed earlier in this process; the message says what to do
      */
     public static CudaDevice find() {
+        Status.requireAlive();
         require(NativeLibrary.CUDA, "install NVIDIA's driver");
         require(NativeLibrary.CUBLAS, "install it with the CUDA toolkit or with pip install nvidia-cublas");
         try (Arena arena = Arena.ofConfined()) {

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.kernels.cuda;
 
 import dev.isthmus.bindings.cuda.Cuda;
+import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.kernels.DeviceMatrix;
 import dev.isthmus.engine.kernels.Kernels;
@@ -11,6 +12,7 @@ import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.ShapeChecks;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Place;
+import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -48,7 +50,7 @@ final class CudaKernels implements Kernels {
 
     /** Counts how often memory that recorded passes use moved. */
     int generation() {
-        return attention.generation();
+        return attention.generation() + products.generation();
     }
 
     @Override
@@ -127,6 +129,21 @@ final class CudaKernels implements Kernels {
     @Override
     public void attention(Tensor qkv, RowBatch batch, int layer, double scale, int first, Tensor out) {
         appendAndAttend(qkv, batch, layer, scale, first, out);
+    }
+
+    /** out = attention of the queries q [T, C], which may be out; the rows' keys and values are in the caches. */
+    void attend(Tensor q, RowBatch batch, int layer, double scale, Tensor out) {
+        KvCache cache = batch.cache(0);
+        Shape expected = new Shape(batch.rows(), (long) cache.heads() * cache.headChannels());
+        for (Tensor each : List.of(q, out)) {
+            if (!each.shape().equals(expected) || each.dtype() != cache.type() || each.place() != Place.DEVICE) {
+                throw new IllegalArgumentException("attention: q and out: expected " + cache.type() + " " + expected
+                        + " on the device, found " + each);
+            }
+        }
+        try (CudaContext.Use _ = context.enter()) {
+            attention.attend(q, batch, layer, (float) scale, out);
+        }
     }
 
     /** Computes all rows: those before {@code first} cost a device little. */

@@ -45,6 +45,7 @@ final class CudaModule {
             MemorySegment pointer = temporary.allocate(ADDRESS);
             int status = Cuda.cuModuleLoadDataEx(pointer, image, 0, MemorySegment.NULL, MemorySegment.NULL);
             if (status != Cuda.CUDA_SUCCESS()) {
+                Status.note(status);
                 throw new BackendException("cuda: loading the kernels on " + context.device().description()
                         + ": expected a driver that can use what nvcc made of them, it answered " + Status.name(status)
                         + "; update NVIDIA's driver or use the CPU backend");

@@ -83,9 +83,10 @@ final class CudaWeights implements WeightMemory {
         }
     }
 
+    /** Outputs are padded by zeros, which memory holds from the beginning. */
     @Override
     public long matrixBytes(WeightType type, int inputs, int outputs) {
-        return (long) inputs * outputs * Types.elements(type).bytes();
+        return (long) inputs * Products.padded(outputs) * Types.elements(type).bytes();
     }
 
     @Override

@@ -4,7 +4,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.isthmus.bindings.DeviceMemory;
-import dev.isthmus.bindings.cuda.Cuda;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.RowBatch;
 import java.lang.foreign.Arena;
@@ -36,7 +35,7 @@ final class DeviceBatch implements RowBatch.Mirror {
     private int tiles;
     private boolean decoding;
 
-    private MemorySegment staging;
+    private long bytes;
     private MemorySegment device;
     private MemorySegment blocks;
     private MemorySegment blockStart;
@@ -67,6 +66,10 @@ final class DeviceBatch implements RowBatch.Mirror {
         List<int[]> cut = decoding ? List.of() : cut();
         tiles = cut.size();
         reserve();
+        context.upload(bytes, device.address(), staging -> write(cut, staging));
+    }
+
+    private void write(List<int[]> cut, MemorySegment staging) {
         MemorySegment.copy(batch.blocks(), 0, staging, offset(blocks), batch.blockCount() * JAVA_LONG.byteSize());
         MemorySegment.copy(batch.blockStart(), 0, staging, offset(blockStart),
                 batch.sequenceCount() * JAVA_LONG.byteSize());
@@ -77,9 +80,6 @@ final class DeviceBatch implements RowBatch.Mirror {
         for (int i = 0; i < tiles; i++) {
             MemorySegment.copy(cut.get(i), 0, staging, JAVA_INT, offset(tileRows) + 2L * i * JAVA_INT.byteSize(), 2);
         }
-        // The driver has read pageable memory when this returns, so that the next batch may be written there.
-        Status.check("copying a batch to the device", Cuda.cuMemcpyHtoDAsync_v2(device.address(), staging,
-                staging.byteSize(), context.stream()));
     }
 
     /** The rows of each sequence in tiles (first row, rows), the latest positions first, which take longest. */
@@ -106,9 +106,8 @@ final class DeviceBatch implements RowBatch.Mirror {
         int most = Math.ceilDiv(batch.cache(0).context(), KvCache.BLOCK_POSITIONS) * sequenceCapacity;
         blockCapacity = Math.max(Math.max(blockCapacity, most), batch.blockCount());
         long words = blockCapacity + sequenceCapacity + tileCapacity;
-        long bytes = words * JAVA_LONG.byteSize() + 3L * rowCapacity * JAVA_INT.byteSize();
+        bytes = words * JAVA_LONG.byteSize() + 3L * rowCapacity * JAVA_INT.byteSize();
         Arena arena = batch.arena();
-        staging = arena.allocate(bytes, JAVA_LONG.byteSize());
         device = context.allocate(arena, bytes);
         blocks = part(arena, 0);
         blockStart = part(arena, blockCapacity * JAVA_LONG.byteSize());
@@ -142,9 +141,9 @@ final class DeviceBatch implements RowBatch.Mirror {
         return tiles;
     }
 
-    /** int32 [tiles, 2]: the first row and the rows of each. */
-    MemorySegment tileRows() {
-        return tileRows;
+    /** int32 [tiles - first, 2]: the first row and the rows of each tile from {@code first} on. */
+    MemorySegment tileRows(int first) {
+        return DeviceMemory.behind(tileRows, 2L * first * JAVA_INT.byteSize());
     }
 
     /** int32 [T]. */

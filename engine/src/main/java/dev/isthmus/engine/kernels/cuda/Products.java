@@ -28,7 +28,14 @@ final class Products {
     /** What NVIDIA recommends on Hopper; without it cuBLAS would allocate its own while a pass is recorded. */
     private static final long WORKSPACE_BYTES = 32L << 20;
 
+    /** The bytes that rows of results must be a multiple of: cuBLAS writes odd ones two to three times as slowly (an estimate). */
+    private static final int ROW_ALIGNMENT = 16;
+
+    /** The outputs of a matrix are padded to a multiple of it: 50257 tokens to 50304. */
+    private static final int OUTPUT_MULTIPLE = 64;
+
     private final CudaModule kernels;
+    private final Workspace unaligned;
     private final MemorySegment handle;
     private final Arena arena = Arena.ofShared();
     private final Arena workspace = Arena.ofShared();
@@ -42,14 +49,13 @@ final class Products {
      */
     Products(CudaContext context, CudaModule kernels) {
         this.kernels = kernels;
+        unaligned = new Workspace(context);
+        context.onRelease(arena::close);
         try {
             MemorySegment pointer = arena.allocate(ADDRESS);
             Status.checkBlas("starting cuBLAS", CuBlas.cublasCreate_v2(pointer));
             handle = pointer.get(ADDRESS, 0);
-            context.onRelease(() -> {
-                CuBlas.cublasDestroy_v2(handle());
-                arena.close();
-            });
+            context.onRelease(() -> CuBlas.cublasDestroy_v2(handle()));
             Status.checkBlas("giving cuBLAS a stream", CuBlas.cublasSetStream_v2(handle, context.stream()));
             Status.checkBlas("giving cuBLAS memory", CuBlas.cublasSetWorkspace_v2(handle,
                     context.allocate(workspace, WORKSPACE_BYTES), WORKSPACE_BYTES));
@@ -65,8 +71,14 @@ final class Products {
         return handle;
     }
 
+    /** Counts how often memory that recorded passes use moved. */
+    int generation() {
+        return unaligned.generation();
+    }
+
     /** Gives cuBLAS's memory back. */
     void close() {
+        unaligned.close();
         workspace.close();
     }
 
@@ -77,12 +89,33 @@ final class Products {
             rows(x, matrix, linear.bias(), activation, STORE, out);
             return;
         }
-        multiply(x, matrix, zero, out);
-        if (linear.bias() != null || activation != Activation.NONE) {
-            String type = Types.suffix(out.dtype());
-            kernels.with(out).and(linear.bias()).and(out).and(linear.outputs()).and(Types.code(activation))
-                    .launch("bias_activation_" + type + "_" + type, out.dim(0), Math.ceilDiv(out.dim(1), 1024), 1, 256);
+        int outputs = matrix.outputs();
+        if ((long) outputs * out.dtype().bytes() % ROW_ALIGNMENT != 0) {
+            int padded = padded(outputs);
+            MemorySegment rows = unaligned.reserve(out.dim(0) * padded * out.dtype().bytes());
+            multiply(x, matrix, padded, zero, rows, out.dtype());
+            biasAndActivation(rows, padded, linear, activation, out);
+            return;
         }
+        multiply(x, matrix, outputs, zero, out.data(), out.dtype());
+        if (linear.bias() != null || activation != Activation.NONE) {
+            biasAndActivation(out.data(), outputs, linear, activation, out);
+        }
+    }
+
+    /** out = activation(y + bias) of rows y that lie {@code stride} elements apart. */
+    private void biasAndActivation(MemorySegment y, int stride, Linear linear, Activation activation, Tensor out) {
+        String type = Types.suffix(out.dtype());
+        kernels.with(y).and(stride).and(linear.bias()).and(out).and(linear.outputs()).and(Types.code(activation))
+                .launch("bias_activation_" + type + "_" + type, out.dim(0), Math.ceilDiv(out.dim(1), 1024), 1, 256);
+    }
+
+    /**
+     * The outputs that a matrix's memory has room for: the last, zeros, are there to make rows of results that cuBLAS can
+     * write sixteen bytes at a time.
+     */
+    static int padded(int outputs) {
+        return Math.ceilDiv(outputs, OUTPUT_MULTIPLE) * OUTPUT_MULTIPLE;
     }
 
     /**
@@ -96,7 +129,7 @@ final class Products {
             rows(x, matrix, linear.bias(), Activation.NONE, ADD, out);
             return true;
         }
-        multiply(x, matrix, one, out);
+        multiply(x, matrix, matrix.outputs(), one, out.data(), out.dtype());
         return linear.bias() == null;
     }
 
@@ -123,15 +156,19 @@ final class Products {
                         Math.ceilDiv(matrix.outputs(), OUTPUTS), 1, 1, 256);
     }
 
-    /** out [T, N] = x [T, K] · weightᵀ + beta · out, which column by column is outᵀ = weight · xᵀ. */
-    private void multiply(Tensor x, DeviceMatrix matrix, MemorySegment beta, Tensor out) {
+    /**
+     * Computes out [T, N] = x [T, K] · weightᵀ + beta · out, which column by column is outᵀ = weight · xᵀ.
+     *
+     * @param outputs N, which may reach into the matrix's padding
+     */
+    private void multiply(Tensor x, DeviceMatrix matrix, int outputs, MemorySegment beta, MemorySegment out, DType to) {
         int rows = (int) x.dim(0);
         int type = Types.blas(x.dtype());
         DType weights = matrix.weight().dtype();
         Status.checkBlas("multiplying " + rows + " rows by a matrix of " + matrix.inputs() + " inputs and "
-                + matrix.outputs() + " outputs", CuBlas.cublasGemmEx(handle, CuBlas.CUBLAS_OP_T(), CuBlas.CUBLAS_OP_N(),
-                        matrix.outputs(), rows, matrix.inputs(), one, matrix.weight().data(), Types.blas(weights),
-                        matrix.inputs(), x.data(), type, matrix.inputs(), beta, out.data(), Types.blas(out.dtype()),
-                        matrix.outputs(), CuBlas.CUBLAS_COMPUTE_32F(), CuBlas.CUBLAS_GEMM_DEFAULT()));
+                + outputs + " outputs", CuBlas.cublasGemmEx(handle, CuBlas.CUBLAS_OP_T(), CuBlas.CUBLAS_OP_N(),
+                        outputs, rows, matrix.inputs(), one, matrix.weight().data(), Types.blas(weights),
+                        matrix.inputs(), x.data(), type, matrix.inputs(), beta, out, Types.blas(to),
+                        outputs, CuBlas.CUBLAS_COMPUTE_32F(), CuBlas.CUBLAS_GEMM_DEFAULT()));
     }
 }

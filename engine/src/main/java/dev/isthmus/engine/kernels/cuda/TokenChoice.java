@@ -72,13 +72,11 @@ final class TokenChoice implements TokenChooser {
             powers = memory;
         }
         MemorySegment settings = how.reserve(draws.length * SAMPLING.byteSize());
-        try (Arena temporary = Arena.ofConfined()) {
-            MemorySegment host = temporary.allocate(SAMPLING, draws.length);
+        context.upload(draws.length * SAMPLING.byteSize(), settings.address(), host -> {
             for (int i = 0; i < draws.length; i++) {
                 write(draws[i], host.asSlice(i * SAMPLING.byteSize(), SAMPLING.byteSize()));
             }
-            transfers.enqueue(host, settings.address());
-        }
+        });
         // SAMPLE_SCRATCH_BYTES of kernels.h.
         MemorySegment memory = scratch.reserve(draws.length * Math.ceilDiv(vocabulary, 1024) * 1024L * 16);
         kernels.with(logits).and(powers).and(settings).and(memory).and(chosen).and(vocabulary)

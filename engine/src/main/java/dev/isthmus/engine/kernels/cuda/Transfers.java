@@ -1,8 +1,5 @@
 package dev.isthmus.engine.kernels.cuda;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
-
-import dev.isthmus.bindings.DeviceMemory;
 import dev.isthmus.bindings.cuda.Cuda;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -36,25 +33,16 @@ final class Transfers {
         if (!from.isNative()) {
             source = staging(from.byteSize()).copyFrom(from);
         }
-        enqueue(source, address);
-        context.synchronize("waiting for the device");
-    }
-
-    /** Copies bytes of ordinary memory outside the heap to the device; they may change as soon as this returns. */
-    void enqueue(MemorySegment from, long address) {
         Status.check("copying " + from.byteSize() + " bytes to the device",
-                Cuda.cuMemcpyHtoDAsync_v2(address, from, from.byteSize(), context.stream()));
+                Cuda.cuMemcpyHtoDAsync_v2(address, source, from.byteSize(), context.stream()));
+        context.synchronize("waiting for the device");
     }
 
     private MemorySegment staging(long bytes) {
         if (staging.byteSize() < bytes) {
             Arena larger = Arena.ofShared();
             try {
-                MemorySegment pointer = larger.allocate(ADDRESS);
-                Status.check("allocating " + bytes + " bytes of page-locked memory",
-                        Cuda.cuMemHostAlloc(pointer, bytes, 0));
-                MemorySegment memory = pointer.get(ADDRESS, 0);
-                staging = DeviceMemory.host(memory, bytes, larger, () -> Cuda.cuMemFreeHost(memory));
+                staging = UploadRing.pageLocked(bytes, larger);
             } catch (Throwable failed) {
                 larger.close();
                 throw failed;
