@@ -6,6 +6,7 @@ import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
+import dev.isthmus.engine.weights.StoredType;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -13,7 +14,7 @@ import java.lang.foreign.MemorySegment;
  * infinite. Below 2^-17 it would have fewer than 8 significant bits, below 2^-25 none: the block's weights, smaller
  * than about 1e-3 at 8 bits, would lose their precision and at last vanish.
  */
-final class ScaleRange {
+public final class ScaleRange {
 
     private static final float LEAST = 0x1p-17f;
     private static final float LARGEST = 65504;
@@ -27,13 +28,13 @@ final class ScaleRange {
     }
 
     /** The range of INT8 or Q4. */
-    static ScaleRange of(WeightType type) {
+    public static ScaleRange of(WeightType type) {
         return new ScaleRange(type.blockInputs(), type == WeightType.INT8 ? 127 : 8);
     }
 
     /** The range of ggml's Q8_0. */
-    static ScaleRange ofQ8() {
-        return new ScaleRange(WeightEncoder.BLOCK, 127);
+    public static ScaleRange ofQ8() {
+        return new ScaleRange(StoredType.GGML_BLOCK, 127);
     }
 
     /**
@@ -44,7 +45,7 @@ final class ScaleRange {
      * @param inputs how many inputs; the first one begins a block
      * @param outputs how many outputs
      */
-    record Weights(Layout layout, MemorySegment weights, int inputs, int outputs) {
+    public record Weights(Layout layout, MemorySegment weights, int inputs, int outputs) {
 
         private float get(int k, int n) {
             long index = layout == Layout.IN_OUT ? (long) k * outputs + n : (long) n * inputs + k;
@@ -53,7 +54,7 @@ final class ScaleRange {
     }
 
     /** Whether the scales of all blocks are within the range. */
-    boolean holds(Weights weights) {
+    public boolean holds(Weights weights) {
         for (int k = 0; k < weights.inputs(); k += blockInputs) {
             for (int n = 0; n < weights.outputs(); n++) {
                 if (!holds(weights, k, n)) {
