@@ -13,8 +13,13 @@ module dev.isthmus.engine {
     exports dev.isthmus.engine.errors;
     exports dev.isthmus.engine.tokenizer;
     exports dev.isthmus.engine.sampling to dev.isthmus.bench;
+    exports dev.isthmus.engine.convert to dev.isthmus.tools;
     exports dev.isthmus.engine.model to dev.isthmus.tools, dev.isthmus.bench;
-    exports dev.isthmus.engine.weights to dev.isthmus.tools, dev.isthmus.bench;
+    exports dev.isthmus.engine.checkpoint to dev.isthmus.tools, dev.isthmus.bench;
+    exports dev.isthmus.engine.files to dev.isthmus.tools;
+    exports dev.isthmus.engine.weights to dev.isthmus.tools;
+    exports dev.isthmus.engine.weights.gguf to dev.isthmus.tools;
+    exports dev.isthmus.engine.weights.safetensors to dev.isthmus.tools;
     exports dev.isthmus.engine.tensor to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.cache to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.kernels to dev.isthmus.tools, dev.isthmus.bench;

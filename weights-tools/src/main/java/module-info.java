@@ -8,6 +8,6 @@ module dev.isthmus.tools {
     requires java.net.http;
     requires me.tongfei.progressbar;
 
-    opens dev.isthmus.tools to info.picocli;
-    opens dev.isthmus.tools.parity to info.picocli;
+    opens dev.isthmus.tools.commands to info.picocli;
+    opens dev.isthmus.tools.model to info.picocli;
 }

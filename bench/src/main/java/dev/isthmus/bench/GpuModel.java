@@ -1,12 +1,13 @@
 package dev.isthmus.bench;
 
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Draw;
 import dev.isthmus.engine.kernels.RowBatch;
-import dev.isthmus.engine.kernels.cuda.CudaDevice;
 import dev.isthmus.engine.kernels.cuda.CudaBackend;
+import dev.isthmus.engine.kernels.cuda.CudaDevice;
 import dev.isthmus.engine.kernels.cuda.DeviceTimer;
 import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.Gpt2Loader;
@@ -15,7 +16,6 @@ import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
-import dev.isthmus.engine.weights.Checkpoint;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Arrays;

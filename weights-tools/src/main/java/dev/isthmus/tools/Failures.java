@@ -1,6 +1,8 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.errors.EngineException;
+import dev.isthmus.tools.io.CommandException;
+import dev.isthmus.tools.io.Console;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;

@@ -1,17 +1,13 @@
 package dev.isthmus.tools;
 
-import dev.isthmus.tools.parity.ParityCommand;
+import dev.isthmus.tools.commands.Commands;
+import dev.isthmus.tools.io.Console;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.Optional;
-import java.util.function.Function;
 import picocli.CommandLine;
 
 /** The entry point of the {@code isthmus} command. */
 public final class Main {
-
-    private static final Map<String, Function<Console, Object>> COMMANDS = commands();
 
     private Main() {}
 
@@ -41,31 +37,9 @@ public final class Main {
         return console.finish() ? code : Math.max(code, CommandLine.ExitCode.SOFTWARE);
     }
 
-    private static Map<String, Function<Console, Object>> commands() {
-        Map<String, Function<Console, Object>> commands = new LinkedHashMap<>();
-        commands.put("generate", GenerateCommand::new);
-        commands.put("logits", LogitsCommand::new);
-        commands.put("tokenize", TokenizeCommand::new);
-        commands.put("score", ScoreCommand::new);
-        commands.put("fetch", FetchCommand::new);
-        commands.put("bench", BenchCommand::new);
-        commands.put("inspect", InspectCommand::new);
-        commands.put("verify", VerifyCommand::new);
-        commands.put("convert", ConvertCommand::new);
-        commands.put("parity", ParityCommand::new);
-        commands.put("info", InfoCommand::new);
-        return commands;
-    }
-
-    /** picocli takes some 10 ms to read a command's annotations, so only those needed are added. */
+    /** The command line with what it does where arguments are wrong or a command fails. */
     static CommandLine commandLine(Console console, String... args) {
-        CommandLine commandLine = new CommandLine(new IsthmusCommand());
-        COMMANDS.forEach((name, command) -> {
-            if (args.length == 0 || args[0].equals(name) || !COMMANDS.containsKey(args[0])) {
-                commandLine.addSubcommand(command.apply(console));
-            }
-        });
-        return commandLine
+        return Commands.line(console, args)
                 .setOut(console.out())
                 .setErr(console.err())
                 .setCaseInsensitiveEnumValuesAllowed(true)

@@ -1,6 +1,5 @@
 /**
- * The isthmus command: its subcommands, flags, output as text or JSON, progress and exit codes. Each subcommand is a
- * thin layer over the library; inference does not belong here. Results go to standard output and everything else to
- * standard error.
+ * The entry point of the isthmus command: how its arguments are decoded, and what is said where they make no sense or a
+ * command fails. The commands themselves are below it.
  */
 package dev.isthmus.tools;

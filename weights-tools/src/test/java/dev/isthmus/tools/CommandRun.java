@@ -1,5 +1,6 @@
 package dev.isthmus.tools;
 
+import dev.isthmus.tools.io.Console;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;

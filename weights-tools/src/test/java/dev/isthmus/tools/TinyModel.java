@@ -1,8 +1,8 @@
 package dev.isthmus.tools;
 
 import dev.isthmus.engine.tensor.Shape;
-import dev.isthmus.engine.weights.SafetensorsWriter;
 import dev.isthmus.engine.weights.StoredType;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;

@@ -3,7 +3,8 @@ package dev.isthmus.tools;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.checkpoint.Checkpoint;
+import dev.isthmus.tools.io.Digests;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.engine.config.WeightType;
+import dev.isthmus.tools.model.ModelDirectory;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;

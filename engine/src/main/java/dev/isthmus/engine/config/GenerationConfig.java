@@ -2,8 +2,8 @@ package dev.isthmus.engine.config;
 
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import dev.isthmus.engine.errors.UnsupportedModelException;
-import dev.isthmus.engine.weights.GgufHeader;
-import dev.isthmus.engine.weights.TextFile;
+import dev.isthmus.engine.files.TextFile;
+import dev.isthmus.engine.weights.gguf.GgufHeader;
 import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,10 +1,10 @@
 package dev.isthmus.engine.config;
 
+import dev.isthmus.engine.checkpoint.ModelPath;
 import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.checks.Interrupts;
-import dev.isthmus.engine.weights.GgufHeader;
-import dev.isthmus.engine.weights.MemoryLimit;
-import dev.isthmus.engine.weights.ModelPath;
+import dev.isthmus.engine.files.MemoryLimit;
+import dev.isthmus.engine.weights.gguf.GgufHeader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;

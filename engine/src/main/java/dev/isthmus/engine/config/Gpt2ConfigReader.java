@@ -2,7 +2,7 @@ package dev.isthmus.engine.config;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.UnsupportedModelException;
-import dev.isthmus.engine.weights.TextFile;
+import dev.isthmus.engine.files.TextFile;
 import java.math.BigInteger;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -1,6 +1,6 @@
 package dev.isthmus.engine.model;
 
-import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.util.Optional;
 

@@ -1,8 +1,8 @@
 package dev.isthmus.engine.model;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.tensor.Tensor;
-import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;

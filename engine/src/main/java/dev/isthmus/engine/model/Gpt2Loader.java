@@ -1,9 +1,11 @@
 package dev.isthmus.engine.model;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
+import dev.isthmus.engine.files.MemoryLimit;
 import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
@@ -12,8 +14,6 @@ import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.memory.MemoryBudget;
 import dev.isthmus.engine.tensor.Place;
 import dev.isthmus.engine.tensor.Tensor;
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.MemoryLimit;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;

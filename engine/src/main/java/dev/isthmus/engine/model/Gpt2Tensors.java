@@ -1,17 +1,17 @@
 package dev.isthmus.engine.model;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.CheckpointException;
+import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.tensor.Shape;
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.GgufHeader;
-import dev.isthmus.engine.weights.GgufWriter;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
+import dev.isthmus.engine.weights.gguf.GgufHeader;
+import dev.isthmus.engine.weights.gguf.GgufWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -27,16 +27,16 @@ import java.util.Optional;
  * file whose {@code __metadata__} has {@code isthmus.weights}, a {@link WeightType}'s name in lower case, holds its
  * matrices packed: bytes [panels, bytes of a panel] in the form of {@link PackedMatrix}.
  */
-final class Gpt2Tensors {
+public final class Gpt2Tensors {
 
     /** The output matrix. */
-    static final String HEAD = "lm_head.weight";
+    public static final String HEAD = "lm_head.weight";
 
     /** The token embedding. */
-    static final String EMBEDDING = "wte.weight";
+    public static final String EMBEDDING = "wte.weight";
 
     /** The key in a file's metadata that says what type its packed matrices have. */
-    static final String PACKED_KEY = "isthmus.weights";
+    public static final String PACKED_KEY = "isthmus.weights";
 
     /** A wrong config.json can ask for more tensors than anyone wants to read about. */
     static final int MOST_FAULTS = 200;
@@ -51,24 +51,24 @@ final class Gpt2Tensors {
     private final List<CheckpointException> faults = new ArrayList<>();
 
     /** Looks all of them up. */
-    Gpt2Tensors(Checkpoint checkpoint, Gpt2Config config) {
+    public Gpt2Tensors(Checkpoint checkpoint, Gpt2Config config) {
         this.checkpoint = checkpoint;
         this.config = config;
         findAll();
     }
 
     /** Those that are missing, and those of another shape or type than expected; no more than it takes to see why. */
-    List<CheckpointException> faults() {
+    public List<CheckpointException> faults() {
         return faults;
     }
 
     /** The tensors by their names without prefix. */
-    Map<String, TensorInfo> found() {
+    public Map<String, TensorInfo> found() {
         return found;
     }
 
     /** The tensor of a name that {@link #found} has. */
-    TensorInfo get(String name) {
+    public TensorInfo get(String name) {
         return found.get(name);
     }
 
@@ -78,7 +78,7 @@ final class Gpt2Tensors {
     }
 
     /** The type that a tensor's file says its packed matrices have; empty for a matrix that is not packed. */
-    Optional<WeightType> packedType(TensorInfo tensor) {
+    public Optional<WeightType> packedType(TensorInfo tensor) {
         String named = checkpoint.metadata(tensor.file()).get(PACKED_KEY);
         if (named == null || tensor.type() != StoredType.U8) {
             return Optional.empty();
@@ -93,23 +93,23 @@ final class Gpt2Tensors {
     }
 
     /** Whether a weight is a matrix, of a linear layer or of tokens; all other weights stay F32 in memory. */
-    static boolean isMatrix(String name) {
+    public static boolean isMatrix(String name) {
         return name.equals(EMBEDDING) || name.equals(HEAD) || name.endsWith(".c_attn.weight")
                 || name.endsWith(".c_proj.weight") || name.endsWith(".c_fc.weight");
     }
 
     /** How a matrix lies in a file: Conv1D's are [in, out]. */
-    static Layout layout(String name) {
+    public static Layout layout(String name) {
         return name.startsWith("h.") ? Layout.IN_OUT : Layout.OUT_IN;
     }
 
     /** The inputs of a matrix, K. */
-    int inputs(String name) {
+    public int inputs(String name) {
         return name.endsWith("mlp.c_proj.weight") ? config.inner() : config.channels();
     }
 
     /** The outputs of a matrix, N. */
-    int outputs(String name) {
+    public int outputs(String name) {
         if (!name.startsWith("h.")) {
             return config.vocabulary();
         }
@@ -118,7 +118,7 @@ final class Gpt2Tensors {
     }
 
     /** Whether the output matrix is stored as a copy of the token embedding. */
-    boolean headIsEmbedding() {
+    public boolean headIsEmbedding() {
         if (!has(HEAD) || !has(EMBEDDING)) {
             return false;
         }

@@ -6,6 +6,7 @@ import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
+import dev.isthmus.engine.weights.StoredType;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -23,7 +24,7 @@ import java.lang.foreign.MemorySegment;
  * <p>How large a matrix's other blocks are does not count. The outputs of a tiny block may be all that matters: where
  * queries are 1e-6 times as large and keys 1e6 times, in one matrix, the model computes the same.
  */
-final class ScaleRange {
+public final class ScaleRange {
 
     private static final float LARGEST = 65504;
 
@@ -38,14 +39,14 @@ final class ScaleRange {
     }
 
     /** The range of INT8 or Q4. */
-    static ScaleRange of(WeightType type) {
+    public static ScaleRange of(WeightType type) {
         return type == WeightType.INT8 ? new ScaleRange(type.blockInputs(), 127, 0x1p-24f)
                 : new ScaleRange(type.blockInputs(), 8, 0x1p-21f);
     }
 
     /** The range of ggml's Q8_0. */
-    static ScaleRange ofQ8() {
-        return new ScaleRange(WeightEncoder.BLOCK, 127, 0x1p-17f);
+    public static ScaleRange ofQ8() {
+        return new ScaleRange(StoredType.GGML_BLOCK, 127, 0x1p-17f);
     }
 
     /**
@@ -56,7 +57,7 @@ final class ScaleRange {
      * @param inputs how many inputs; the first one begins a block
      * @param outputs how many outputs
      */
-    record Weights(Layout layout, MemorySegment weights, int inputs, int outputs) {
+    public record Weights(Layout layout, MemorySegment weights, int inputs, int outputs) {
 
         private float get(int k, int n) {
             long index = layout == Layout.IN_OUT ? (long) k * outputs + n : (long) n * inputs + k;
@@ -65,7 +66,7 @@ final class ScaleRange {
     }
 
     /** Whether the scales of all blocks are within the range. */
-    boolean holds(Weights weights) {
+    public boolean holds(Weights weights) {
         for (int k = 0; k < weights.inputs(); k += blockInputs) {
             for (int n = 0; n < weights.outputs(); n++) {
                 if (!holds(weights, k, n)) {

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.model;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Layout;
@@ -7,7 +8,6 @@ import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.kernels.WeightMemory;
 import dev.isthmus.engine.tensor.Tensor;
-import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -26,7 +26,7 @@ import java.util.function.BiConsumer;
  * Reads weights in pieces, with a few threads, and reports how far it is. A piece is small enough to be in a processor's
  * cache when it is packed, and for the threads to end together.
  */
-final class WeightPieces {
+public final class WeightPieces {
 
     private static final int PIECE_BYTES = 1 << 19;
 
@@ -49,7 +49,7 @@ final class WeightPieces {
      *
      * @param progress told (bytes read, bytes in all), one call at a time
      */
-    WeightPieces(Checkpoint checkpoint, WeightMemory memory, List<Piece> pieces, BiConsumer<Long, Long> progress) {
+    public WeightPieces(Checkpoint checkpoint, WeightMemory memory, List<Piece> pieces, BiConsumer<Long, Long> progress) {
         this.checkpoint = checkpoint;
         this.memory = memory;
         this.pieces = pieces;
@@ -58,7 +58,7 @@ final class WeightPieces {
     }
 
     /** What is read at a time. */
-    sealed interface Piece {
+    public sealed interface Piece {
 
         /** The bytes that it has in the file. */
         long storedBytes();
@@ -79,14 +79,14 @@ final class WeightPieces {
     }
 
     /** Inputs [k0, k1) of outputs [n0, n1) of a matrix, which lie together in the file. */
-    record Part(TensorInfo info, Layout layout, Matrix matrix, int k0, int k1, int n0, int n1) implements Piece {
+    public record Part(TensorInfo info, Layout layout, Matrix matrix, int k0, int k1, int n0, int n1) implements Piece {
 
         private long elements() {
             return (long) (k1 - k0) * (n1 - n0);
         }
 
         /** The index of its first element in the tensor. */
-        long first() {
+        public long first() {
             return layout == Layout.IN_OUT ? (long) k0 * matrix.outputs() : (long) n0 * matrix.inputs();
         }
 
@@ -133,7 +133,7 @@ final class WeightPieces {
      *
      * @param wholeRows whether packing is fastest with all inputs of an output at once
      */
-    static List<Piece> of(TensorInfo info, Layout layout, Matrix matrix, boolean wholeRows) {
+    public static List<Piece> of(TensorInfo info, Layout layout, Matrix matrix, boolean wholeRows) {
         List<Piece> pieces = new ArrayList<>();
         int inputs = matrix.inputs();
         int outputs = matrix.outputs();
@@ -179,7 +179,7 @@ final class WeightPieces {
      *
      * @param threads how many may read at a time, the caller's included; at least 1
      */
-    void read(int threads) {
+    public void read(int threads) {
         long bufferBytes = pieces.stream().mapToLong(Piece::bufferBytes).max().orElse(0);
         ConcurrentLinkedDeque<MemorySegment> buffers = new ConcurrentLinkedDeque<>();
         try (Arena arena = Arena.ofShared()) {
@@ -255,7 +255,7 @@ final class WeightPieces {
      *
      * @throws dev.isthmus.engine.errors.CancelledException if the caller is interrupted before all is done
      */
-    static void runAll(List<? extends Runnable> tasks, int threads) {
+    public static void runAll(List<? extends Runnable> tasks, int threads) {
         Thread caller = Thread.currentThread();
         AtomicInteger next = new AtomicInteger();
         AtomicReference<Throwable> failure = new AtomicReference<>();

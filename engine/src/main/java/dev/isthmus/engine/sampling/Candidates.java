@@ -1,5 +1,6 @@
 package dev.isthmus.engine.sampling;
 
+import dev.isthmus.engine.collections.LongHeap;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.Arrays;
 
@@ -126,7 +127,7 @@ final class Candidates {
     }
 
     private void keepTopK(float[] logits) {
-        float threshold = logits[KeyHeap.id(KeyHeap.largest(logits, truncation.topK(), keys).least())];
+        float threshold = logits[LogitKeys.id(LogitKeys.largest(logits, truncation.topK(), keys).least())];
         for (int id = 0; id < logits.length; id++) {
             if (logits[id] < threshold) {
                 weights[id] = 0;
@@ -145,19 +146,19 @@ final class Candidates {
         for (int id = 0; id < weights.length; id++) {
             if (weights[id] >= certain && weights[id] > 0) {
                 // The complement, so that the likeliest is on top of the heap.
-                keys[uncertain++] = ~KeyHeap.key(logits[id], id);
+                keys[uncertain++] = ~LogitKeys.key(logits[id], id);
             }
         }
         double enough = truncation.topP() * total;
-        KeyHeap heap = new KeyHeap(keys, uncertain);
+        LongHeap heap = new LongHeap(keys, uncertain);
         double kept = 0;
         long last;
         do {
             last = ~heap.takeLeast();
-            kept += weights[KeyHeap.id(last)];
+            kept += weights[LogitKeys.id(last)];
         } while (kept < enough && heap.size() > 0);
         for (int id = 0; id < weights.length; id++) {
-            if (weights[id] < certain || KeyHeap.key(logits[id], id) < last) {
+            if (weights[id] < certain || LogitKeys.key(logits[id], id) < last) {
                 weights[id] = 0;
             }
         }
@@ -181,13 +182,13 @@ final class Candidates {
         double mean = 0;
         for (int id = 0; id < weights.length; id++) {
             if (weights[id] > 0) {
-                keys[count++] = KeyHeap.key(logits[id], id);
+                keys[count++] = LogitKeys.key(logits[id], id);
                 mean += weights[id] / total * logarithm(logits[id], max);
             }
         }
         Arrays.sort(keys, 0, count);
         int above = 0;
-        while (above < count && logarithm(logits[KeyHeap.id(keys[above])], max) < mean) {
+        while (above < count && logarithm(logits[LogitKeys.id(keys[above])], max) < mean) {
             above++;
         }
         int below = above - 1;
@@ -197,7 +198,7 @@ final class Candidates {
         while (kept < enough && (below >= 0 || above < count)) {
             double down = below < 0 ? Double.POSITIVE_INFINITY : distance(logits, keys[below], max, mean);
             double up = above == count ? Double.POSITIVE_INFINITY : distance(logits, keys[above], max, mean);
-            kept += weights[KeyHeap.id(down < up ? keys[below--] : keys[above++])];
+            kept += weights[LogitKeys.id(down < up ? keys[below--] : keys[above++])];
             farthest = Math.min(down, up);
         }
         for (int id = 0; id < weights.length; id++) {
@@ -208,7 +209,7 @@ final class Candidates {
     }
 
     private double distance(float[] logits, long key, float max, double mean) {
-        return Math.abs(mean - logarithm(logits[KeyHeap.id(key)], max));
+        return Math.abs(mean - logarithm(logits[LogitKeys.id(key)], max));
     }
 
     private double logarithm(float logit, float max) {

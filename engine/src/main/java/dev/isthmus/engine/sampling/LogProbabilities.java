@@ -1,5 +1,7 @@
 package dev.isthmus.engine.sampling;
 
+import dev.isthmus.engine.collections.LongHeap;
+
 /** Natural logarithms of the probabilities that logits stand for; computed in double. Used by one thread. */
 public final class LogProbabilities {
 
@@ -34,10 +36,10 @@ public final class LogProbabilities {
         if (n == 0) {
             return new int[0];
         }
-        KeyHeap heap = KeyHeap.largest(logits, n, new long[n]);
+        LongHeap heap = LogitKeys.largest(logits, n, new long[n]);
         int[] ids = new int[n];
         for (int i = n - 1; i >= 0; i--) {
-            ids[i] = KeyHeap.id(heap.takeLeast());
+            ids[i] = LogitKeys.id(heap.takeLeast());
         }
         return ids;
     }

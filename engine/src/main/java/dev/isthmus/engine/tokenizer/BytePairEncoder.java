@@ -1,6 +1,7 @@
 package dev.isthmus.engine.tokenizer;
 
 import dev.isthmus.engine.checks.Interrupts;
+import dev.isthmus.engine.collections.LongHeap;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.Arrays;
 
@@ -23,15 +24,14 @@ final class BytePairEncoder {
     private int count;
 
     // The piece at hand: symbols with their neighbours' indices (-1 at either end; a merged-away symbol has token -1)
-    // and the heap of (rank, index of the left symbol).
+    // and the candidates (rank, index of the left symbol).
     private int[] token = new int[64];
     private int[] previous = new int[64];
     private int[] next = new int[64];
     private int symbols;
     /** Whether bytes without a token came last, whose unknown token is not among the symbols yet. */
     private boolean unknownPending;
-    private long[] heap = new long[64];
-    private int heapSize;
+    private final LongHeap candidates = new LongHeap(64);
 
     /** Makes one that splits text as GPT-2 does. */
     BytePairEncoder(BytePairModel model) {
@@ -166,7 +166,7 @@ final class BytePairEncoder {
     }
 
     private void merge() {
-        heapSize = 0;
+        candidates.clear();
         for (int i = 0; i < symbols; i++) {
             previous[i] = i - 1;
             next[i] = i + 1 < symbols ? i + 1 : -1;
@@ -175,9 +175,9 @@ final class BytePairEncoder {
             look(i);
             offer(i, i + 1);
         }
-        for (int steps = 1; heapSize > 0; steps++) {
+        for (int steps = 1; candidates.size() > 0; steps++) {
             look(steps);
-            long top = poll();
+            long top = candidates.takeLeast();
             int left = (int) top;
             int right = token[left] < 0 ? -1 : next[left];
             if (right < 0) {
@@ -203,41 +203,8 @@ final class BytePairEncoder {
 
     private void offer(int left, int right) {
         long merge = model.merge(token[left], token[right]);
-        if (merge == MergeTable.NONE) {
-            return;
+        if (merge != MergeTable.NONE) {
+            candidates.add(merge & 0xFFFFFFFF_00000000L | left);
         }
-        if (heapSize == heap.length) {
-            heap = Arrays.copyOf(heap, 2 * heapSize);
-        }
-        long candidate = merge & 0xFFFFFFFF_00000000L | left;
-        int at = heapSize++;
-        while (at > 0) {
-            int parent = (at - 1) / 2;
-            if (heap[parent] <= candidate) {
-                break;
-            }
-            heap[at] = heap[parent];
-            at = parent;
-        }
-        heap[at] = candidate;
-    }
-
-    private long poll() {
-        long top = heap[0];
-        long last = heap[--heapSize];
-        int at = 0;
-        while (2 * at + 1 < heapSize) {
-            int child = 2 * at + 1;
-            if (child + 1 < heapSize && heap[child + 1] < heap[child]) {
-                child++;
-            }
-            if (heap[child] >= last) {
-                break;
-            }
-            heap[at] = heap[child];
-            at = child;
-        }
-        heap[at] = last;
-        return top;
     }
 }

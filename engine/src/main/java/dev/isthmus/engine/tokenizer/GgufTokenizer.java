@@ -2,8 +2,8 @@ package dev.isthmus.engine.tokenizer;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
-import dev.isthmus.engine.weights.GgufHeader;
-import dev.isthmus.engine.weights.GgufValue;
+import dev.isthmus.engine.weights.gguf.GgufHeader;
+import dev.isthmus.engine.weights.gguf.GgufValue;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;

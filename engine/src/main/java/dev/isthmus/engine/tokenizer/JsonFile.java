@@ -9,7 +9,7 @@ import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
-import dev.isthmus.engine.weights.TextFile;
+import dev.isthmus.engine.files.TextFile;
 import java.io.IOException;
 import java.io.Reader;
 import java.nio.file.Path;

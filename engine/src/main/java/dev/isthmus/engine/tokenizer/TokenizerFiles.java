@@ -4,7 +4,7 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.UnsupportedModelException;
-import dev.isthmus.engine.weights.TextFile;
+import dev.isthmus.engine.files.TextFile;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;

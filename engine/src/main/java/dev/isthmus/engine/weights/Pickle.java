@@ -8,10 +8,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** PyTorch's own format, which is refused: reading it runs what the file says. */
-final class Pickle {
+public final class Pickle {
 
     /** Why, and the way out; follows the file's name. */
-    static final String REFUSAL = "this is Python's pickle format, which runs code from the file when it is read and is"
+    public static final String REFUSAL = "this is Python's pickle format, which runs code from the file when it is read and is"
             + " therefore not supported. Fetch a revision of the model that has model.safetensors, or, where you trust"
             + " the file, save a safetensors copy from Python with"
             + " AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(NEW_DIR)";
@@ -26,7 +26,7 @@ final class Pickle {
     private Pickle() {}
 
     /** Whether a file begins as a pickle; false if it cannot be read. */
-    static boolean begins(Path file) {
+    public static boolean begins(Path file) {
         try (InputStream in = Files.newInputStream(file)) {
             byte[] bytes = in.readNBytes(Long.BYTES);
             return bytes.length == Long.BYTES
@@ -37,7 +37,7 @@ final class Pickle {
     }
 
     /** Whether a file begins so. Only safetensors files of impossibly long headers do too. */
-    static boolean begins(long firstEightBytes) {
+    public static boolean begins(long firstEightBytes) {
         int protocol = (int) (firstEightBytes >>> 8) & 0xFF;
         return (int) firstEightBytes == ZIP
                 || (firstEightBytes & 0xFF) == PROTO && 2 <= protocol && protocol <= HIGHEST_PROTOCOL;

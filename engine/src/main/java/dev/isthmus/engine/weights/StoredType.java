@@ -62,7 +62,7 @@ public enum StoredType {
     Q8_0(272);
 
     /** The elements of a block of ggml's block types. */
-    static final int GGML_BLOCK = 32;
+    public static final int GGML_BLOCK = 32;
 
     private final int bits;
 
@@ -93,13 +93,13 @@ public enum StoredType {
         return !isBlocks();
     }
 
-    /** Whether {@link Checkpoint#readF32} reads elements of this type. */
+    /** Whether elements of this type can be read as F32. */
     public boolean readsAsF32() {
         return this == F32 || this == F16 || this == BF16 || isBlocks();
     }
 
     /** The type of safetensors files with this exact name; null if there is none. */
-    static StoredType named(String name) {
+    public static StoredType named(String name) {
         for (StoredType type : values()) {
             if (type.inSafetensors() && type.name().equals(name)) {
                 return type;

@@ -19,7 +19,7 @@ public record TensorInfo(String name, StoredType type, Shape shape, Path file, l
         boolean transposed) {
 
     /** The same bytes under another name and as another matrix. */
-    TensorInfo as(String otherName, Shape otherShape, boolean otherwiseTransposed) {
+    public TensorInfo as(String otherName, Shape otherShape, boolean otherwiseTransposed) {
         return new TensorInfo(otherName, type, otherShape, file, begin, end, otherwiseTransposed);
     }
 

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.ChildJvm;
 import dev.isthmus.engine.api.TinyModel;
-import dev.isthmus.engine.weights.GgufBytes;
+import dev.isthmus.engine.weights.gguf.GgufBytes;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.ByteBuffer;

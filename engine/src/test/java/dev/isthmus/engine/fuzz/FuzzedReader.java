@@ -1,10 +1,10 @@
 package dev.isthmus.engine.fuzz;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.tokenizer.Tokenizer;
-import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.engine.weights.TestTensors;
 import java.io.IOException;

@@ -4,14 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.GgufBytes;
-import dev.isthmus.engine.weights.SafetensorsWriter;
-import dev.isthmus.engine.weights.SafetensorsWriter.Entry;
 import dev.isthmus.engine.weights.TestTensors;
+import dev.isthmus.engine.weights.gguf.GgufBytes;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter.Entry;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -2,8 +2,8 @@ package dev.isthmus.engine.model;
 
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
-import dev.isthmus.engine.weights.SafetensorsWriter.Entry;
 import dev.isthmus.engine.weights.TestTensors;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter.Entry;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.parity;
 
 import dev.isthmus.engine.cache.KvCache;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Backend;
@@ -12,7 +13,6 @@ import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
-import dev.isthmus.engine.weights.Checkpoint;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;

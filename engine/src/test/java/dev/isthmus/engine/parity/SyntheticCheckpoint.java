@@ -1,10 +1,10 @@
 package dev.isthmus.engine.parity;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.tensor.Shape;
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.SafetensorsWriter;
-import dev.isthmus.engine.weights.SafetensorsWriter.Entry;
 import dev.isthmus.engine.weights.StoredType;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter.Entry;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.InvalidInputException;
-import dev.isthmus.engine.weights.GgufBytes;
+import dev.isthmus.engine.weights.gguf.GgufBytes;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

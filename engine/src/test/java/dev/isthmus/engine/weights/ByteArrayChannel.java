@@ -5,13 +5,13 @@ import java.nio.channels.NonWritableChannelException;
 import java.nio.channels.SeekableByteChannel;
 
 /** A file in memory that gives at most {@code most} bytes a read, as any channel may. */
-final class ByteArrayChannel implements SeekableByteChannel {
+public final class ByteArrayChannel implements SeekableByteChannel {
 
     private final byte[] bytes;
     private final int most;
     private int position;
 
-    ByteArrayChannel(byte[] bytes, int most) {
+    public ByteArrayChannel(byte[] bytes, int most) {
         this.bytes = bytes;
         this.most = most;
     }

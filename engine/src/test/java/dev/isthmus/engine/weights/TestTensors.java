@@ -1,7 +1,9 @@
 package dev.isthmus.engine.weights;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.tensor.Shape;
-import dev.isthmus.engine.weights.SafetensorsWriter.Entry;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter.Entry;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;

@@ -1,19 +1,20 @@
 package dev.isthmus.tools.convert;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
-import dev.isthmus.engine.kernels.Backends;
+import dev.isthmus.engine.convert.ConvertedTensor;
+import dev.isthmus.engine.convert.Gpt2Conversion;
+import dev.isthmus.engine.files.ByteSink;
 import dev.isthmus.engine.kernels.Backend;
-import dev.isthmus.engine.model.ConvertedTensor;
-import dev.isthmus.engine.model.Gpt2Conversion;
+import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tokenizer.Tokenizer;
-import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
 import dev.isthmus.engine.weights.TensorSource;
-import dev.isthmus.tools.CommandException;
+import dev.isthmus.tools.io.CommandException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -169,7 +170,7 @@ public final class Conversion {
         }
 
         @Override
-        public void writeTo(Sink out) throws IOException {
+        public void writeTo(ByteSink out) throws IOException {
             tensor.writeTo(bytes -> {
                 out.write(bytes);
                 done += bytes.byteSize();

@@ -1,13 +1,13 @@
 package dev.isthmus.tools.convert;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.tensor.Tensor;
 import dev.isthmus.engine.tokenizer.Tokenizer;
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.SafetensorsWriter;
 import dev.isthmus.engine.weights.TensorSource;
-import dev.isthmus.tools.Json;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter;
+import dev.isthmus.tools.io.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

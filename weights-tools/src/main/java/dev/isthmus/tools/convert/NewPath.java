@@ -1,6 +1,6 @@
 package dev.isthmus.tools.convert;
 
-import dev.isthmus.tools.CommandException;
+import dev.isthmus.tools.io.CommandException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

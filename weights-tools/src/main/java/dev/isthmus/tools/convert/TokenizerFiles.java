@@ -2,7 +2,7 @@ package dev.isthmus.tools.convert;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import dev.isthmus.engine.tokenizer.Tokenizer;
-import dev.isthmus.tools.Json;
+import dev.isthmus.tools.io.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,6 @@
 package dev.isthmus.tools.hub;
 
-import dev.isthmus.tools.CommandException;
+import dev.isthmus.tools.io.CommandException;
 import java.time.Duration;
 import java.util.function.Consumer;
 

@@ -2,9 +2,9 @@ package dev.isthmus.tools.hub;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import dev.isthmus.engine.weights.TextFile;
-import dev.isthmus.tools.CommandException;
-import dev.isthmus.tools.Json;
+import dev.isthmus.engine.files.TextFile;
+import dev.isthmus.tools.io.CommandException;
+import dev.isthmus.tools.io.Json;
 import java.io.IOException;
 import java.nio.file.Path;
 

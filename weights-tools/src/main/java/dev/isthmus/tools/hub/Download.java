@@ -1,7 +1,7 @@
 package dev.isthmus.tools.hub;
 
-import dev.isthmus.tools.CommandException;
-import dev.isthmus.tools.Digests;
+import dev.isthmus.tools.io.CommandException;
+import dev.isthmus.tools.io.Digests;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;

@@ -1,8 +1,8 @@
 package dev.isthmus.tools.hub;
 
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.ShardIndex;
-import dev.isthmus.tools.CommandException;
+import dev.isthmus.engine.checkpoint.Checkpoint;
+import dev.isthmus.engine.weights.safetensors.ShardIndex;
+import dev.isthmus.tools.io.CommandException;
 import dev.isthmus.tools.parity.OfficialFile;
 import dev.isthmus.tools.parity.OfficialModel;
 import java.io.IOException;

@@ -1,6 +1,6 @@
 package dev.isthmus.tools.hub;
 
-import dev.isthmus.tools.CommandException;
+import dev.isthmus.tools.io.CommandException;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;

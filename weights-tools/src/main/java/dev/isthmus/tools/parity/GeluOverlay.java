@@ -3,7 +3,7 @@ package dev.isthmus.tools.parity;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import dev.isthmus.tools.Json;
+import dev.isthmus.tools.io.Json;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;

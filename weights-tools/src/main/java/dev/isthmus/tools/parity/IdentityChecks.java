@@ -1,10 +1,9 @@
 package dev.isthmus.tools.parity;
 
-import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
-import dev.isthmus.tools.Digests;
-import dev.isthmus.tools.ParameterCount;
+import dev.isthmus.tools.io.Digests;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;

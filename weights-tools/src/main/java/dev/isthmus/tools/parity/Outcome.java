@@ -6,11 +6,16 @@ package dev.isthmus.tools.parity;
  * @param status passed, failed or not applicable
  * @param detail the largest difference, the first fault, or why it does not apply
  */
-record Outcome(Status status, String detail) {
+public record Outcome(Status status, String detail) {
 
     /** The three ends. */
-    enum Status {
-        PASSED, FAILED, NOT_APPLICABLE
+    public enum Status {
+        /** The numbers agree. */
+        PASSED,
+        /** A number differs. */
+        FAILED,
+        /** The check is not about this model, or lacks a file. */
+        NOT_APPLICABLE
     }
 
     static Outcome passed(String detail) {

@@ -22,7 +22,7 @@ public final class Parity {
      * @param options how to open it
      * @param progress told (checks done, checks in all)
      */
-    Parity(Path directory, ModelOptions options, BiConsumer<Integer, Integer> progress) {
+    public Parity(Path directory, ModelOptions options, BiConsumer<Integer, Integer> progress) {
         this.directory = directory;
         this.options = options;
         this.progress = progress;
@@ -35,7 +35,7 @@ public final class Parity {
      * @param kind its kind
      * @param outcome how it ended
      */
-    record Result(String id, String kind, Outcome outcome) {}
+    public record Result(String id, String kind, Outcome outcome) {}
 
     /**
      * The ends of all checks.
@@ -43,10 +43,10 @@ public final class Parity {
      * @param model which published model it is by its shape; empty if none
      * @param results one for each published check, in the order of publication
      */
-    record Report(Optional<PublishedModel> model, List<Result> results) {
+    public record Report(Optional<PublishedModel> model, List<Result> results) {
 
         /** How many checks ended so. */
-        long count(Outcome.Status status) {
+        public long count(Outcome.Status status) {
             return results.stream().filter(result -> result.outcome().status() == status).count();
         }
     }
@@ -55,7 +55,7 @@ public final class Parity {
     private record Waiting(int place, String id, String kind, Check check) {}
 
     /** Runs them. The model is open only as long as this takes. */
-    Report run() {
+    public Report run() {
         List<Result> results = new ArrayList<>();
         List<Waiting> plain = new ArrayList<>();
         List<Waiting> gelu = new ArrayList<>();

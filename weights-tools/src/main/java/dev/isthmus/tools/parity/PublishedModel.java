@@ -5,11 +5,16 @@ import java.util.Arrays;
 import java.util.Optional;
 
 /** The models that numbers are published of, told apart by their shapes. */
-enum PublishedModel {
+public enum PublishedModel {
+    /** GPT-2 with 124 million parameters. */
     GPT2("gpt2", "openai-community", 12, 12, 768),
+    /** DistilGPT2, with 82 million parameters. */
     DISTILGPT2("distilgpt2", "distilbert", 6, 12, 768),
+    /** GPT-2 with 355 million parameters. */
     GPT2_MEDIUM("gpt2-medium", "openai-community", 24, 16, 1024),
+    /** GPT-2 with 774 million parameters. */
     GPT2_LARGE("gpt2-large", "openai-community", 36, 20, 1280),
+    /** GPT-2 with 1.6 billion parameters. */
     GPT2_XL("gpt2-xl", "openai-community", 48, 25, 1600);
 
     /** V, the same for all. */
@@ -35,7 +40,7 @@ enum PublishedModel {
     }
 
     /** The name in the published entries. */
-    String title() {
+    public String title() {
         return title;
     }
 

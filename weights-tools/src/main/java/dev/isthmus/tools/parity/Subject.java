@@ -6,7 +6,7 @@ import dev.isthmus.engine.api.LogitsVisitor;
 import dev.isthmus.engine.api.Model;
 import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.engine.api.Session;
-import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.nio.file.Path;
 import java.util.Optional;

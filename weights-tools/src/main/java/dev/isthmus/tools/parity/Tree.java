@@ -2,7 +2,7 @@ package dev.isthmus.tools.parity;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import dev.isthmus.tools.Json;
+import dev.isthmus.tools.io.Json;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;

@@ -1,10 +1,10 @@
 package dev.isthmus.tools.verify;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
-import dev.isthmus.engine.weights.Checkpoint;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
-import dev.isthmus.tools.Digests;
+import dev.isthmus.tools.io.Digests;
 import dev.isthmus.tools.parity.OfficialFile;
 import dev.isthmus.tools.parity.OfficialModel;
 import dev.isthmus.tools.parity.OfficialTensor;

@@ -1,6 +1,6 @@
 package dev.isthmus.tools.verify;
 
-import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.weights.StoredType;
 import dev.isthmus.engine.weights.TensorInfo;
 import java.lang.foreign.Arena;

@@ -1,14 +1,14 @@
 package dev.isthmus.tools.verify;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.EngineException;
 import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.tokenizer.Tokenizer;
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.GgufHeader;
 import dev.isthmus.engine.weights.TensorInfo;
-import dev.isthmus.tools.Digests;
+import dev.isthmus.engine.weights.gguf.GgufHeader;
+import dev.isthmus.tools.io.Digests;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -1,7 +1,7 @@
 package dev.isthmus.tools.docs;
 
 import dev.isthmus.tools.CommandRun;
-import dev.isthmus.tools.ModelDirectory;
+import dev.isthmus.tools.model.ModelDirectory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -6,10 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.tools.CommandException;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.tools.CommandRun;
 import dev.isthmus.tools.hub.FakeHub.Host;
+import dev.isthmus.tools.io.CommandException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

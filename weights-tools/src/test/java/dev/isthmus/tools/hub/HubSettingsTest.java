@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.isthmus.tools.CommandException;
+import dev.isthmus.tools.io.CommandException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.Proxy;

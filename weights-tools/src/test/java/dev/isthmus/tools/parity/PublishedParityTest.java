@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.isthmus.engine.api.BackendChoice;
 import dev.isthmus.engine.api.ModelOptions;
 import dev.isthmus.tools.CommandRun;
-import dev.isthmus.tools.ModelLocator;
+import dev.isthmus.tools.model.ModelLocator;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

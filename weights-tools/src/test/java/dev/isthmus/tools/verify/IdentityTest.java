@@ -2,10 +2,10 @@ package dev.isthmus.tools.verify;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.isthmus.engine.weights.Checkpoint;
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.weights.TensorInfo;
-import dev.isthmus.tools.Digests;
 import dev.isthmus.tools.TinyModel;
+import dev.isthmus.tools.io.Digests;
 import dev.isthmus.tools.parity.OfficialFile;
 import dev.isthmus.tools.parity.OfficialModel;
 import dev.isthmus.tools.parity.OfficialTensor;

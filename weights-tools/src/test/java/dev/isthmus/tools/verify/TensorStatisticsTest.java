@@ -2,10 +2,10 @@ package dev.isthmus.tools.verify;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.tensor.Shape;
-import dev.isthmus.engine.weights.Checkpoint;
-import dev.isthmus.engine.weights.SafetensorsWriter;
 import dev.isthmus.engine.weights.StoredType;
+import dev.isthmus.engine.weights.safetensors.SafetensorsWriter;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
