@@ -146,6 +146,13 @@ class ExecutorMemoryTest {
             }
             gate.open();
             assertEquals(2, running.result().join().tokens().size());
+        }
+    }
+
+    @Test
+    void aClosedExecutorRefusesWhatNeverFits() {
+        try (Model model = open(BackendChoice.CPU, 2)) {
+            BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT);
             executor.close();
             assertThrows(ClosedException.class,
                     () -> executor.submit(GenerationRequest.of(new int[100], OPTIONS)));
