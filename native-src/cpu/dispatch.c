@@ -225,14 +225,6 @@ int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, i
     return ISTHMUS_OK;
 }
 
-int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t t1)
-{
-    KERNELS_OR_RETURN(level)
-    RETURN_INVALID_UNLESS(x && N > 0 && is_range(t0, t1) && fits(t1, N, 1))
-    kernels->softmax(x, N, t0, t1);
-    return ISTHMUS_OK;
-}
-
 /* Whether the cache's sizes can be addressed. */
 static int is_kv(const struct isthmus_kv *kv)
 {

@@ -26,7 +26,6 @@
        int64_t t1, int64_t n0, int64_t n1),                                                                         \
       __VA_ARGS__)                                                                                                  \
     X(quantize, void, (const f32 *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1), __VA_ARGS__)        \
-    X(softmax, void, (f32 * x, int64_t N, int64_t t0, int64_t t1), __VA_ARGS__)                                     \
     X(append_kv, void,                                                                                              \
       (const f32 *qkv, const struct isthmus_rows *rows, const struct isthmus_kv *kv, int64_t t0, int64_t t1),       \
       __VA_ARGS__)                                                                                                  \

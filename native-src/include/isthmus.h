@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define ISTHMUS_ABI_VERSION 7
+#define ISTHMUS_ABI_VERSION 8
 
 /* Statuses. */
 #define ISTHMUS_OK 0
@@ -203,9 +203,6 @@ int64_t isthmus_quantized_row_bytes(int32_t type, int64_t K);
 
 /* q[t] = x[t] in that form for t in [t0, t1).  x [T, K]. */
 int32_t isthmus_quantize(int32_t level, const float *x, int32_t type, void *q, int64_t K, int64_t t0, int64_t t1);
-
-/* x[t] = softmax(x[t]) for t in [t0, t1), with the row's maximum subtracted and the sum in double.  x [T, N]. */
-int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t t1);
 
 /* Copies the keys and values of rows [t0, t1) of qkv [T, 3C] (q, k and v of each row) to their positions in the
  * cache. */

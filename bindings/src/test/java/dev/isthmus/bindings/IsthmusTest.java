@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.isthmus.bindings.isthmus.Isthmus;
+import dev.isthmus.bindings.isthmus.isthmus_norm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -59,10 +60,14 @@ class IsthmusTest {
     @Test
     void aBindingCallsItsFunction() {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2, 3, 5, 5, 5, 5, 5);
-            assertEquals(Isthmus.ISTHMUS_OK(), Isthmus.isthmus_softmax(Isthmus.isthmus_best_level(), x, 4, 1, 2));
-            assertArrayEquals(new float[] {1, 2, 3, 5, 0.25f, 0.25f, 0.25f, 0.25f},
-                    x.toArray(ValueLayout.JAVA_FLOAT));
+            MemorySegment x = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2, 3, 5, 1, 3, 1, 3);
+            MemorySegment norm = isthmus_norm.allocate(arena);
+            isthmus_norm.weight(norm, arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1, 2, 3, 4));
+            isthmus_norm.bias(norm, arena.allocateFrom(ValueLayout.JAVA_FLOAT, 5, 6, 7, 8));
+            isthmus_norm.C(norm, 4);
+            assertEquals(Isthmus.ISTHMUS_OK(),
+                    Isthmus.isthmus_layer_norm(Isthmus.isthmus_best_level(), x, norm, x, 1, 2));
+            assertArrayEquals(new float[] {1, 2, 3, 5, 4, 8, 4, 12}, x.toArray(ValueLayout.JAVA_FLOAT));
         }
     }
 

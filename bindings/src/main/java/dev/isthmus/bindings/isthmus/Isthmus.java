@@ -26,10 +26,10 @@ public class Isthmus extends Isthmus$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibraries.lookup(NativeLibrary.ISTHMUS);
 
-    private static final int ISTHMUS_ABI_VERSION = (int)7L;
+    private static final int ISTHMUS_ABI_VERSION = (int)8L;
     /**
      * {@snippet lang=c :
-     * #define ISTHMUS_ABI_VERSION 7
+     * #define ISTHMUS_ABI_VERSION 8
      * }
      */
     public static int ISTHMUS_ABI_VERSION() {
@@ -1266,70 +1266,6 @@ public class Isthmus extends Isthmus$shared {
                 traceDowncall("isthmus_quantize", level, x, type, q, K, t0, t1);
             }
             return (int)mh$.invokeExact(level, x, type, q, K, t0, t1);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class isthmus_softmax {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Isthmus.C_INT,
-            Isthmus.C_INT,
-            Isthmus.C_POINTER,
-            Isthmus.C_LONG_LONG,
-            Isthmus.C_LONG_LONG,
-            Isthmus.C_LONG_LONG
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("isthmus_softmax");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t t1)
-     * }
-     */
-    public static FunctionDescriptor isthmus_softmax$descriptor() {
-        return isthmus_softmax.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t t1)
-     * }
-     */
-    public static MethodHandle isthmus_softmax$handle() {
-        return isthmus_softmax.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t t1)
-     * }
-     */
-    public static MemorySegment isthmus_softmax$address() {
-        return isthmus_softmax.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int32_t isthmus_softmax(int32_t level, float *x, int64_t N, int64_t t0, int64_t t1)
-     * }
-     */
-    public static int isthmus_softmax(int level, MemorySegment x, long N, long t0, long t1) {
-        var mh$ = isthmus_softmax.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("isthmus_softmax", level, x, N, t0, t1);
-            }
-            return (int)mh$.invokeExact(level, x, N, t0, t1);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

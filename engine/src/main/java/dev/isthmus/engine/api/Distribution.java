@@ -77,6 +77,13 @@ public final class Distribution {
         return logprobs;
     }
 
+    /** {@return all tokens' probabilities: V values that add up to 1} */
+    public double[] probabilities() {
+        double[] probabilities = new double[logits.length];
+        Arrays.setAll(probabilities, this::probability);
+        return probabilities;
+    }
+
     /**
      * {@return the likeliest tokens, the likeliest first, of equal ones the lower id first}
      *

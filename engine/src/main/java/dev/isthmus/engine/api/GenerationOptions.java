@@ -3,14 +3,12 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.sampling.LogitsRule;
-import dev.isthmus.engine.sampling.LogitsRules;
 import dev.isthmus.engine.sampling.Sampler;
-import dev.isthmus.engine.sampling.TokenHistory;
-import dev.isthmus.engine.sampling.Truncation;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 
 /**
@@ -20,84 +18,33 @@ import java.util.OptionalInt;
  * repetitionPenalty}, {@code noRepeatNgram}, {@code banned}, {@code forcedFirst}, {@code forcedLast}, the presence and
  * frequency penalty (which it lacks), {@code processors}, {@code temperature}, {@code topK}, {@code topP},
  * {@code minP}, {@code typicalP}. At temperature 0 the last four have no effect.
- *
- * @param maxTokens the most tokens to generate, ≥ 1
- * @param temperature what logits are divided by, ≥ 0; 0 takes the likeliest token each time (greedy)
- * @param topK sample among the K likeliest tokens only; 0 for all
- * @param topP sample among the fewest tokens whose probabilities reach P, in (0, 1]; 1 for all
- * @param minP sample among the tokens that are at least this part as likely as the likeliest, in [0, 1]; 0 for all
- * @param typicalP sample among the tokens nearest to the expected surprise whose probabilities reach P, in (0, 1];
- *     1 for all
- * @param seed what makes sampling repeatable: the same seed, the same text
- * @param repetitionPenalty above 1 makes each token of the text, prompt included, less likely to come again (Keskar et
- *     al., "CTRL", 2019); > 0, 1 for nothing
- * @param presencePenalty taken from the logit of each token generated so far, as OpenAI's API defines it; 0 for nothing
- * @param frequencyPenalty taken from the logit of a token once for each time it was generated so far, as OpenAI's API
- *     defines it; 0 for nothing
- * @param noRepeatNgram no sequence of so many tokens comes twice, prompt included; 0 for any may
- * @param logitBias numbers that are added to the logits of some tokens, by their ids
- * @param banned sequences of tokens that do not appear: the last token of one never follows the others
- * @param forcedFirst the token generated first; empty for any
- * @param forcedLast the token generated when {@code maxTokens} is reached; empty for any
- * @param processors the caller's own rules
- * @param stop strings that end the text; neither they nor what follows is returned
- * @param stopAtEndOfText whether the model's end-of-text token ends the generation
- * @param logprobs how many of the likeliest tokens come with each token; 0 for the token's own log-probability only,
- *     empty for nothing, which costs nothing
  */
-public record GenerationOptions(int maxTokens, double temperature, int topK, double topP, double minP, double typicalP,
-        long seed, double repetitionPenalty, double presencePenalty, double frequencyPenalty, int noRepeatNgram,
-        Map<Integer, Double> logitBias, List<List<Integer>> banned, OptionalInt forcedFirst, OptionalInt forcedLast,
-        List<LogitsProcessor> processors, List<String> stop, boolean stopAtEndOfText, OptionalInt logprobs) {
+public final class GenerationOptions {
 
-    private static final String WHAT = "generation options";
+    /** What messages about options begin with. */
+    static final String WHAT = "generation options";
 
     /** 64 tokens, temperature 0.8, seed 0, and nothing else. */
     public static final GenerationOptions DEFAULT = builder().build();
 
-    /**
-     * Checks the values.
-     *
-     * @throws InvalidInputException if one is out of range
-     */
-    public GenerationOptions {
-        logitBias = copyOf(logitBias);
-        banned = Arguments.nonNullElements(banned, WHAT, "banned").stream()
-                .map(sequence -> Arguments.nonNullElements(sequence, WHAT, "banned")).toList();
-        processors = Arguments.nonNullElements(processors, WHAT, "processors");
-        stop = Arguments.nonNullElements(stop, WHAT, "stop");
-        Arguments.nonNull(forcedFirst, WHAT, "forcedFirst");
-        Arguments.nonNull(forcedLast, WHAT, "forcedLast");
-        Arguments.nonNull(logprobs, WHAT, "logprobs");
-        require(maxTokens >= 1, "max tokens must be >= 1, found " + maxTokens);
-        require(temperature >= 0 && Double.isFinite(temperature),
-                "temperature must be a finite number >= 0, found " + temperature);
-        require(topK >= 0, "top-k must be >= 0 (0: all tokens), found " + topK);
-        require(topP > 0 && topP <= 1, "top-p must be in (0, 1], found " + topP);
-        require(minP >= 0 && minP <= 1, "min-p must be in [0, 1], found " + minP);
-        require(typicalP > 0 && typicalP <= 1, "typical-p must be in (0, 1], found " + typicalP);
-        require(repetitionPenalty > 0 && Double.isFinite(repetitionPenalty),
-                "repetition penalty must be a finite number > 0 (1: none), found " + repetitionPenalty);
-        require(Double.isFinite(presencePenalty), "presence penalty must be a finite number, found " + presencePenalty);
-        require(Double.isFinite(frequencyPenalty),
-                "frequency penalty must be a finite number, found " + frequencyPenalty);
-        require(noRepeatNgram >= 0, "no-repeat n-gram must be >= 0 (0: none), found " + noRepeatNgram);
-        logitBias.forEach((id, bias) -> require(bias < Double.POSITIVE_INFINITY,
-                "logit bias of token " + id + " must be a number below infinity, found " + bias));
-        require(banned.stream().noneMatch(List::isEmpty), "a banned sequence must have at least one token");
-        require(stop.stream().noneMatch(String::isEmpty), "a stop string must not be empty");
+    private final Sampling sampling;
+    private final Penalties penalties;
+    private final Limits limits;
+    private final List<LogitsProcessor> processors;
+    private final OptionalInt logprobs;
+
+    private GenerationOptions(Builder from) {
+        sampling = new Sampling(from.temperature, from.topK, from.topP, from.minP, from.typicalP, from.seed);
+        penalties = new Penalties(from.repetitionPenalty, from.presencePenalty, from.frequencyPenalty,
+                from.noRepeatNgram, from.logitBias, from.banned);
+        limits = new Limits(from.maxTokens, from.forcedFirst, from.forcedLast, from.stop, from.stopAtEndOfText);
+        processors = from.processors;
+        logprobs = from.logprobs;
         require(logprobs.orElse(0) >= 0, "logprobs must be >= 0, found " + logprobs.orElse(0));
     }
 
-    private static Map<Integer, Double> copyOf(Map<Integer, Double> logitBias) {
-        Arguments.nonNull(logitBias, WHAT, "logitBias").forEach((id, bias) -> {
-            Arguments.nonNull(id, WHAT, "a token of logitBias");
-            Arguments.nonNull(bias, WHAT, "a number of logitBias");
-        });
-        return Map.copyOf(logitBias);
-    }
-
-    private static void require(boolean condition, String message) {
+    /** Throws an {@link InvalidInputException} about options unless a condition holds. */
+    static void require(boolean condition, String message) {
         if (!condition) {
             throw new InvalidInputException(WHAT + ": " + message);
         }
@@ -113,6 +60,134 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         return new Builder(this);
     }
 
+    /** {@return the most tokens to generate, ≥ 1} */
+    public int maxTokens() {
+        return limits.maxTokens();
+    }
+
+    /** {@return what logits are divided by, ≥ 0; 0 takes the likeliest token each time (greedy)} */
+    public double temperature() {
+        return sampling.temperature();
+    }
+
+    /** {@return K: sample among the K likeliest tokens only; 0 for all} */
+    public int topK() {
+        return sampling.topK();
+    }
+
+    /** {@return P in (0, 1]: sample among the fewest tokens whose probabilities reach P; 1 for all} */
+    public double topP() {
+        return sampling.topP();
+    }
+
+    /** {@return the part in [0, 1] of the likeliest token's probability that a token must have; 0 for all} */
+    public double minP() {
+        return sampling.minP();
+    }
+
+    /**
+     * {@return P in (0, 1]: sample among the tokens nearest to the expected surprise whose probabilities
+     * reach P; 1 for all}
+     */
+    public double typicalP() {
+        return sampling.typicalP();
+    }
+
+    /** {@return what makes sampling repeatable: the same seed, the same text} */
+    public long seed() {
+        return sampling.seed();
+    }
+
+    /**
+     * {@return the penalty, above 0, that above 1 makes each token of the text, prompt included, less likely to come again
+     * (Keskar et al., "CTRL", 2019); 1 for nothing}
+     */
+    public double repetitionPenalty() {
+        return penalties.repetitionPenalty();
+    }
+
+    /**
+     * {@return what is taken from the logit of each token generated so far, as OpenAI's API defines it; 0 for
+     * nothing}
+     */
+    public double presencePenalty() {
+        return penalties.presencePenalty();
+    }
+
+    /**
+     * {@return what is taken from the logit of a token once for each time it was generated so far, as OpenAI's API
+     * defines it; 0 for nothing}
+     */
+    public double frequencyPenalty() {
+        return penalties.frequencyPenalty();
+    }
+
+    /** {@return the length of the sequences of which none comes twice, prompt included; 0 for any may} */
+    public int noRepeatNgram() {
+        return penalties.noRepeatNgram();
+    }
+
+    /** {@return the numbers that are added to the logits of some tokens, by their ids} */
+    public Map<Integer, Double> logitBias() {
+        return penalties.logitBias();
+    }
+
+    /** {@return the sequences of tokens that do not appear: the last token of one never follows the others} */
+    public List<List<Integer>> banned() {
+        return penalties.banned();
+    }
+
+    /** {@return the token generated first; empty for any} */
+    public OptionalInt forcedFirst() {
+        return limits.forcedFirst();
+    }
+
+    /** {@return the token generated when {@link #maxTokens} is reached; empty for any} */
+    public OptionalInt forcedLast() {
+        return limits.forcedLast();
+    }
+
+    /** {@return the caller's own rules, in the order in which they run} */
+    public List<LogitsProcessor> processors() {
+        return processors;
+    }
+
+    /** {@return the strings that end the text; neither they nor what follows is returned} */
+    public List<String> stop() {
+        return limits.stop();
+    }
+
+    /** {@return whether the model's end-of-text token ends the generation} */
+    public boolean stopAtEndOfText() {
+        return limits.stopAtEndOfText();
+    }
+
+    /**
+     * {@return how many of the likeliest tokens come with each token; 0 for the token's own log-probability only, empty
+     * for nothing, which costs nothing}
+     */
+    public OptionalInt logprobs() {
+        return logprobs;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof GenerationOptions options && sampling.equals(options.sampling)
+                && penalties.equals(options.penalties) && limits.equals(options.limits)
+                && processors.equals(options.processors) && logprobs.equals(options.logprobs);
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(sampling, penalties, limits, processors, logprobs);
+    }
+
+    @Override
+    public String toString() {
+        return "GenerationOptions[" + sampling + ", " + penalties + ", " + limits + ", processors=" + processors
+                + ", logprobs=" + logprobs + "]";
+    }
+
     /**
      * Checks what depends on the model.
      *
@@ -120,10 +195,10 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
      *     has tokens
      */
     void check(int vocabulary) {
-        List<Integer> ids = new ArrayList<>(logitBias.keySet());
-        banned.forEach(ids::addAll);
-        forcedFirst.ifPresent(ids::add);
-        forcedLast.ifPresent(ids::add);
+        List<Integer> ids = new ArrayList<>(penalties.logitBias().keySet());
+        penalties.banned().forEach(ids::addAll);
+        limits.forcedFirst().ifPresent(ids::add);
+        limits.forcedLast().ifPresent(ids::add);
         for (int id : ids) {
             require(id >= 0 && id < vocabulary, "token id " + id + " is not in the model's vocabulary of 0.."
                     + (vocabulary - 1));
@@ -132,35 +207,14 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
                 + ", the model's vocabulary, found " + logprobs.orElse(0));
     }
 
-    /** What changes the logits before temperature and truncation, in order. */
+    /** The rules that change the logits before temperature and truncation, in order. */
     List<LogitsRule> rules() {
-        List<LogitsRule> rules = new ArrayList<>();
-        if (!logitBias.isEmpty()) {
-            rules.add(LogitsRules.bias(logitBias));
-        }
-        if (repetitionPenalty != 1) {
-            rules.add(LogitsRules.repetitionPenalty(repetitionPenalty));
-        }
-        if (noRepeatNgram > 0) {
-            rules.add(LogitsRules.noRepeatNgram(noRepeatNgram));
-        }
-        if (!banned.isEmpty()) {
-            rules.add(LogitsRules.banned(banned));
-        }
-        forcedFirst.ifPresent(id -> rules.add(LogitsRules.forced(id, 0)));
-        forcedLast.ifPresent(id -> rules.add(LogitsRules.forced(id, maxTokens - 1)));
-        if (presencePenalty != 0 || frequencyPenalty != 0) {
-            rules.add(LogitsRules.countPenalty(presencePenalty, frequencyPenalty));
-        }
-        for (LogitsProcessor processor : processors) {
-            rules.add((TokenHistory history, float[] logits) -> processor.process(history.toArray(), logits));
-        }
-        return rules;
+        return GenerationRules.of(this);
     }
 
     /** A sampler that these options describe. */
     Sampler newSampler() {
-        return new Sampler(temperature, new Truncation(topK, topP, minP, typicalP), seed, rules());
+        return sampling.newSampler(rules());
     }
 
     /** Collects options. Used by one thread. */
@@ -193,25 +247,25 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
         }
 
         private Builder(GenerationOptions from) {
-            maxTokens = from.maxTokens;
-            temperature = from.temperature;
-            topK = from.topK;
-            topP = from.topP;
-            minP = from.minP;
-            typicalP = from.typicalP;
-            seed = from.seed;
-            repetitionPenalty = from.repetitionPenalty;
-            presencePenalty = from.presencePenalty;
-            frequencyPenalty = from.frequencyPenalty;
-            noRepeatNgram = from.noRepeatNgram;
-            logitBias = from.logitBias;
-            banned = from.banned;
-            forcedFirst = from.forcedFirst;
-            forcedLast = from.forcedLast;
-            processors = from.processors;
-            stop = from.stop;
-            stopAtEndOfText = from.stopAtEndOfText;
-            logprobs = from.logprobs;
+            maxTokens = from.maxTokens();
+            temperature = from.temperature();
+            topK = from.topK();
+            topP = from.topP();
+            minP = from.minP();
+            typicalP = from.typicalP();
+            seed = from.seed();
+            repetitionPenalty = from.repetitionPenalty();
+            presencePenalty = from.presencePenalty();
+            frequencyPenalty = from.frequencyPenalty();
+            noRepeatNgram = from.noRepeatNgram();
+            logitBias = from.logitBias();
+            banned = from.banned();
+            forcedFirst = from.forcedFirst();
+            forcedLast = from.forcedLast();
+            processors = from.processors();
+            stop = from.stop();
+            stopAtEndOfText = from.stopAtEndOfText();
+            logprobs = from.logprobs();
         }
 
         /**
@@ -220,9 +274,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
          * @throws InvalidInputException if a value is out of range
          */
         public GenerationOptions build() {
-            return new GenerationOptions(maxTokens, temperature, topK, topP, minP, typicalP, seed, repetitionPenalty,
-                    presencePenalty, frequencyPenalty, noRepeatNgram, logitBias, banned, forcedFirst, forcedLast,
-                    processors, stop, stopAtEndOfText, logprobs);
+            return new GenerationOptions(this);
         }
 
         /**
@@ -363,7 +415,7 @@ public record GenerationOptions(int maxTokens, double temperature, int topK, dou
          * @return this builder
          */
         public Builder logitBias(Map<Integer, Double> value) {
-            logitBias = copyOf(Arguments.nonNull(value, WHAT, "value"));
+            logitBias = Penalties.copyOf(Arguments.nonNull(value, WHAT, "value"));
             return this;
         }
 

@@ -3,67 +3,115 @@ package dev.isthmus.engine.api;
 import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.InvalidInputException;
+import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
-/**
- * How to open a model.
- *
- * @param backend the kernels to use
- * @param weights how to keep the weight matrices; empty for as the files have them
- * @param cache how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights
- * @param threads the worker threads, the caller's included, at most {@value #MAX_THREADS}; 0 for as many as the process
- *     has processors. On a GPU they only read the weights
- * @param cacheLimit the most bytes that the keys and values of all sessions may take together; 0 for what all models of
- *     the process may take: half of the memory of the machine, or of the container that the process is in, or what the
- *     models' weights and the largest Java heap leave of it where that is less. More than that they never take
- * @param loadProgress told the bytes read of all bytes while the weights load; what it throws ends the
- *     opening and is thrown by it
- * @param prefixCache which texts' keys and values others that begin alike take over
- */
-public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, CacheType cache, int threads,
-        long cacheLimit, ProgressListener loadProgress, PrefixCache prefixCache) {
+/** How to open a model: {@link #DEFAULT}, and what {@code with…} methods change in it. Immutable. */
+public final class ModelOptions {
 
     /** The most worker threads that may be asked for: more than any machine has processors to run. */
     public static final int MAX_THREADS = 1024;
 
     /** Automatic backend, weights as stored, all processors, no progress. */
-    public static final ModelOptions DEFAULT =
-            new ModelOptions(BackendChoice.AUTO, Optional.empty(), CacheType.AUTO, 0, 0, ProgressListener.NONE);
+    public static final ModelOptions DEFAULT = new ModelOptions(new Values());
 
-    /**
-     * Checks the values.
-     *
-     * @throws InvalidInputException if one is null or out of range
-     */
-    public ModelOptions {
-        Arguments.nonNull(backend, "model options", "backend");
-        Arguments.nonNull(weights, "model options", "weights");
-        Arguments.nonNull(cache, "model options", "cache");
-        Arguments.nonNull(loadProgress, "model options", "loadProgress");
-        Arguments.nonNull(prefixCache, "model options", "prefixCache");
+    private static final String WHAT = "model options";
+
+    private final BackendChoice backend;
+    private final Optional<WeightType> weights;
+    private final CacheType cache;
+    private final int threads;
+    private final long cacheLimit;
+    private final ProgressListener loadProgress;
+    private final PrefixCache prefixCache;
+
+    /** The values of options that are being made. */
+    private static final class Values {
+
+        private BackendChoice backend = BackendChoice.AUTO;
+        private Optional<WeightType> weights = Optional.empty();
+        private CacheType cache = CacheType.AUTO;
+        private int threads;
+        private long cacheLimit;
+        private ProgressListener loadProgress = ProgressListener.NONE;
+        private PrefixCache prefixCache = PrefixCache.FINISHED;
+    }
+
+    private ModelOptions(Values values) {
+        backend = values.backend;
+        weights = values.weights;
+        cache = values.cache;
+        threads = values.threads;
+        cacheLimit = values.cacheLimit;
+        loadProgress = values.loadProgress;
+        prefixCache = values.prefixCache;
         if (threads < 0 || threads > MAX_THREADS) {
-            throw new InvalidInputException("model options: threads must be in 0.." + MAX_THREADS
+            throw new InvalidInputException(WHAT + ": threads must be in 0.." + MAX_THREADS
                     + " (0: one per processor), found " + threads);
         }
         if (cacheLimit < 0) {
-            throw new InvalidInputException("model options: the cache limit must be >= 0 bytes (0: what there is)"
+            throw new InvalidInputException(WHAT + ": the cache limit must be >= 0 bytes (0: what there is)"
                     + ", found " + cacheLimit);
         }
     }
 
+    private ModelOptions changed(Consumer<Values> change) {
+        Values values = new Values();
+        values.backend = backend;
+        values.weights = weights;
+        values.cache = cache;
+        values.threads = threads;
+        values.cacheLimit = cacheLimit;
+        values.loadProgress = loadProgress;
+        values.prefixCache = prefixCache;
+        change.accept(values);
+        return new ModelOptions(values);
+    }
+
+    /** {@return the kernels to use} */
+    public BackendChoice backend() {
+        return backend;
+    }
+
+    /** {@return how to keep the weight matrices; empty for as the files have them} */
+    public Optional<WeightType> weights() {
+        return weights;
+    }
+
+    /** {@return how sessions keep keys and values; {@link CacheType#AUTO} for a choice that fits the weights} */
+    public CacheType cache() {
+        return cache;
+    }
+
     /**
-     * Options that keep prefixes of finished texts.
-     *
-     * @param backend the kernels to use
-     * @param weights how to keep the weight matrices; empty for as the files have them
-     * @param cache how sessions keep keys and values
-     * @param threads the worker threads; 0 for as many as the process has processors
-     * @param cacheLimit the most bytes that the keys and values of all sessions may take together; 0 for what there is
-     * @param loadProgress told the bytes read of all bytes while the weights load
+     * {@return the worker threads, the caller's included, at most {@value #MAX_THREADS}; 0 for as many as the process
+     * has processors} On a GPU they only read the weights.
      */
-    public ModelOptions(BackendChoice backend, Optional<WeightType> weights, CacheType cache, int threads,
-            long cacheLimit, ProgressListener loadProgress) {
-        this(backend, weights, cache, threads, cacheLimit, loadProgress, PrefixCache.FINISHED);
+    public int threads() {
+        return threads;
+    }
+
+    /**
+     * {@return the most bytes that the keys and values of all sessions may take together; 0 for what all models of the
+     * process may take: half of the memory of the machine, or of the container that the process is in, or what the
+     * models' weights and the largest Java heap leave of it where that is less} More than that they never take.
+     */
+    public long cacheLimit() {
+        return cacheLimit;
+    }
+
+    /**
+     * {@return what is told the bytes read of all bytes while the weights load} What it throws ends the opening and is
+     * thrown by it.
+     */
+    public ProgressListener loadProgress() {
+        return loadProgress;
+    }
+
+    /** {@return which texts' keys and values others that begin alike take over} */
+    public PrefixCache prefixCache() {
+        return prefixCache;
     }
 
     /**
@@ -72,8 +120,8 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param choice the kernels to use
      */
     public ModelOptions withBackend(BackendChoice choice) {
-        Arguments.nonNull(choice, "model options", "choice");
-        return new ModelOptions(choice, weights, cache, threads, cacheLimit, loadProgress, prefixCache);
+        Arguments.nonNull(choice, WHAT, "choice");
+        return changed(values -> values.backend = choice);
     }
 
     /**
@@ -82,7 +130,8 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param type how to keep the weight matrices
      */
     public ModelOptions withWeights(WeightType type) {
-        return new ModelOptions(backend, Optional.of(Arguments.nonNull(type, "model options", "type")), cache, threads, cacheLimit, loadProgress, prefixCache);
+        Arguments.nonNull(type, WHAT, "type");
+        return changed(values -> values.weights = Optional.of(type));
     }
 
     /**
@@ -91,17 +140,18 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param type how sessions keep keys and values
      */
     public ModelOptions withCache(CacheType type) {
-        Arguments.nonNull(type, "model options", "type");
-        return new ModelOptions(backend, weights, type, threads, cacheLimit, loadProgress, prefixCache);
+        Arguments.nonNull(type, WHAT, "type");
+        return changed(values -> values.cache = type);
     }
 
     /**
      * {@return the same with another number of threads}
      *
-     * @param count the worker threads, the caller's included, at most {@value #MAX_THREADS}; 0 for as many as the process has processors
+     * @param count the worker threads, the caller's included, at most {@value #MAX_THREADS}; 0 for as many as the process
+     *     has processors
      */
     public ModelOptions withThreads(int count) {
-        return new ModelOptions(backend, weights, cache, count, cacheLimit, loadProgress, prefixCache);
+        return changed(values -> values.threads = count);
     }
 
     /**
@@ -110,7 +160,7 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param bytes for all sessions together; 0 for what all models may take
      */
     public ModelOptions withCacheLimit(long bytes) {
-        return new ModelOptions(backend, weights, cache, threads, bytes, loadProgress, prefixCache);
+        return changed(values -> values.cacheLimit = bytes);
     }
 
     /**
@@ -119,8 +169,8 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param listener told the bytes read of all bytes
      */
     public ModelOptions withLoadProgress(ProgressListener listener) {
-        Arguments.nonNull(listener, "model options", "listener");
-        return new ModelOptions(backend, weights, cache, threads, cacheLimit, listener, prefixCache);
+        Arguments.nonNull(listener, WHAT, "listener");
+        return changed(values -> values.loadProgress = listener);
     }
 
     /**
@@ -129,7 +179,27 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
      * @param choice which texts' keys and values others that begin alike take over
      */
     public ModelOptions withPrefixCache(PrefixCache choice) {
-        Arguments.nonNull(choice, "model options", "choice");
-        return new ModelOptions(backend, weights, cache, threads, cacheLimit, loadProgress, choice);
+        Arguments.nonNull(choice, WHAT, "choice");
+        return changed(values -> values.prefixCache = choice);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof ModelOptions options && values().equals(options.values());
+    }
+
+    @Override
+    public int hashCode() {
+        return values().hashCode();
+    }
+
+    @Override
+    public String toString() {
+        return "ModelOptions[backend=" + backend + ", weights=" + weights + ", cache=" + cache + ", threads=" + threads
+                + ", cacheLimit=" + cacheLimit + ", loadProgress=" + loadProgress + ", prefixCache=" + prefixCache + "]";
+    }
+
+    private List<Object> values() {
+        return List.of(backend, weights, cache, threads, cacheLimit, loadProgress, prefixCache);
     }
 }

@@ -180,15 +180,6 @@ public final class Session implements AutoCloseable {
     }
 
     /**
-     * {@return the probabilities of the next token by the model's own kernels: V values that add up to 1}
-     *
-     * @throws InvalidInputException if the session is empty
-     */
-    public float[] probabilities() {
-        return exclusively(() -> Logits.softmax(model.computeBackend(), sequence.currentLogits(LayerProbe.NONE)));
-    }
-
-    /**
      * {@return the probabilities by which {@link #generate} would choose the next token: V values that add up to 1}
      *
      * @param options what changes the probabilities

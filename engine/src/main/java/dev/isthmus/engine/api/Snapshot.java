@@ -26,7 +26,7 @@ import java.util.zip.CRC32C;
  * <pre>
  * int32  magic, version
  * byte   [32] the model's fingerprint
- * int32  cache type, positions of a block, tokens n, cached positions m, whether logits follow
+ * int32  code of the cache type, positions of a block, tokens n, cached positions m, whether logits follow
  * int32  [n] tokens
  * float  [V] logits, if they follow
  * byte   [ceil(m / 64)] blocks of the cache, zeros behind position m
@@ -37,13 +37,24 @@ final class Snapshot {
 
     /** "ISNP" where the lowest byte comes first. */
     private static final int MAGIC = 0x504e5349;
-    private static final int VERSION = 1;
+    private static final int VERSION = 2;
     private static final int FINGERPRINT_BYTES = 32;
     private static final int HEADER_BYTES = 2 * Integer.BYTES + FINGERPRINT_BYTES + 5 * Integer.BYTES;
 
     private final Path file;
     private final Model model;
     private final CRC32C checksum = new CRC32C();
+
+    /** The codes that stand for cache types in files; a released code never changes its meaning. */
+    private static int code(DType cacheType) {
+        return switch (cacheType) {
+            case F64 -> 1;
+            case F32 -> 2;
+            case F16 -> 3;
+            case BF16 -> 4;
+            case INT8 -> 5;
+        };
+    }
 
     private Snapshot(Path file, Model model) {
         this.file = file;
@@ -74,7 +85,7 @@ final class Snapshot {
         int cached = Math.min(cache.length(), tokens.length);
         NewFile.write(file, out -> {
             ByteBuffer header = buffer(HEADER_BYTES);
-            header.putInt(MAGIC).putInt(VERSION).put(model.fingerprint()).putInt(cache.type().ordinal())
+            header.putInt(MAGIC).putInt(VERSION).put(model.fingerprint()).putInt(code(cache.type()))
                     .putInt(KvCache.BLOCK_POSITIONS).putInt(tokens.length).putInt(cached).putInt(logits == null ? 0 : 1);
             append(out, MemorySegment.ofArray(header.array()));
             append(out, MemorySegment.ofArray(tokens));
@@ -173,11 +184,16 @@ final class Snapshot {
         }
         int type = header.getInt();
         int blockPositions = header.getInt();
-        if (type != cache.type().ordinal() || blockPositions != KvCache.BLOCK_POSITIONS) {
+        if (type != code(cache.type()) || blockPositions != KvCache.BLOCK_POSITIONS) {
             throw fault(Reason.OTHER_CACHE_TYPE, "expected keys and values of " + cache.type() + ", found "
-                    + (type >= 0 && type < DType.values().length ? DType.values()[type] : "type " + type)
+                    + nameOf(type)
                     + "; open the model with ModelOptions.withCache of that type, on the same backend", null);
         }
+    }
+
+    private static String nameOf(int code) {
+        return Arrays.stream(DType.values()).filter(type -> code(type) == code).map(DType::name).findFirst()
+                .orElse("type " + code);
     }
 
     private void readBlocks(SeekableByteChannel in, KvCache cache, int cached) throws IOException {

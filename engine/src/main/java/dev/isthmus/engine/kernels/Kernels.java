@@ -63,7 +63,4 @@ public interface Kernels {
 
     /** out[i] = x[rows[i]].  x [T, C], out [rows, C]. */
     void selectRows(Tensor x, int[] rows, Tensor out);
-
-    /** x[t] = softmax(x[t]) over each row.  x [T, N]. */
-    void softmax(Tensor x);
 }

@@ -109,9 +109,9 @@ public record ShapeChecks(Place place, DType stream, List<DType> inputs, List<DT
         }
     }
 
-    /** Checks {@link Kernels#softmax}'s argument. */
-    public void softmax(Tensor x) {
-        require("softmax: x", x, List.of(stream), x.dim(0), x.dim(1));
+    /** Checks {@link TokenChooser#choose}'s logits. */
+    public void logits(Tensor logits) {
+        require("choose: logits", logits, List.of(stream), logits.dim(0), logits.dim(1));
     }
 
     private long cached(String operation, RowBatch batch, int layer) {

@@ -2,6 +2,7 @@ package dev.isthmus.engine.api;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -11,11 +12,12 @@ import dev.isthmus.engine.sampling.LogitsRule;
 import dev.isthmus.engine.sampling.TokenHistory;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalInt;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -168,11 +170,53 @@ class GenerationOptionsTest {
         assertThrows(InvalidInputException.class, () -> negative.check(10));
     }
 
+    /** A change of every value, none of them to its default. */
+    static List<UnaryOperator<GenerationOptions.Builder>> changes() {
+        return List.of(b -> b.maxTokens(3), b -> b.temperature(0.5), b -> b.topK(4), b -> b.topP(0.6),
+                b -> b.minP(0.1), b -> b.typicalP(0.7), b -> b.seed(8), b -> b.repetitionPenalty(1.1),
+                b -> b.presencePenalty(0.2), b -> b.frequencyPenalty(0.3), b -> b.noRepeatNgram(2),
+                b -> b.logitBias(Map.of(1, 2.0)), b -> b.banned(List.of(List.of(5))), b -> b.forcedFirst(6),
+                b -> b.forcedLast(7), b -> b.processors((tokens, logits) -> {}), b -> b.stop("x"),
+                b -> b.stopAtEndOfText(false), b -> b.logprobs(9));
+    }
+
     @Test
     void aBuilderFromOptionsHoldsTheirValues() {
-        GenerationOptions options = new GenerationOptions(3, 0.5, 4, 0.6, 0.1, 0.7, 8, 1.1, 0.2, 0.3, 2,
-                Map.of(1, 2.0), List.of(List.of(5)), OptionalInt.of(6), OptionalInt.of(7),
-                List.of((tokens, logits) -> {}), List.of("x"), false, OptionalInt.of(9));
-        assertEquals(options, options.toBuilder().build());
+        GenerationOptions.Builder builder = GenerationOptions.builder();
+        changes().forEach(change -> change.apply(builder));
+        GenerationOptions options = builder.build();
+        GenerationOptions copy = options.toBuilder().build();
+        assertEquals(options, copy);
+        assertEquals(options.hashCode(), copy.hashCode());
+        assertEquals(options.toString(), copy.toString());
+    }
+
+    @Test
+    void everyValueIsPartOfEqualityAndText() {
+        assertEquals(accessors().count(), changes().size(), "a change for each value");
+        for (UnaryOperator<GenerationOptions.Builder> change : changes()) {
+            GenerationOptions changed = change.apply(GenerationOptions.builder()).build();
+            List<String> different = accessors()
+                    .filter(value -> !read(value, changed).equals(read(value, GenerationOptions.DEFAULT)))
+                    .map(Method::getName).toList();
+            assertEquals(1, different.size(), () -> "values of " + changed + " that changed: " + different);
+            assertNotEquals(GenerationOptions.DEFAULT, changed, different::toString);
+            assertTrue(changed.toString().contains(different.getFirst() + "="), changed::toString);
+            assertEquals(changed, changed.toBuilder().build(), different::toString);
+        }
+    }
+
+    private static Stream<Method> accessors() {
+        return Arrays.stream(GenerationOptions.class.getDeclaredMethods()).filter(method -> method.getParameterCount() == 0
+                && Modifier.isPublic(method.getModifiers()) && !Modifier.isStatic(method.getModifiers())
+                && !List.of("toBuilder", "hashCode", "toString").contains(method.getName()));
+    }
+
+    private static Object read(Method accessor, GenerationOptions options) {
+        try {
+            return accessor.invoke(options);
+        } catch (ReflectiveOperationException e) {
+            throw new AssertionError(e);
+        }
     }
 }

@@ -88,8 +88,8 @@ class NullsTest {
     }
 
     static Stream<Class<?>> types() {
-        return Stream.of(Model.class, Session.class, Generation.class, GenerationOptions.class,
-                GenerationOptions.Builder.class, GenerationRequest.class, GenerationResult.class, BatchingExecutor.class,
+        return Stream.of(Model.class, Session.class, Generation.class, GenerationOptions.Builder.class,
+                GenerationRequest.class, GenerationResult.class, BatchingExecutor.class,
                 CompletionSearch.class, Completion.class, BeamOptions.class, ModelOptions.class, Capture.Builder.class,
                 Distribution.class, TokenEmbeddings.class, Token.class, Neighbor.class, Score.class, Metrics.class,
                 Tokenizer.class, Gpt2Config.class);

@@ -166,7 +166,7 @@ class SnapshotTest {
     void anythingElseIsRefused() throws IOException {
         take(70);
         assertChanged(Reason.UNKNOWN_FORMAT, bytes -> bytes.putInt(0, 7));
-        assertChanged(Reason.UNKNOWN_FORMAT, bytes -> bytes.putInt(4, 2));
+        assertChanged(Reason.UNKNOWN_FORMAT, bytes -> bytes.putInt(4, 3));
         assertChanged(Reason.OTHER_MODEL, bytes -> bytes.put(8, (byte) (bytes.get(8) + 1)));
         assertChanged(Reason.OTHER_CACHE_TYPE, bytes -> bytes.putInt(TOKENS_AT - 8, 99));
         assertChanged(Reason.OTHER_CACHE_TYPE, bytes -> bytes.putInt(TOKENS_AT - 4, 32));
@@ -180,6 +180,46 @@ class SnapshotTest {
             Files.write(file, Arrays.copyOf(sound, length));
             assertRefused(Reason.CORRUPT, file);
         }
+    }
+
+    @Test
+    void anotherVersionIsRefusedByItsNumber() throws IOException {
+        take(70);
+        for (int version : new int[] {0, 1, 3}) {
+            byte[] bytes = Files.readAllBytes(file);
+            ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder()).putInt(4, version);
+            Path other = Files.write(directory.resolve("version"), bytes);
+            String message = assertThrows(SnapshotException.class, () -> model.restoreSession(other)).getMessage();
+            assertTrue(message.contains("of version 2, found version " + version), message);
+        }
+    }
+
+    @Test
+    void cacheTypesKeepTheirCodesInFiles() throws IOException {
+        assertCode(1, ModelOptions.DEFAULT.withBackend(BackendChoice.REFERENCE));
+        assertCode(2, ModelOptions.DEFAULT.withCache(CacheType.F32));
+        assertCode(3, ModelOptions.DEFAULT.withCache(CacheType.F16));
+        assertCode(5, ModelOptions.DEFAULT.withCache(CacheType.INT8));
+    }
+
+    private void assertCode(int code, ModelOptions options) throws IOException {
+        try (Model other = Model.open(checkpoint, options); Session session = other.newSession()) {
+            session.append(1);
+            session.snapshot(file);
+        }
+        assertEquals(code, ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.nativeOrder())
+                .getInt(TOKENS_AT - 8), options::toString);
+    }
+
+    @Test
+    void theCacheTypeOfTheFileIsNamed() {
+        try (Model other = Model.open(checkpoint, ModelOptions.DEFAULT.withCache(CacheType.F16));
+                Session session = other.newSession()) {
+            session.append(1);
+            session.snapshot(file);
+        }
+        String message = assertThrows(SnapshotException.class, () -> model.restoreSession(file)).getMessage();
+        assertTrue(message.contains("expected keys and values of F32, found F16"), message);
     }
 
     /** Not even with a checksum that fits. */

@@ -62,7 +62,7 @@ public final class FewShotClassification {
         int start = session.length();
         double sum = 0;
         for (int id : continuation) {
-            sum += Math.log(session.probabilities()[id]);
+            sum += session.next().logprob(id);
             session.append(id);
         }
         session.rewind(start);

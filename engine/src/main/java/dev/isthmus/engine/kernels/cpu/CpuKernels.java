@@ -81,10 +81,4 @@ final class CpuKernels implements Kernels {
             MemorySegment.copy(x.data(), rows[i] * rowBytes, out.data(), i * rowBytes, rowBytes);
         }
     }
-
-    @Override
-    public void softmax(Tensor x) {
-        CHECKS.softmax(x);
-        ops.softmax(x);
-    }
 }

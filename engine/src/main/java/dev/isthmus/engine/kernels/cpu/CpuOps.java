@@ -51,8 +51,6 @@ sealed interface CpuOps extends AutoCloseable permits NativeOps, JavaOps {
         linear(x, linear, Activation.NONE, false, out);
     }
 
-    void softmax(Tensor x);
-
     void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer);
 
     void attention(Tensor qkv, RowBatch batch, int layer, float scale, int first, Tensor out);

@@ -197,16 +197,6 @@ final class JavaOps implements CpuOps {
         return results;
     }
 
-    @Override
-    public void softmax(Tensor x) {
-        long columns = x.dim(1);
-        overRows(x, t -> {
-            float[] values = row(x.data(), t * columns, columns);
-            softmax(values, values.length);
-            write(values, x.data(), t * columns);
-        });
-    }
-
     private static void softmax(float[] values, int count) {
         float max = Float.NEGATIVE_INFINITY;
         for (int i = 0; i < count; i++) {

@@ -181,12 +181,6 @@ final class NativeOps implements CpuOps {
     }
 
     @Override
-    public void softmax(Tensor x) {
-        Tiles.overRows(team, x.dim(0), (t0, t1) ->
-                check("softmax", Isthmus.isthmus_softmax(level, x.data(), x.dim(1), t0, t1)));
-    }
-
-    @Override
     public void appendKeysAndValues(Tensor qkv, RowBatch batch, int layer) {
         NativeBatch structs = NativeBatch.of(batch);
         MemorySegment kv = structs.kv(layer);

@@ -190,14 +190,6 @@ final class CudaKernels implements Kernels {
         return range;
     }
 
-    @Override
-    public void softmax(Tensor x) {
-        CHECKS.softmax(x);
-        try (CudaContext.Use _ = context.enter()) {
-            kernels.with(x).and((int) x.dim(1)).launch("softmax", x.dim(0), 1, 1, BLOCK);
-        }
-    }
-
     /** Frees what the operations hold; the caller has entered the context. */
     void close() {
         selection.close();

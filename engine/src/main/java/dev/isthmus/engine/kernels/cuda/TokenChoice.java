@@ -44,7 +44,7 @@ final class TokenChoice implements TokenChooser {
 
     @Override
     public int[] choose(Tensor logits, int first, Draw... draws) {
-        CudaKernels.CHECKS.softmax(logits);
+        CudaKernels.CHECKS.logits(logits);
         Objects.checkFromIndexSize(first, draws.length, logits.dim(0));
         int vocabulary = (int) logits.dim(1);
         long row = (long) vocabulary * Float.BYTES;

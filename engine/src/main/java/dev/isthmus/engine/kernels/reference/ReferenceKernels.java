@@ -201,17 +201,6 @@ final class ReferenceKernels implements Kernels {
         }
     }
 
-    @Override
-    public void softmax(Tensor x) {
-        CHECKS.softmax(x);
-        for (long t = 0; t < x.dim(0); t++) {
-            MemorySegment row = x.data().asSlice(t * x.dim(1) * Double.BYTES, x.dim(1) * Double.BYTES);
-            double[] values = row.toArray(JAVA_DOUBLE);
-            softmax(values);
-            row.copyFrom(MemorySegment.ofArray(values));
-        }
-    }
-
     private static void softmax(double[] x) {
         double max = Double.NEGATIVE_INFINITY;
         for (double value : x) {
