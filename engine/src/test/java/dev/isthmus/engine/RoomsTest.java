@@ -2,12 +2,14 @@ package dev.isthmus.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -16,7 +18,10 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** The engine's packages stand in the order of docs/architecture.md, and none imports one that stands after it. */
+/**
+ * The engine's packages stand in the order of docs/architecture.md, none imports one that stands after it, and none
+ * grows beyond what a reader can keep in mind.
+ */
 class RoomsTest {
 
     private static final Path ROOT = Path.of("src/main/java/dev/isthmus/engine");
@@ -25,6 +30,12 @@ class RoomsTest {
 
     /** Where an implementation of the kernels is chosen, which must know them all. */
     private static final String CHOICE = "Backends.java";
+
+    /** The most files of a package, package-info.java among them. */
+    private static final int MAX_FILES = 25;
+
+    /** The facades and every public value are in one package, whose names callers import. */
+    private static final Set<String> LARGE = Set.of("api");
 
     private static final Pattern IMPORT =
             Pattern.compile("^import (?:static )?dev\\.isthmus\\.engine\\.([a-z.]+)\\.", Pattern.MULTILINE);
@@ -71,6 +82,29 @@ class RoomsTest {
         assertEquals(sources().stream().map(RoomsTest::room).collect(Collectors.toCollection(TreeSet::new)),
                 new TreeSet<>(rooms()));
         assertEquals(rooms().size(), Set.copyOf(rooms()).size(), "each room once");
+    }
+
+    @Test
+    void noPackageHasMoreThan25Files() throws IOException {
+        Map<String, Long> files = sources().stream()
+                .collect(Collectors.groupingBy(RoomsTest::room, Collectors.counting()));
+        files.keySet().removeAll(LARGE);
+        files.values().removeIf(count -> count <= MAX_FILES);
+        assertEquals(Map.of(), files);
+    }
+
+    @Test
+    void noCycleBetweenClassesCrossesPackages() throws IOException {
+        Map<String, Set<String>> uses = ClassUses.of(Path.of("target/classes"), "dev/isthmus/engine/");
+        assertTrue(uses.get("dev/isthmus/engine/model/Gpt2Forward").contains("dev/isthmus/engine/kernels/Kernels"),
+                "the classes are where this test looks for them");
+        assertEquals(List.of(), ClassUses.cyclesAcrossPackages(uses));
+    }
+
+    @Test
+    void aCycleThroughAThirdClassIsFound() {
+        Map<String, Set<String>> uses = Map.of("a/A", Set.of("b/B"), "b/B", Set.of("b/C"), "b/C", Set.of("a/A"));
+        assertEquals(List.of("a/A and b/B", "a/A and b/C"), ClassUses.cyclesAcrossPackages(uses));
     }
 
     /** Users allow native access to the bindings alone. */

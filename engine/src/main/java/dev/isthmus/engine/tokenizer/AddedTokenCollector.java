@@ -2,6 +2,7 @@ package dev.isthmus.engine.tokenizer;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.files.JsonFile;
 import dev.isthmus.engine.tokenizer.AddedToken.Matching;
 import java.nio.file.Path;
 import java.util.HashSet;
@@ -101,7 +102,8 @@ final class AddedTokenCollector {
             json.nextObject("the file");
             for (String text = json.nextName(); text != null; text = json.nextName()) {
                 AddedToken known = tokens.get(text);
-                addWithId(json, new AddedToken(text, json.nextId(text), known != null && known.special(),
+                int id = Vocabulary.id(json, json.nextValue(), text);
+                addWithId(json, new AddedToken(text, id, known != null && known.special(),
                         known == null ? Matching.NORMALIZED : known.matching()));
             }
             json.end();
@@ -148,7 +150,7 @@ final class AddedTokenCollector {
             throw json.malformed("an added token must be an object with its content, found " + describe(value));
         }
         boolean special = Boolean.TRUE.equals(fields.get("special"));
-        return new AddedToken(content, json.id(id, content), special, matching(fields, special));
+        return new AddedToken(content, Vocabulary.id(json, id, content), special, matching(fields, special));
     }
 
     /** The options on where a token is found, as an object that describes it states them. */

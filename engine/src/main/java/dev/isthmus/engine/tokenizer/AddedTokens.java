@@ -1,5 +1,6 @@
 package dev.isthmus.engine.tokenizer;
 
+import dev.isthmus.engine.files.JsonFile;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;

@@ -3,6 +3,7 @@ package dev.isthmus.engine.tokenizer;
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.collections.LongHeap;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.files.JsonFile;
 import java.util.Arrays;
 
 /**

@@ -2,6 +2,7 @@ package dev.isthmus.engine.tokenizer;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.files.JsonFile;
 import dev.isthmus.engine.weights.gguf.GgufHeader;
 import dev.isthmus.engine.weights.gguf.GgufValue;
 import java.nio.ByteBuffer;

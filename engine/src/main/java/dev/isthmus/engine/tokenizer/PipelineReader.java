@@ -2,6 +2,7 @@ package dev.isthmus.engine.tokenizer;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.files.JsonFile;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

@@ -4,6 +4,7 @@ import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
 import dev.isthmus.engine.errors.UnsupportedModelException;
+import dev.isthmus.engine.files.JsonFile;
 import dev.isthmus.engine.files.TextFile;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -115,7 +116,7 @@ final class TokenizerFiles {
      */
     static boolean readVocabulary(JsonFile json, Vocabulary vocabulary) {
         for (String text = json.nextName(); text != null; text = json.nextName()) {
-            if (vocabulary.add(text, json.nextId(text)) != Vocabulary.Added.NEW) {
+            if (vocabulary.add(text, Vocabulary.id(json, json.nextValue(), text)) != Vocabulary.Added.NEW) {
                 return false;
             }
         }
@@ -129,7 +130,7 @@ final class TokenizerFiles {
     static void addVocabulary(JsonFile json, Map<?, ?> tokens, Vocabulary vocabulary) {
         tokens.forEach((name, value) -> {
             String text = (String) name;
-            int id = json.id(value, text);
+            int id = Vocabulary.id(json, value, text);
             if (vocabulary.add(text, id) == Vocabulary.Added.SAME_ID) {
                 throw json.malformed("the tokens " + JsonFile.quoted(vocabulary.text(id)) + " and "
                         + JsonFile.quoted(text) + " have the same id " + id);

@@ -3,6 +3,7 @@ package dev.isthmus.engine.tokenizer;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
+import dev.isthmus.engine.files.JsonFile;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -184,7 +185,7 @@ final class TokenizerJsonReader {
         }
         for (Object token : addedTokens) {
             Object id = token instanceof Map<?, ?> fields ? fields.get("id") : null;
-            added.addOfTokenizer(json, token, json.id(id, String.valueOf(token)));
+            added.addOfTokenizer(json, token, Vocabulary.id(json, id, String.valueOf(token)));
         }
         return model;
     }

@@ -1,5 +1,6 @@
 package dev.isthmus.engine.tokenizer;
 
+import dev.isthmus.engine.files.JsonFile;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -42,6 +43,22 @@ final class Vocabulary {
 
     /** What {@link #add} found. */
     enum Added { NEW, SAME_TEXT, SAME_ID }
+
+    /**
+     * A value of a JSON file as a token id.
+     *
+     * @param json where the value was read just now
+     * @param value the value
+     * @param text the token's text, for the message
+     * @throws dev.isthmus.engine.errors.CheckpointException if it is none
+     */
+    static int id(JsonFile json, Object value, String text) {
+        if (value instanceof Integer id && id >= 0 && id < MAX_IDS) {
+            return id;
+        }
+        throw json.malformed("the id of token " + JsonFile.quoted(text) + " must be a whole number from 0 to "
+                + (MAX_IDS - 1) + ", found " + JsonFile.quoted(String.valueOf(value)));
+    }
 
     /**
      * Adds a token, unless its text or id is taken.

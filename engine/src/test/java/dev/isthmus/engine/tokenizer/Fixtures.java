@@ -1,5 +1,6 @@
 package dev.isthmus.engine.tokenizer;
 
+import dev.isthmus.engine.files.JsonFile;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.List;

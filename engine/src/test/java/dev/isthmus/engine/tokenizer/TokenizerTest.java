@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.files.JsonFile;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Random;

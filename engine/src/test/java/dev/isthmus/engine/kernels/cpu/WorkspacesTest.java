@@ -10,16 +10,15 @@ class WorkspacesTest {
 
     @Test
     void aWorkspaceThatCannotGrowIsGivenBack() {
-        try (Workspaces workspaces = new Workspaces()) {
-            Workspaces.Workspace first = workspaces.borrow(64);
-            first.close();
-            assertThrows(OutOfMemoryError.class, () -> workspaces.borrow(1L << 60));
-            assertEquals(64, workspaces.bytes());
-            assertSame(first, workspaces.borrow(64));
-            first.close();
-            workspaces.close();
-            assertEquals(0, workspaces.bytes());
-        }
+        Workspaces workspaces = new Workspaces();
+        Workspaces.Workspace first = workspaces.borrow(64);
+        first.close();
+        assertThrows(OutOfMemoryError.class, () -> workspaces.borrow(1L << 60));
+        assertEquals(64, workspaces.bytes());
+        assertSame(first, workspaces.borrow(64));
+        first.close();
+        workspaces.close();
+        assertEquals(0, workspaces.bytes());
     }
 
     @Test

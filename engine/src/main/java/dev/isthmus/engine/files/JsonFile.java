@@ -1,4 +1,4 @@
-package dev.isthmus.engine.tokenizer;
+package dev.isthmus.engine.files;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonLocation;
@@ -9,7 +9,6 @@ import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.CheckpointException.Reason;
-import dev.isthmus.engine.files.TextFile;
 import java.io.IOException;
 import java.io.Reader;
 import java.nio.file.Path;
@@ -19,7 +18,7 @@ import java.util.List;
 import java.util.Map;
 
 /** One JSON file being read token by token; each fault is a {@link CheckpointException} that says where it is. */
-final class JsonFile implements AutoCloseable {
+public final class JsonFile implements AutoCloseable {
 
     /** As serde_json, with which Hugging Face tokenizers read; values within values are read recursively. */
     private static final int MAX_DEPTH = 127;
@@ -40,7 +39,7 @@ final class JsonFile implements AutoCloseable {
      *
      * @throws CheckpointException as {@link TextFile#open}
      */
-    JsonFile(Path file) {
+    public JsonFile(Path file) {
         this.file = file;
         // A Reader, because on bytes Jackson would guess at UTF-16 and UTF-32 and skip a byte order mark.
         Reader text = TextFile.open(file);
@@ -53,12 +52,12 @@ final class JsonFile implements AutoCloseable {
     }
 
     /** The file that is read. */
-    Path file() {
+    public Path file() {
         return file;
     }
 
     /** The next token; null at the end of the file. */
-    JsonToken next() {
+    public JsonToken next() {
         try {
             return parser.nextToken();
         } catch (IOException e) {
@@ -67,7 +66,7 @@ final class JsonFile implements AutoCloseable {
     }
 
     /** Goes on to the next token, which must be the start of an object. */
-    void nextObject(String what) {
+    public void nextObject(String what) {
         JsonToken found = next();
         if (found != JsonToken.START_OBJECT) {
             throw malformed(what + " must be an object, found " + found);
@@ -75,12 +74,12 @@ final class JsonFile implements AutoCloseable {
     }
 
     /** Goes on to the next name of the object at hand; null at its end. */
-    String nextName() {
+    public String nextName() {
         return next() == JsonToken.END_OBJECT ? null : text();
     }
 
     /** Fails unless the file ends here. */
-    void end() {
+    public void end() {
         JsonToken found = next();
         if (found != null) {
             throw malformed("expected the end of the file, found " + found);
@@ -88,7 +87,7 @@ final class JsonFile implements AutoCloseable {
     }
 
     /** The text of the name or string at hand; it has no unpaired surrogates. */
-    String text() {
+    public String text() {
         String text;
         try {
             text = parser.getText();
@@ -103,27 +102,13 @@ final class JsonFile implements AutoCloseable {
         return text;
     }
 
-    /** Goes on to the next token, which must be a token id. */
-    int nextId(String tokenText) {
-        return id(nextValue(), tokenText);
-    }
-
-    /** A value as a token id. */
-    int id(Object value, String tokenText) {
-        if (value instanceof Integer id && id >= 0 && id < Vocabulary.MAX_IDS) {
-            return id;
-        }
-        throw malformed("the id of token " + quoted(tokenText) + " must be a whole number from 0 to "
-                + (Vocabulary.MAX_IDS - 1) + ", found " + quoted(String.valueOf(value)));
-    }
-
     /** Reads the next value whole: Map, List, String, Number, Boolean or null. */
-    Object nextValue() {
+    public Object nextValue() {
         return value(next());
     }
 
     /** The value that begins with the token at hand. */
-    Object value(JsonToken token) {
+    public Object value(JsonToken token) {
         if (token == null) {
             throw malformed("ends too early");
         }
@@ -160,7 +145,7 @@ final class JsonFile implements AutoCloseable {
     }
 
     /** Skips the next value. */
-    void skipNext() {
+    public void skipNext() {
         int depth = 0;
         do {
             JsonToken token = next();
@@ -186,7 +171,7 @@ final class JsonFile implements AutoCloseable {
     }
 
     /** The exception for a fault at the token at hand. */
-    CheckpointException malformed(String detail) {
+    public CheckpointException malformed(String detail) {
         return new CheckpointException(Reason.MALFORMED, file, detail + place(parser.currentTokenLocation()));
     }
 
@@ -195,7 +180,7 @@ final class JsonFile implements AutoCloseable {
     }
 
     /** A text for a message, shortened. */
-    static String quoted(String text) {
+    public static String quoted(String text) {
         return '"' + (text.length() > 60 ? text.substring(0, 60) + "…" : text) + '"';
     }
 
