@@ -5,6 +5,7 @@ import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Kernels;
+import dev.isthmus.engine.kernels.LayerNorm;
 import dev.isthmus.engine.kernels.Layout;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.Passes;
@@ -12,6 +13,7 @@ import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.kernels.cuda.CudaBackend;
 import dev.isthmus.engine.kernels.cuda.DeviceTimer;
 import dev.isthmus.engine.model.Gpt2Weights;
+import dev.isthmus.engine.tensor.Shape;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -44,7 +46,9 @@ final class GpuKernels implements AutoCloseable {
     double emptyGraph() {
         try (Arena arena = Arena.ofShared()) {
             Tensor number = backend.tensors().allocate(arena, 1, 1);
-            return graph(arena, NODES, i -> kernels.softmax(number));
+            Tensor parameter = backend.weights().vector(backend.weights().allocate(arena, Float.BYTES), new Shape(1));
+            LayerNorm norm = new LayerNorm(parameter, parameter, 1);
+            return graph(arena, NODES, i -> kernels.layerNorm(number, norm, number));
         }
     }
 
