@@ -1,10 +1,14 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.kernels.Draw;
+import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.sampling.LogProbabilities;
 import dev.isthmus.engine.sampling.Sampler;
 import dev.isthmus.engine.sampling.StopStrings;
 import dev.isthmus.engine.sampling.TokenHistory;
+import dev.isthmus.engine.session.ContextWindow;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.Sequence;
 import dev.isthmus.engine.tokenizer.StreamDecoder;
 import java.util.Arrays;
 import java.util.List;
@@ -33,8 +37,8 @@ final class Continuation {
     private FinishReason finishReason;
 
     /** Begins after a prompt, in a context that does not slide. */
-    Continuation(Model model, int[] prompt, GenerationOptions options) {
-        this(model, prompt, options, ContextPolicy.ERROR);
+    Continuation(LoadedModel model, int[] prompt, GenerationOptions options) {
+        this(model, prompt, options, ContextWindow.FIXED);
     }
 
     /**
@@ -43,21 +47,21 @@ final class Continuation {
      * @throws dev.isthmus.engine.errors.InvalidInputException if stop strings are given to a model without tokenizer,
      *     or an option names a token that is not in the vocabulary
      */
-    Continuation(Model model, int[] prompt, GenerationOptions options, ContextPolicy policy) {
+    Continuation(LoadedModel model, int[] prompt, GenerationOptions options, ContextWindow window) {
         options.check(model.config().vocabulary());
         if (!options.stop().isEmpty()) {
-            model.requireTokenizer("generate with stop strings");
+            model.tokenizer().require("generate with stop strings");
         }
         this.options = options;
         sampler = options.newSampler();
-        decoder = model.tokenizer().map(tokenizer -> tokenizer.newStreamDecoder());
+        decoder = model.tokenizer().tokenizer().map(tokenizer -> tokenizer.newStreamDecoder());
         stop = new StopStrings(options.stop());
         endOfText = options.stopAtEndOfText() ? Set.copyOf(model.config().endOfText()) : Set.of();
         promptLength = prompt.length;
         text = prompt.clone();
         length = prompt.length;
         // The last token is chosen from the logits of the last position, and needs none itself.
-        room = policy.slides() ? Integer.MAX_VALUE : Math.max(0, model.config().context() - prompt.length + 1);
+        room = window.slides() ? Integer.MAX_VALUE : Math.max(0, model.config().context() - prompt.length + 1);
         if (room == 0) {
             finishReason = FinishReason.CONTEXT_FULL;
         }
@@ -68,13 +72,22 @@ final class Continuation {
         return finishReason;
     }
 
+    /** The next token of a text, which becomes part of it. */
+    Token next(Sequence text, LayerProbe probe) {
+        Optional<Draw> draw = text.canChoose() ? draw() : Optional.empty();
+        int chosen = draw.isPresent() ? text.choose(draw.get(), probe) : -1;
+        Token token = chosen >= 0 ? chosen(chosen) : next(text.currentLogits(probe));
+        text.push(token.id());
+        return token;
+    }
+
     /** How kernels may choose the next token, where nobody needs its logits. */
-    Optional<Draw> draw() {
+    private Optional<Draw> draw() {
         return options.logprobs().isEmpty() ? sampler.draw() : Optional.empty();
     }
 
     /** Takes the token that kernels have chosen by {@link #draw}. */
-    Token chosen(int id) {
+    private Token chosen(int id) {
         sampler.drawn();
         return new Token(id, add(id), OptionalDouble.empty(), List.of());
     }

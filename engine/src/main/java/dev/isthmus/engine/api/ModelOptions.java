@@ -1,8 +1,10 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.session.LoadOptions;
 import java.util.Optional;
 
 /**
@@ -131,5 +133,12 @@ public record ModelOptions(BackendChoice backend, Optional<WeightType> weights, 
     public ModelOptions withPrefixCache(PrefixCache choice) {
         Arguments.nonNull(choice, "model options", "choice");
         return new ModelOptions(backend, weights, cache, threads, cacheLimit, loadProgress, choice);
+    }
+
+    /** The same for what loads models. */
+    LoadOptions forLoading() {
+        return new LoadOptions(backend.candidates(), threads, weights,
+                new LoadOptions.Cache(cache.type(), prefixCache.sharing(), new CacheLimit(cacheLimit)),
+                loadProgress::update);
     }
 }

@@ -10,6 +10,11 @@ import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.sampling.TokenHistory;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.ObserverProbe;
+import dev.isthmus.engine.session.RowVisitor;
+import dev.isthmus.engine.session.Sequence;
+import dev.isthmus.engine.session.Snapshot;
 import java.nio.file.Path;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
@@ -41,7 +46,7 @@ import java.util.function.Supplier;
  */
 public final class Session implements AutoCloseable {
 
-    private final Model model;
+    private final LoadedModel model;
     private final Sequence sequence;
     private final ReentrantLock callers = new ReentrantLock();
     /** Counts what callers changed, so that a generation notices that its text is no longer there. */
@@ -52,7 +57,7 @@ public final class Session implements AutoCloseable {
     private volatile boolean closed;
     private boolean freed;
 
-    Session(Model model, Sequence sequence) {
+    Session(LoadedModel model, Sequence sequence) {
         this.model = model;
         this.sequence = sequence;
         text = sequence.text();
@@ -68,7 +73,8 @@ public final class Session implements AutoCloseable {
      * closed}
      */
     public Metrics metrics() {
-        return sequence.metrics();
+        return Metrics.of(sequence.recorder().totals(), new Metrics.Memory(sequence.cacheBytes(), 0, 0),
+                sequence.prefixTokens());
     }
 
     /** {@return the tokens in the session, first to last; also while another call is under way} */
@@ -127,8 +133,8 @@ public final class Session implements AutoCloseable {
                 // The last token of a generation has yet to be read, and is not one of those to be seen.
                 sequence.currentLogits(LayerProbe.NONE);
             }
-            sequence.read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config(),
-                    model.computeBackend().tensors()));
+            sequence.read(ids, ids.length - 1, null, new ObserverProbe(new CalledObserver(observer),
+                    model.config(), model.backend().tensors()));
             changes++;
             return null;
         });
@@ -145,15 +151,15 @@ public final class Session implements AutoCloseable {
     public void append(int[] ids, LogitsVisitor visitor) {
         Arguments.nonNull(ids, "append", "ids");
         Arguments.nonNull(visitor, "append", "visitor");
-        read(ids, 0, visitor, LayerProbe.NONE);
+        read(ids, 0, visitor::row, LayerProbe.NONE);
     }
 
     /** As {@link #append(int[], LogitsVisitor)}, for the logits from {@code ids[first]} on. */
-    void appendFrom(int[] ids, int first, LogitsVisitor visitor, LayerProbe probe) {
+    void appendFrom(int[] ids, int first, RowVisitor visitor, LayerProbe probe) {
         read(ids, first, visitor, probe);
     }
 
-    private void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
+    private void read(int[] ids, int firstLogits, RowVisitor visitor, LayerProbe probe) {
         exclusively(() -> {
             sequence.read(ids, firstLogits, visitor, probe);
             changes++;
@@ -185,7 +191,7 @@ public final class Session implements AutoCloseable {
      * @throws InvalidInputException if the session is empty
      */
     public float[] probabilities() {
-        return exclusively(() -> Logits.softmax(model.computeBackend(), sequence.currentLogits(LayerProbe.NONE)));
+        return exclusively(() -> Logits.softmax(model.backend(), sequence.currentLogits(LayerProbe.NONE)));
     }
 
     /**
@@ -267,7 +273,8 @@ public final class Session implements AutoCloseable {
     Generation generate(GenerationOptions options, BooleanSupplier cancelled) {
         return exclusively(() -> {
             requirePrompt("generate");
-            return new Generation(this, new Continuation(model, sequence.tokens(), options, sequence.policy()), changes, cancelled);
+            Continuation continuation = new Continuation(model, sequence.tokens(), options, sequence.window());
+            return new Generation(this, continuation, changes, cancelled);
         });
     }
 
@@ -394,7 +401,7 @@ public final class Session implements AutoCloseable {
                 throw new ConcurrentUseException("generate: the session was changed by another call since the "
                         + "generation began; start another with Session.generate");
             }
-            return sequence.next(continuation, probe);
+            return continuation.next(sequence, probe);
         });
     }
 }

@@ -124,7 +124,7 @@ class CudaSessionTest {
     @Test
     void memoryOnTheDeviceCannotBeReadFromJava() {
         try (Model model = open(BackendChoice.CUDA); Arena arena = Arena.ofShared()) {
-            Tensor tensor = model.computeBackend().tensors().allocate(arena, 4);
+            Tensor tensor = model.loaded().backend().tensors().allocate(arena, 4);
             assertThrows(IndexOutOfBoundsException.class, () -> tensor.data().get(ValueLayout.JAVA_BYTE, 0));
         }
     }

@@ -9,8 +9,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.CheckpointException;
-import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Backend;
+import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.model.Gpt2Conversion;
@@ -67,8 +67,8 @@ class MappedModelTest {
     }
 
     private static boolean isInPlace(Model model) {
-        boolean mapped = !model.forward().weights().files().isEmpty();
-        assertEquals(mapped, model.forward().weights().tokenEmbedding() instanceof PackedMatrix matrix
+        boolean mapped = !model.loaded().forward().weights().files().isEmpty();
+        assertEquals(mapped, model.loaded().forward().weights().tokenEmbedding() instanceof PackedMatrix matrix
                 && matrix.data().isMapped());
         return mapped;
     }

@@ -11,6 +11,7 @@ import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.session.Sequence;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,16 +1,16 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.RowBatch;
 import java.util.Arrays;
 
 /**
- * A request in the batch: its text, and how much of it has been read. It can be preempted, that is give up its keys and
- * values; what it has chosen stays, and is read again with the prompt when it resumes. Used by one thread.
+ * The text of a request in the batch, and how much of it has been read. It can be preempted, that is give up its keys
+ * and values; what it has chosen stays, and is read again with the prompt when it resumes. Used by one thread.
  */
-final class RunningRequest implements AutoCloseable {
+final class ScheduledSequence implements AutoCloseable {
 
-    private final GenerationTask task;
+    private final ScheduledRequest request;
     private final KvCache cache;
     private final long begun;
     private int[] tokens;
@@ -22,21 +22,21 @@ final class RunningRequest implements AutoCloseable {
      *
      * @param begun the rows of prompts that the batch has read before
      */
-    RunningRequest(Model model, GenerationTask task, long begun) {
-        this.task = task;
+    ScheduledSequence(LoadedModel model, ScheduledRequest request, long begun) {
+        this.request = request;
         this.begun = begun;
-        cache = model.newCache(task.cacheDomain());
-        tokens = task.prompt();
+        cache = model.newCache(request.cacheDomain());
+        tokens = request.prompt();
         length = tokens.length;
     }
 
-    GenerationTask task() {
-        return task;
+    ScheduledRequest request() {
+        return request;
     }
 
     /** Whether it can go on: it has not ended, and not as many tokens are ready as may be. */
     boolean isRunnable() {
-        return !task.isEnded() && !task.isPaused();
+        return !request.isEnded() && !request.isPaused();
     }
 
     boolean isPreempted() {
@@ -103,26 +103,20 @@ final class RunningRequest implements AutoCloseable {
 
     /** Chooses and hands out the next token. */
     void choose(float[] logits) {
-        if (task.isEnded()) {
+        if (request.isEnded()) {
             return;
         }
         try {
             if (length == tokens.length) {
                 tokens = Arrays.copyOf(tokens, 2 * length);
             }
-            Token token = task.continuation().next(logits);
-            tokens[length++] = token.id();
-            task.deliver(token);
+            tokens[length] = request.choose(logits);
+            length++;
         } catch (OutOfMemoryError noMemory) {
-            task.fail(Model.outOfMemory(noMemory));
-            return;
+            request.fail(HeapLimit.failure(noMemory));
         } catch (Throwable failed) {
             // Perhaps from a processor of the caller's own, which must not end the others' requests.
-            task.fail(failed);
-            return;
-        }
-        if (task.continuation().finishReason() != null) {
-            task.complete(task.continuation().finishReason());
+            request.fail(failed);
         }
     }
 

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.errors.ContextFullException;
@@ -11,7 +11,6 @@ import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.Arrays;
-import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 
@@ -19,7 +18,7 @@ import java.util.function.Consumer;
  * A session's text: its tokens, their keys and values, and the logits behind the last. What was generated is part of the
  * text at once, and of the cache when logits behind it are asked for. Not safe for use by several threads at once.
  */
-final class Sequence implements AutoCloseable {
+public final class Sequence implements AutoCloseable {
 
     /** Rows of a chunk whose logits are all wanted: V floats each. */
     private static final int LOGITS_CHUNK_ROWS = 64;
@@ -29,9 +28,9 @@ final class Sequence implements AutoCloseable {
 
     private static final int[] EMPTY = {};
 
-    private final Model model;
-    private final ContextPolicy policy;
-    private final Meter meter;
+    private final LoadedModel model;
+    private final ContextWindow window;
+    private final MetricsRecorder recorder;
     private KvCache cache;
     /** The first {@link #length} are never overwritten, since forks and readers may have the array in common. */
     private int[] tokens;
@@ -44,19 +43,25 @@ final class Sequence implements AutoCloseable {
     private volatile long cacheBytes;
     private volatile long prefixTokens;
 
-    /** An empty text. */
-    Sequence(Model model, ContextPolicy policy, String domain) {
-        policy.check(model.config().context());
+    /**
+     * An empty text.
+     *
+     * @param window what stays of it when the context is full
+     * @param domain whose prefixes it shares
+     * @throws InvalidInputException if the window does not fit the model's context
+     */
+    public Sequence(LoadedModel model, ContextWindow window, String domain) {
+        window.check(model.config().context());
         this.model = model;
-        this.policy = policy;
+        this.window = window;
         tokens = EMPTY;
         cache = model.newCache(domain);
-        meter = model.meter().newSession();
+        recorder = model.recorder().newSequence();
     }
 
     private Sequence(Sequence from) {
         model = from.model;
-        policy = from.policy;
+        window = from.window;
         logits = from.logitsValid ? from.logits : null;
         from.logitsShared = true;
         logitsShared = true;
@@ -66,46 +71,61 @@ final class Sequence implements AutoCloseable {
         tokens = from.tokens;
         length = from.length;
         cache = from.cache.fork();
-        meter = model.meter().newSession();
+        recorder = model.recorder().newSequence();
         cacheBytes = cache.bytes();
     }
 
     /** The same text once more; keys and values are held in common. */
-    Sequence fork() {
+    public Sequence fork() {
         return new Sequence(this);
     }
 
-    /** What was done for it and what it holds; any thread may ask. */
-    Metrics metrics() {
-        return meter.metrics(new Meter.Memory(cacheBytes, 0, 0), prefixTokens);
+    /** Counts what is done for it; any thread may ask. */
+    public MetricsRecorder recorder() {
+        return recorder;
     }
 
-    ContextPolicy policy() {
-        return policy;
+    /** The bytes of its keys and values; any thread may ask. */
+    public long cacheBytes() {
+        return cacheBytes;
     }
 
-    int length() {
+    /** How many tokens were not computed, since other texts had; any thread may ask. */
+    public long prefixTokens() {
+        return prefixTokens;
+    }
+
+    /** What stays of it when the context is full. */
+    public ContextWindow window() {
+        return window;
+    }
+
+    /** The number of its tokens. */
+    public int length() {
         return length;
     }
 
-    int[] tokens() {
+    /** Its tokens, first to last. */
+    public int[] tokens() {
         return text().ids();
     }
 
     /** The text as it is now, which any thread may read later: the tokens in use are never overwritten in place. */
-    Text text() {
+    public Text text() {
         return new Text(tokens, length);
     }
 
     /** A text that does not change: the first {@code length} tokens of an array whose rest may. */
-    record Text(int[] tokens, int length) {
+    public record Text(int[] tokens, int length) {
 
-        int[] ids() {
+        /** The tokens. */
+        public int[] ids() {
             return Arrays.copyOf(tokens, length);
         }
     }
 
-    KvCache cache() {
+    /** The cache of what has been read of it. */
+    public KvCache cache() {
         return cache;
     }
 
@@ -115,7 +135,7 @@ final class Sequence implements AutoCloseable {
     }
 
     /** Adds a token, which is computed when the logits behind it are asked for. */
-    void push(int id) {
+    public void push(int id) {
         store(length, id);
         length++;
         logitsValid = false;
@@ -130,7 +150,7 @@ final class Sequence implements AutoCloseable {
     }
 
     /** The logits of the last position, computing what is not yet in the cache; not to be written. */
-    float[] currentLogits(LayerProbe probe) {
+    public float[] currentLogits(LayerProbe probe) {
         if (length == 0) {
             throw new InvalidInputException("logits: the session is empty; append at least one token first");
         }
@@ -147,25 +167,21 @@ final class Sequence implements AutoCloseable {
         });
     }
 
-    /** The next token of a continuation, which becomes part of the text. */
-    Token next(Continuation continuation, LayerProbe probe) {
-        Optional<TokenChooser> chooser = model.computeBackend().tokenChooser();
-        Optional<Draw> draw = chooser.isPresent() && !logitsValid ? continuation.draw() : Optional.empty();
-        int chosen = draw.isPresent() ? choose(chooser.get(), draw.get(), probe) : -1;
-        Token token = chosen >= 0 ? continuation.chosen(chosen) : continuation.next(currentLogits(probe));
-        push(token.id());
-        return token;
+    /** Whether the backend can choose the next token by itself, which spares reading the logits. */
+    public boolean canChoose() {
+        return model.backend().tokenChooser().isPresent() && !logitsValid;
     }
 
-    /** What the kernels choose without showing the logits; negative if there is nothing to choose. */
-    private int choose(TokenChooser chooser, Draw draw, LayerProbe probe) {
+    /** What the backend chooses without showing the logits, where {@link #canChoose}; negative if nothing is left. */
+    public int choose(Draw draw, LayerProbe probe) {
+        TokenChooser chooser = model.backend().tokenChooser().orElseThrow();
         int[] chosen = new int[1];
         computeLast(rows -> chosen[0] = chooser.choose(rows, 0, draw)[0], probe);
         return chosen[0];
     }
 
     /** Reads tokens, and hands over the logits from {@code ids[firstLogits]} on where there is a visitor. */
-    void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
+    public void read(int[] ids, int firstLogits, RowVisitor visitor, LayerProbe probe) {
         if (ids.length == 0) {
             throw new InvalidInputException("append: the prompt is empty; at least one token is needed");
         }
@@ -189,17 +205,17 @@ final class Sequence implements AutoCloseable {
         });
     }
 
-    /** Runs {@code work}, which adds {@code count} tokens, after dropping what must go for them by the policy. */
+    /** Runs {@code work}, which adds {@code count} tokens, after dropping what must go for them by the window. */
     private void makeRoom(int count, Runnable work) {
         int context = cache.context();
-        int dropped = policy.toDrop(context, length, count);
+        int dropped = window.toDrop(context, length, count);
         if (dropped == 0) {
             work.run();
             return;
         }
         int left = length - dropped;
         // At least the token that is to be computed must stay.
-        if (left < policy.kept() || left + count < 1) {
+        if (left < window.kept() || left + count < 1) {
             throw new ContextFullException(context, Math.min(length, context), Math.max(count, length - context));
         }
         int[] tokensBefore = tokens;
@@ -208,9 +224,9 @@ final class Sequence implements AutoCloseable {
         KvCache cacheBefore = cache.fork();
         try {
             unshareTokens(tokens.length);
-            System.arraycopy(tokensBefore, policy.kept() + dropped, tokens, policy.kept(), left - policy.kept());
+            System.arraycopy(tokensBefore, window.kept() + dropped, tokens, window.kept(), left - window.kept());
             truncate(left);
-            cache.rewind(Math.min(cache.length(), policy.kept()));
+            cache.rewind(Math.min(cache.length(), window.kept()));
             logitsValid = false;
             work.run();
             cacheBefore.close();
@@ -240,7 +256,7 @@ final class Sequence implements AutoCloseable {
      * @param last takes the logits [1, V] of the last position
      * @param visitor takes those from position {@code firstLogits} on, unless it is null
      */
-    private void compute(int to, int firstLogits, Consumer<Tensor> last, LogitsVisitor visitor, LayerProbe probe) {
+    private void compute(int to, int firstLogits, Consumer<Tensor> last, RowVisitor visitor, LayerProbe probe) {
         logitsValid = false;
         if (!probe.needsEveryRow()) {
             prefixTokens += cache.adopt(tokens, firstLogits);
@@ -257,7 +273,7 @@ final class Sequence implements AutoCloseable {
                 for (int i = 0; i < outputs.length; i++) {
                     outputs[i] = first - start + i;
                 }
-                Tensor rowsOfLogits = meter.pass(batch, () -> pass.forward(outputs, probe));
+                Tensor rowsOfLogits = recorder.pass(batch, () -> pass.forward(outputs, probe));
                 cache.publish(tokens, start);
                 cacheBytes = cache.bytes();
                 if (visitor != null) {
@@ -273,7 +289,7 @@ final class Sequence implements AutoCloseable {
     }
 
     /** Shows rows of logits to a visitor, on the calling thread; what it does to its array is its own affair. */
-    private void visit(PassPool.Pass pass, Tensor rows, int count, int first, LogitsVisitor visitor) {
+    private void visit(PassPool.Pass pass, Tensor rows, int count, int first, RowVisitor visitor) {
         float[] shown = new float[vocabulary()];
         for (int i = 0; i < count; i++) {
             int row = i;
@@ -288,7 +304,7 @@ final class Sequence implements AutoCloseable {
     }
 
     private void read(Tensor rows, int row, float[] into) {
-        model.computeBackend().tensors().read(rows, (long) row * into.length, into);
+        model.backend().tensors().read(rows, (long) row * into.length, into);
     }
 
     private int vocabulary() {
@@ -296,7 +312,7 @@ final class Sequence implements AutoCloseable {
     }
 
     /** Forgets all but the first {@code newLength} tokens. */
-    void truncate(int newLength) {
+    public void truncate(int newLength) {
         if (newLength != length || cache.length() > newLength) {
             logitsValid = false;
         }
@@ -327,6 +343,6 @@ final class Sequence implements AutoCloseable {
         length = 0;
         logits = null;
         logitsValid = false;
-        meter.close();
+        recorder.close();
     }
 }
