@@ -5,6 +5,7 @@ import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.session.LoadedModel;
 import dev.isthmus.engine.session.PreparedFailures;
 import dev.isthmus.engine.session.ScheduledRequest;
+import dev.isthmus.engine.session.TokenBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,7 +26,7 @@ final class GenerationState implements ScheduledRequest {
     private static final int ATTEMPTS = 6;
 
     private final Continuation continuation;
-    private final int[] prompt;
+    private final int promptLength;
     private final GenerationOptions options;
     private final String cacheDomain;
     /** {@link System#nanoTime} of the deadline. */
@@ -55,9 +56,10 @@ final class GenerationState implements ScheduledRequest {
      *     allocates nothing
      */
     GenerationState(LoadedModel model, GenerationRequest request, long now, Runnable changed) {
-        prompt = request.prompt().stream().mapToInt(Integer::intValue).toArray();
+        promptLength = request.prompt().size();
         options = request.options();
         cacheDomain = request.cacheDomain();
+        int[] prompt = request.prompt().stream().mapToInt(Integer::intValue).toArray();
         continuation = new Continuation(model, prompt, options);
         hasDeadline = request.timeLimit().isPresent();
         deadline = now + request.timeLimit().map(GenerationState::nanos).orElse(0L);
@@ -154,8 +156,13 @@ final class GenerationState implements ScheduledRequest {
     }
 
     @Override
-    public int[] prompt() {
-        return prompt;
+    public int promptLength() {
+        return promptLength;
+    }
+
+    @Override
+    public TokenBuffer text() {
+        return continuation.text();
     }
 
     @Override
@@ -169,13 +176,11 @@ final class GenerationState implements ScheduledRequest {
     }
 
     @Override
-    public int choose(float[] logits) {
-        Token token = continuation.next(logits);
-        deliver(token);
+    public void choose(float[] logits) {
+        deliver(continuation.next(logits));
         if (continuation.finishReason() != null) {
             complete(continuation.finishReason());
         }
-        return token.id();
     }
 
     @Override

@@ -282,7 +282,7 @@ public final class Model implements AutoCloseable {
     public float[] embed(int[] ids, Pooling pooling) {
         Arguments.nonNull(ids, "embed a text", "ids");
         Arguments.nonNull(pooling, "embed a text", "pooling");
-        return HeapLimit.within(() -> TextVector.of(this, ids, pooling));
+        return HeapLimit.within(() -> TextEmbedder.embed(this, ids, pooling));
     }
 
     /** Ends the model's threads and frees its weights once the calls under way are done; idempotent. */

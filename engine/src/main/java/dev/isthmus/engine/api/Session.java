@@ -15,6 +15,7 @@ import dev.isthmus.engine.session.ObserverProbe;
 import dev.isthmus.engine.session.RowVisitor;
 import dev.isthmus.engine.session.Sequence;
 import dev.isthmus.engine.session.Snapshot;
+import dev.isthmus.engine.session.TokenBuffer;
 import java.nio.file.Path;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
@@ -52,7 +53,7 @@ public final class Session implements AutoCloseable {
     /** Counts what callers changed, so that a generation notices that its text is no longer there. */
     private int changes;
     /** The text as the last call left it. */
-    private volatile Sequence.Text text;
+    private volatile TokenBuffer.View text;
     /** Set before the memory is freed, so that whoever is under way elsewhere learns why it ends. */
     private volatile boolean closed;
     private boolean freed;
@@ -82,14 +83,14 @@ public final class Session implements AutoCloseable {
         return openText().ids();
     }
 
-    private Sequence.Text openText() {
+    private TokenBuffer.View openText() {
         requireOpen();
         model.requireOpen();
         return text;
     }
 
     /** The text as the last call left it. */
-    Sequence.Text text() {
+    TokenBuffer.View text() {
         return text;
     }
 

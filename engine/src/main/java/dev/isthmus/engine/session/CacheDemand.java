@@ -20,12 +20,12 @@ record CacheDemand(int context, long blockBytes) {
 
     /** The bytes if a text takes all the tokens that it may. The last token is chosen and never read. */
     long atMost(ScheduledRequest request) {
-        return bytes((long) request.prompt().length + request.maxTokens() - 1);
+        return bytes((long) request.promptLength() + request.maxTokens() - 1);
     }
 
     /** The bytes that it takes in any case. */
     long atLeast(ScheduledRequest request) {
-        return request.mayEndEarly() ? bytes(request.prompt().length) : atMost(request);
+        return request.mayEndEarly() ? bytes(request.promptLength()) : atMost(request);
     }
 
     private long bytes(long positions) {
@@ -35,7 +35,7 @@ record CacheDemand(int context, long blockBytes) {
     /** The failure of a request that takes more than {@code capacity}, whatever else is done. */
     OutOfMemoryException tooLarge(ScheduledRequest request, long capacity) {
         return new OutOfMemoryException("generating up to " + request.maxTokens() + " tokens after a prompt of "
-                + request.prompt().length + " takes " + atLeast(request) + " bytes of keys and values, and those of the"
+                + request.promptLength() + " takes " + atLeast(request) + " bytes of keys and values, and those of the"
                 + " model may take " + capacity + " bytes; ask for fewer tokens, use a smaller type of cache, or raise"
                 + " ModelOptions.withCacheLimit", null);
     }

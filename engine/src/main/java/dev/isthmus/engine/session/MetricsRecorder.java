@@ -124,7 +124,7 @@ public final class MetricsRecorder {
         }
     }
 
-    /** The rows that stand alone behind others of their sequence. */
+    /** The rows that stand alone after others of their sequence. */
     private static int decoded(RowBatch batch) {
         int decoded = 0;
         for (int s = 0; s < batch.sequenceCount(); s++) {

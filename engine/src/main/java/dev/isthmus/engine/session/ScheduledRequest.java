@@ -6,8 +6,11 @@ package dev.isthmus.engine.session;
  */
 public interface ScheduledRequest {
 
-    /** The tokens to continue, at least one. */
-    int[] prompt();
+    /** How many tokens there are to continue, at least one. */
+    int promptLength();
+
+    /** The prompt and the tokens that were chosen since. Used by the scheduler's thread. */
+    TokenBuffer text();
 
     /** Whose prefixes it shares. */
     String cacheDomain();
@@ -19,13 +22,12 @@ public interface ScheduledRequest {
     boolean mayEndEarly();
 
     /**
-     * Chooses the next token, hands it out and ends the request if the text has ended. Called by the scheduler's
+     * Adds the next token to the text, hands it out and ends the request if the text has ended. Called by the scheduler's
      * thread.
      *
      * @param logits those after the last token, V values
-     * @return the token
      */
-    int choose(float[] logits);
+    void choose(float[] logits);
 
     /** Whether there is nothing more to do, also because its time is over by now. */
     boolean isEnded();

@@ -2,7 +2,6 @@ package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.RowBatch;
-import java.util.Arrays;
 
 /**
  * The text of a request in the batch, and how much of it has been read. It can be preempted, that is give up its keys
@@ -13,8 +12,7 @@ final class ScheduledSequence implements AutoCloseable {
     private final ScheduledRequest request;
     private final KvCache cache;
     private final long begun;
-    private int[] tokens;
-    private int length;
+    private final TokenBuffer tokens;
     private boolean preempted;
 
     /**
@@ -26,8 +24,7 @@ final class ScheduledSequence implements AutoCloseable {
         this.request = request;
         this.begun = begun;
         cache = model.newCache(request.cacheDomain());
-        tokens = request.prompt();
-        length = tokens.length;
+        tokens = request.text();
     }
 
     ScheduledRequest request() {
@@ -60,7 +57,7 @@ final class ScheduledSequence implements AutoCloseable {
 
     /** The tokens that have yet to be read for the next to be chosen, at least one. */
     int unread() {
-        return length - cache.length();
+        return tokens.length() - cache.length();
     }
 
     /** Whether more than the last token is to be read. */
@@ -71,10 +68,10 @@ final class ScheduledSequence implements AutoCloseable {
     /** Takes over what other requests have read of the same text, and forgets a last token that led to no choice. */
     void prepare() {
         if (unread() == 0) {
-            cache.rewind(length - 1);
+            cache.rewind(tokens.length() - 1);
         }
         if (isPrefilling()) {
-            cache.adopt(tokens, length - 1);
+            cache.adopt(tokens.array(), tokens.length() - 1);
         }
     }
 
@@ -93,12 +90,12 @@ final class ScheduledSequence implements AutoCloseable {
 
     /** Adds its next {@code rows} tokens to a batch. */
     void addTo(RowBatch batch, int rows) {
-        batch.add(cache, tokens, cache.length(), cache.length() + rows);
+        batch.add(cache, tokens.array(), cache.length(), cache.length() + rows);
     }
 
     /** Lets others take over what it has read. */
     void publish(int rows) {
-        cache.publish(tokens, cache.length() - rows);
+        cache.publish(tokens.array(), cache.length() - rows);
     }
 
     /** Chooses and hands out the next token. */
@@ -107,11 +104,7 @@ final class ScheduledSequence implements AutoCloseable {
             return;
         }
         try {
-            if (length == tokens.length) {
-                tokens = Arrays.copyOf(tokens, 2 * length);
-            }
-            tokens[length] = request.choose(logits);
-            length++;
+            request.choose(logits);
         } catch (OutOfMemoryError noMemory) {
             request.fail(HeapLimit.failure(noMemory));
         } catch (Throwable failed) {

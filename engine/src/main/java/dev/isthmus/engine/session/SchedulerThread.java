@@ -110,7 +110,7 @@ public final class SchedulerThread {
     /** The record of a wait that begins; null where there is no recording, or no memory for it. */
     private QueueWaitEvent event(ScheduledRequest request) {
         try {
-            return FlightRecorder.isInitialized() ? QueueWaitEvent.begin(request.prompt().length, queue.size()) : null;
+            return FlightRecorder.isInitialized() ? QueueWaitEvent.begin(request.promptLength(), queue.size()) : null;
         } catch (OutOfMemoryError | LinkageError unrecorded) {
             return null;
         }

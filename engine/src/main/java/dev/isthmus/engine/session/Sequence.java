@@ -10,13 +10,12 @@ import dev.isthmus.engine.model.Gpt2Forward;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.Tensor;
-import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 
 /**
- * A session's text: its tokens, their keys and values, and the logits behind the last. What was generated is part of the
- * text at once, and of the cache when logits behind it are asked for. Not safe for use by several threads at once.
+ * A session's text: its tokens, their keys and values, and the logits after the last. What was generated is part of the
+ * text at once, and of the cache when logits after it are asked for. Not safe for use by several threads at once.
  */
 public final class Sequence implements AutoCloseable {
 
@@ -26,16 +25,11 @@ public final class Sequence implements AutoCloseable {
     /** Rows of logits that a virtual thread looks at before it lets others run: some milliseconds. */
     private static final int ROWS_BETWEEN_PAUSES = 8;
 
-    private static final int[] EMPTY = {};
-
     private final LoadedModel model;
     private final ContextWindow window;
     private final MetricsRecorder recorder;
     private KvCache cache;
-    /** The first {@link #length} are never overwritten, since forks and readers may have the array in common. */
-    private int[] tokens;
-    private boolean tokensShared;
-    private int length;
+    private TokenBuffer tokens;
     /** The logits after the last token, if they are known; null before the first ones. Forks may share the array. */
     private float[] logits;
     private boolean logitsShared;
@@ -54,7 +48,7 @@ public final class Sequence implements AutoCloseable {
         window.check(model.config().context());
         this.model = model;
         this.window = window;
-        tokens = EMPTY;
+        tokens = new TokenBuffer();
         cache = model.newCache(domain);
         recorder = model.recorder().newSequence();
     }
@@ -66,10 +60,7 @@ public final class Sequence implements AutoCloseable {
         from.logitsShared = true;
         logitsShared = true;
         logitsValid = from.logitsValid;
-        from.tokensShared = true;
-        tokensShared = true;
-        tokens = from.tokens;
-        length = from.length;
+        tokens = from.tokens.fork();
         cache = from.cache.fork();
         recorder = model.recorder().newSequence();
         cacheBytes = cache.bytes();
@@ -102,7 +93,7 @@ public final class Sequence implements AutoCloseable {
 
     /** The number of its tokens. */
     public int length() {
-        return length;
+        return tokens.length();
     }
 
     /** Its tokens, first to last. */
@@ -110,18 +101,9 @@ public final class Sequence implements AutoCloseable {
         return text().ids();
     }
 
-    /** The text as it is now, which any thread may read later: the tokens in use are never overwritten in place. */
-    public Text text() {
-        return new Text(tokens, length);
-    }
-
-    /** A text that does not change: the first {@code length} tokens of an array whose rest may. */
-    public record Text(int[] tokens, int length) {
-
-        /** The tokens. */
-        public int[] ids() {
-            return Arrays.copyOf(tokens, length);
-        }
+    /** The text as it is now, which any thread may read later. */
+    public TokenBuffer.View text() {
+        return tokens.view();
     }
 
     /** The cache of what has been read of it. */
@@ -134,24 +116,22 @@ public final class Sequence implements AutoCloseable {
         return logitsValid ? logits : null;
     }
 
-    /** Adds a token, which is computed when the logits behind it are asked for. */
+    /** Adds a token, which is computed when the logits after it are asked for. */
     public void push(int id) {
-        store(length, id);
-        length++;
+        tokens.add(id);
         logitsValid = false;
     }
 
     /** Makes an empty sequence the text of a snapshot, whose keys and values its cache holds already; the logits or null. */
     void restore(int[] ids, float[] knownLogits) {
-        tokens = ids;
-        length = ids.length;
+        tokens = TokenBuffer.of(ids);
         logits = knownLogits;
         logitsValid = knownLogits != null;
     }
 
     /** The logits of the last position, computing what is not yet in the cache; not to be written. */
     public float[] currentLogits(LayerProbe probe) {
-        if (length == 0) {
+        if (length() == 0) {
             throw new InvalidInputException("logits: the session is empty; append at least one token first");
         }
         if (!logitsValid) {
@@ -162,8 +142,8 @@ public final class Sequence implements AutoCloseable {
 
     private void computeLast(Consumer<Tensor> last, LayerProbe probe) {
         makeRoom(0, () -> {
-            cache.rewind(Math.min(cache.length(), length - 1));
-            compute(length, length - 1, last, null, probe);
+            cache.rewind(Math.min(cache.length(), length() - 1));
+            compute(length(), length() - 1, last, null, probe);
         });
     }
 
@@ -186,14 +166,12 @@ public final class Sequence implements AutoCloseable {
             throw new InvalidInputException("append: the prompt is empty; at least one token is needed");
         }
         for (int i = 0; i < ids.length; i++) {
-            model.forward().checkToken(ids[i], length + i);
+            model.forward().checkToken(ids[i], length() + i);
         }
         makeRoom(ids.length, () -> {
-            int before = length;
+            int before = length();
             boolean validBefore = logitsValid;
-            for (int i = 0; i < ids.length; i++) {
-                store(before + i, ids[i]);
-            }
+            tokens.addAll(ids);
             try {
                 compute(before + ids.length, before + firstLogits, rows -> keep(rows, 0), visitor, probe);
             } catch (Throwable failed) {
@@ -201,31 +179,28 @@ public final class Sequence implements AutoCloseable {
                 logitsValid = validBefore;
                 throw failed;
             }
-            length = before + ids.length;
         });
     }
 
     /** Runs {@code work}, which adds {@code count} tokens, after dropping what must go for them by the window. */
     private void makeRoom(int count, Runnable work) {
         int context = cache.context();
-        int dropped = window.toDrop(context, length, count);
+        int dropped = window.toDrop(context, length(), count);
         if (dropped == 0) {
             work.run();
             return;
         }
+        int length = length();
         int left = length - dropped;
         // At least the token that is to be computed must stay.
         if (left < window.kept() || left + count < 1) {
             throw new ContextFullException(context, Math.min(length, context), Math.max(count, length - context));
         }
-        int[] tokensBefore = tokens;
-        int lengthBefore = length;
+        TokenBuffer tokensBefore = tokens;
         boolean validBefore = logitsValid;
         KvCache cacheBefore = cache.fork();
         try {
-            unshareTokens(tokens.length);
-            System.arraycopy(tokensBefore, window.kept() + dropped, tokens, window.kept(), left - window.kept());
-            truncate(left);
+            tokens = tokensBefore.without(window.kept(), dropped);
             cache.rewind(Math.min(cache.length(), window.kept()));
             logitsValid = false;
             work.run();
@@ -234,8 +209,6 @@ public final class Sequence implements AutoCloseable {
             cache.close();
             cache = cacheBefore;
             tokens = tokensBefore;
-            tokensShared = true;
-            length = lengthBefore;
             logitsValid = validBefore;
             throw failed;
         }
@@ -259,7 +232,7 @@ public final class Sequence implements AutoCloseable {
     private void compute(int to, int firstLogits, Consumer<Tensor> last, RowVisitor visitor, LayerProbe probe) {
         logitsValid = false;
         if (!probe.needsEveryRow()) {
-            prefixTokens += cache.adopt(tokens, firstLogits);
+            prefixTokens += cache.adopt(tokens.array(), firstLogits);
         }
         try (PassPool.Pass pass = model.passes().borrow(probe)) {
             for (int start = cache.length(); start < to; start = cache.length()) {
@@ -267,14 +240,14 @@ public final class Sequence implements AutoCloseable {
                 int end = start + (visitor != null && start + chunk > firstLogits ? Math.min(chunk, LOGITS_CHUNK_ROWS)
                         : chunk);
                 RowBatch batch = pass.batch(end - start);
-                batch.add(cache, tokens, start, end);
+                batch.add(cache, tokens.array(), start, end);
                 int first = Math.max(firstLogits, start);
                 int[] outputs = new int[Math.max(0, end - first)];
                 for (int i = 0; i < outputs.length; i++) {
                     outputs[i] = first - start + i;
                 }
                 Tensor rowsOfLogits = recorder.pass(batch, () -> pass.forward(outputs, probe));
-                cache.publish(tokens, start);
+                cache.publish(tokens.array(), start);
                 cacheBytes = cache.bytes();
                 if (visitor != null) {
                     visit(pass, rowsOfLogits, outputs.length, first, visitor);
@@ -313,25 +286,11 @@ public final class Sequence implements AutoCloseable {
 
     /** Forgets all but the first {@code newLength} tokens. */
     public void truncate(int newLength) {
-        if (newLength != length || cache.length() > newLength) {
+        if (newLength != length() || cache.length() > newLength) {
             logitsValid = false;
         }
-        // Whoever reads the text of before must not see what comes in place of the tokens that go.
-        tokensShared |= newLength < length;
-        length = newLength;
+        tokens.truncate(newLength);
         cache.rewind(Math.min(newLength, cache.length()));
-    }
-
-    private void store(int index, int id) {
-        if (tokensShared || index >= tokens.length) {
-            unshareTokens(index < tokens.length ? tokens.length : Math.max(16, 2 * index));
-        }
-        tokens[index] = id;
-    }
-
-    private void unshareTokens(int capacity) {
-        tokens = Arrays.copyOf(tokens, capacity);
-        tokensShared = false;
     }
 
     /** Releases keys and values, and the text; idempotent. */
@@ -339,8 +298,7 @@ public final class Sequence implements AutoCloseable {
     public void close() {
         cache.close();
         cacheBytes = 0;
-        tokens = EMPTY;
-        length = 0;
+        tokens.clear();
         logits = null;
         logitsValid = false;
         recorder.close();
