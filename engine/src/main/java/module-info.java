@@ -12,6 +12,7 @@ module dev.isthmus.engine {
     exports dev.isthmus.engine.config;
     exports dev.isthmus.engine.errors;
     exports dev.isthmus.engine.tokenizer;
+    exports dev.isthmus.engine.session to dev.isthmus.tools, dev.isthmus.bench;
     exports dev.isthmus.engine.sampling to dev.isthmus.bench;
     exports dev.isthmus.engine.convert to dev.isthmus.tools;
     exports dev.isthmus.engine.model to dev.isthmus.tools, dev.isthmus.bench;

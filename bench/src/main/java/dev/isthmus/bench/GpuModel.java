@@ -1,7 +1,6 @@
 package dev.isthmus.bench;
 
 import dev.isthmus.engine.cache.KvCache;
-import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Draw;
@@ -10,15 +9,16 @@ import dev.isthmus.engine.kernels.cuda.CudaBackend;
 import dev.isthmus.engine.kernels.cuda.CudaDevice;
 import dev.isthmus.engine.kernels.cuda.DeviceTimer;
 import dev.isthmus.engine.model.Gpt2Forward;
-import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
-import dev.isthmus.engine.tensor.DType;
+import dev.isthmus.engine.session.LoadOptions;
+import dev.isthmus.engine.session.LoadedModel;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 
@@ -27,27 +27,21 @@ final class GpuModel implements AutoCloseable {
 
     private static final Draw GREEDY = new Draw(0, 0, 1, 0, 0, new double[0]);
 
-    private final Arena arena = Arena.ofShared();
-    private final CudaBackend backend = new CudaBackend(CudaDevice.find());
-    private final Gpt2Config config;
-    private final Gpt2Weights weights;
+    private final Arena arena;
+    private final CudaBackend backend;
+    private final LoadedModel model;
     private final Gpt2Forward forward;
     private final Scratch scratch;
-    private final RowBatch batch = new RowBatch(arena);
+    private final RowBatch batch;
 
     GpuModel(Path directory, WeightType type) {
-        config = Gpt2Config.read(directory);
-        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-            weights = Gpt2Loader.load(checkpoint, config, backend.weights(), Optional.of(type), arena, 4,
-                    (done, total) -> {});
-            DType cacheType = backend.cacheTypes(type).getFirst();
-            forward = new Gpt2Forward(config, weights, backend, cacheType);
-            scratch = forward.newScratch();
-        } catch (Throwable failed) {
-            backend.close();
-            arena.close();
-            throw failed;
-        }
+        model = LoadedModel.open(directory, new LoadOptions(List.of(threads -> new CudaBackend(CudaDevice.find())), 4,
+                Optional.of(type), LoadOptions.Cache.of(Optional.empty()), (done, total) -> {}));
+        backend = (CudaBackend) model.backend();
+        forward = model.forward();
+        scratch = forward.newScratch();
+        arena = Arena.ofShared();
+        batch = new RowBatch(arena);
     }
 
     CudaBackend backend() {
@@ -55,11 +49,11 @@ final class GpuModel implements AutoCloseable {
     }
 
     Gpt2Config config() {
-        return config;
+        return model.config();
     }
 
     Gpt2Weights weights() {
-        return weights;
+        return forward.weights();
     }
 
     /**
@@ -71,7 +65,7 @@ final class GpuModel implements AutoCloseable {
     float[][] logits(int[] ids, int prefilled) {
         try (Arena temporary = Arena.ofShared()) {
             KvCache cache = forward.newCache(temporary);
-            float[][] logits = new float[ids.length][config.vocabulary()];
+            float[][] logits = new float[ids.length][config().vocabulary()];
             int to;
             for (int from = 0; from < ids.length; from = to) {
                 to = from < prefilled ? Math.min(from + 64, prefilled) : from + 1;
@@ -79,7 +73,7 @@ final class GpuModel implements AutoCloseable {
                 batch.add(cache, ids, from, to);
                 Tensor rows = forward.forward(batch, batch.allRows(), scratch, LayerProbe.NONE);
                 for (int t = 0; t < batch.rows(); t++) {
-                    backend.tensors().read(rows, (long) t * config.vocabulary(), logits[from + t]);
+                    backend.tensors().read(rows, (long) t * config().vocabulary(), logits[from + t]);
                 }
             }
             return logits;
@@ -142,13 +136,13 @@ final class GpuModel implements AutoCloseable {
     }
 
     private int[] ids(int sequence, int count) {
-        return new SplittableRandom(sequence + 1).ints(count, 0, config.vocabulary()).toArray();
+        return new SplittableRandom(sequence + 1).ints(count, 0, config().vocabulary()).toArray();
     }
 
     @Override
     public void close() {
         scratch.close();
-        backend.close();
         arena.close();
+        model.close();
     }
 }

@@ -1,5 +1,10 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.kernels.Backend;
+import dev.isthmus.engine.kernels.Backends;
+import java.util.List;
+import java.util.function.IntFunction;
+
 /** Which kernels a model runs on. */
 public enum BackendChoice {
     /** The fastest that works here: an NVIDIA GPU where there is one that can be used, else the CPU. */
@@ -14,5 +19,17 @@ public enum BackendChoice {
     /** The C kernels on the CPU; refused with the reason where they are missing. */
     NATIVE,
     /** Plain Java with float64 activations and sums: slow, the measure of all others. */
-    REFERENCE
+    REFERENCE;
+
+    /** What opens a backend for a number of threads, the one to try first being first. */
+    List<IntFunction<Backend>> candidates() {
+        return switch (this) {
+            case AUTO -> Backends.mayHaveGpu() ? List.of(threads -> Backends.cuda(), Backends::cpuOrWarn)
+                    : List.of(Backends::cpuOrWarn);
+            case CPU -> List.of(Backends::cpuOrWarn);
+            case NATIVE -> List.of(Backends::nativeCpu);
+            case CUDA -> List.of(threads -> Backends.cuda());
+            case REFERENCE -> List.of(threads -> Backends.reference());
+        };
+    }
 }

@@ -7,13 +7,13 @@ import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.DeadlineExceededException;
 import dev.isthmus.engine.errors.InvalidInputException;
-import java.time.Duration;
+import dev.isthmus.engine.session.BatchLimits;
+import dev.isthmus.engine.session.HeapLimit;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.SchedulerStep;
+import dev.isthmus.engine.session.SchedulerThread;
 import java.util.Optional;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.LockSupport;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
-import jdk.jfr.FlightRecorder;
 
 /**
  * Continues texts for many callers at once, as one continuous batch: a step reads a token of every request that
@@ -40,20 +40,12 @@ import jdk.jfr.FlightRecorder;
  */
 public final class BatchingExecutor implements AutoCloseable {
 
-    private final Model model;
-    private final BatchingOptions options;
-    private final CacheDemand demand;
-    private final ContinuousBatch batch;
-    private final ResultThread results = new ResultThread();
-    private final Thread thread;
-    private final Runnable changed = this::wake;
-    private final ReentrantLock lock = new ReentrantLock(true);
-    private final Condition notFull = lock.newCondition();
-    private final RequestQueue queue = new RequestQueue();
-    private boolean closing;
+    private final LoadedModel model;
+    private final SchedulerThread scheduler;
+    private final Runnable changed;
 
     /** Starts one; {@code atEachLayer} is run before each layer of a pass. */
-    BatchingExecutor(Model model, BatchingOptions options, Runnable atEachLayer) {
+    BatchingExecutor(LoadedModel model, BatchingOptions options, Runnable atEachLayer) {
         this(model, options, step -> {
             if (step == SchedulerStep.LAYER) {
                 atEachLayer.run();
@@ -62,39 +54,12 @@ public final class BatchingExecutor implements AutoCloseable {
     }
 
     /** Starts one whose thread tells {@code probe} where it is. */
-    BatchingExecutor(Model model, BatchingOptions options, Consumer<SchedulerStep> probe) {
+    BatchingExecutor(LoadedModel model, BatchingOptions options, Consumer<SchedulerStep> probe) {
         this.model = model;
-        this.options = options;
-        demand = CacheDemand.of(model);
-        batch = new ContinuousBatch(model, options, demand, model.meter(), probe);
-        thread = new ComputingThread(this::run);
-        results.start();
-        try {
-            Rehearsal.run(model, results, request -> newTask(request, System.nanoTime()));
-            thread.start();
-        } catch (Throwable failed) {
-            results.close();
-            throw failed;
-        }
-    }
-
-    /** The thread that computes for all callers of an executor. */
-    private static final class ComputingThread extends Thread {
-
-        ComputingThread(Runnable work) {
-            super(work, "isthmus-batch");
-            setDaemon(true);
-        }
-    }
-
-    /** Whether a thread computes for the callers of an executor, this one or another. */
-    static boolean isComputing(Thread thread) {
-        return thread instanceof ComputingThread;
-    }
-
-    private void wake() {
-        LockSupport.unpark(thread);
-        results.wake();
+        scheduler = new SchedulerThread(model,
+                new BatchLimits(options.maxBatch(), options.queueCapacity(), options.prefillRows()), probe);
+        changed = scheduler::wake;
+        scheduler.start(results -> Rehearsal.run(model, results, request -> newTask(request, System.nanoTime())));
     }
 
     /**
@@ -140,26 +105,26 @@ public final class BatchingExecutor implements AutoCloseable {
     }
 
     private Optional<GenerationTask> submit(GenerationRequest request, boolean waits) {
-        requireOtherThread("submit a request");
+        scheduler.requireOtherThread("submit a request");
         Arguments.nonNull(request, "submit a request", "request");
         long now = System.nanoTime();
         try {
             GenerationTask task = newTask(request, now);
             // Made before the request is taken: nobody would know of one that is taken and cannot be returned.
             Optional<GenerationTask> taken = Optional.of(task);
-            return enqueue(task, request, now, waits) ? taken : Optional.empty();
+            return scheduler.submit(task.state(), waits) ? taken : Optional.empty();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new CancelledException("waiting for a place in the queue: the thread was interrupted");
         } catch (OutOfMemoryError noMemory) {
-            throw Model.outOfMemory(noMemory);
+            throw HeapLimit.failure(noMemory);
         }
     }
 
     private GenerationTask newTask(GenerationRequest request, long now) {
         return model.whileOpen(() -> {
             check(request);
-            return new GenerationTask(model, request, now, changed);
+            return new GenerationTask(new GenerationState(model, request, now, changed));
         });
     }
 
@@ -174,138 +139,19 @@ public final class BatchingExecutor implements AutoCloseable {
         }
     }
 
-    /** Ends a request that could not be done if it were the only one. */
-    private boolean isTooLarge(GenerationTask task) {
-        long capacity = model.cacheBytes() + model.availableCacheBytes();
-        boolean tooLarge = demand.atLeast(task) > capacity;
-        if (tooLarge) {
-            task.fail(demand.tooLarge(task, capacity));
-        }
-        return tooLarge;
-    }
-
-    /** Takes a request, which may have failed by then; false if it may not wait and there is no place. */
-    private boolean enqueue(GenerationTask task, GenerationRequest request, long begun, boolean waits)
-            throws InterruptedException {
-        boolean tooLarge = isTooLarge(task);
-        lock.lockInterruptibly();
-        try {
-            while (!closing && !tooLarge && queue.size() >= options.queueCapacity()) {
-                if (!waits) {
-                    return false;
-                }
-                await(request, begun);
-            }
-            if (closing) {
-                throw new ClosedException("the batching executor is closed; make another with"
-                        + " Model.newBatchingExecutor");
-            }
-            RequestQueue.Waiting waiting = new RequestQueue.Waiting(task, event(task));
-            results.add(task);
-            if (!tooLarge) {
-                queue.add(waiting);
-                model.meter().queued(1);
-            }
-        } finally {
-            lock.unlock();
-        }
-        LockSupport.unpark(thread);
-        return true;
-    }
-
-    /** The record of a wait that begins; null where there is no recording, or no memory for it. */
-    private QueueWaitEvent event(GenerationTask task) {
-        try {
-            return FlightRecorder.isInitialized() ? QueueWaitEvent.begin(task.prompt().length, queue.size()) : null;
-        } catch (OutOfMemoryError | LinkageError unrecorded) {
-            return null;
-        }
-    }
-
-    private void await(GenerationRequest request, long begun) throws InterruptedException {
-        if (request.timeLimit().isEmpty()) {
-            notFull.await();
-            return;
-        }
-        long left = begun + nanos(request.timeLimit().get()) - System.nanoTime();
-        if (left <= 0) {
-            throw new DeadlineExceededException("the request's time was over before there was a place in the queue of "
-                    + options.queueCapacity() + "; allow more time or send fewer requests at once");
-        }
-        notFull.awaitNanos(left);
-    }
-
-    /** A duration in nanoseconds, cut to some centuries. */
-    static long nanos(Duration duration) {
-        return duration.compareTo(Duration.ofNanos(Long.MAX_VALUE / 2)) < 0 ? duration.toNanos() : Long.MAX_VALUE / 2;
-    }
-
     /** {@return the number of requests that wait for a place in the batch} */
     public int queueLength() {
-        lock.lock();
-        try {
-            return queue.size();
-        } finally {
-            lock.unlock();
-        }
+        return scheduler.queueLength();
     }
 
     /** {@return the number of requests that are computed together now} */
     public int running() {
-        return batch.running();
+        return scheduler.running();
     }
 
     /** {@return how often a request gave up its keys and values to others, and read its text again later} */
     public long preemptions() {
-        return batch.preemptions();
-    }
-
-    /** Computes until the executor is closed and all is done; nothing that is thrown ends the thread before. */
-    private void run() {
-        boolean open = true;
-        while (open) {
-            try {
-                open = admit();
-                if (batch.hasWork()) {
-                    // A processor may have interrupted this thread, which computes for all callers.
-                    Thread.interrupted();
-                    batch.step();
-                }
-            } catch (Throwable unforeseen) {
-                batch.failAll(unforeseen);
-            }
-        }
-        results.close();
-    }
-
-    /** Waits for something to do and fills the batch; false when all is done and no more will come. */
-    private boolean admit() {
-        while (true) {
-            batch.removeEnded();
-            lock.lock();
-            try {
-                // Those that have ended leave their places in the queue to others.
-                model.meter().queued(-queue.removeEnded());
-                while (queue.first() != null && batch.hasRoomFor(queue.first().task())) {
-                    RequestQueue.Waiting next = queue.first();
-                    batch.admit(next.task());
-                    queue.removeFirst();
-                    model.meter().queued(-1);
-                    next.end(true);
-                }
-                notFull.signalAll();
-                if (batch.hasWork()) {
-                    return true;
-                }
-                batch.rest();
-                if (closing && queue.first() == null && batch.isEmpty()) {
-                    return false;
-                }
-            } finally {
-                lock.unlock();
-            }
-            LockSupport.park(this);
-        }
+        return scheduler.preemptions();
     }
 
     /**
@@ -317,34 +163,8 @@ public final class BatchingExecutor implements AutoCloseable {
      */
     @Override
     public void close() {
-        requireOtherThread("close the batching executor");
-        stopTaking();
-        results.finishAll(Thread.currentThread());
-        boolean interrupted = false;
-        while (true) {
-            try {
-                thread.join();
-                results.awaitAllDone();
-                break;
-            } catch (InterruptedException e) {
-                interrupted = true;
-                results.failAll(PreparedFailures.executorClosed());
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    private void stopTaking() {
-        lock.lock();
-        try {
-            closing = true;
-            notFull.signalAll();
-        } finally {
-            lock.unlock();
-        }
-        LockSupport.unpark(thread);
+        scheduler.requireOtherThread("close the batching executor");
+        scheduler.close();
     }
 
     /**
@@ -354,16 +174,7 @@ public final class BatchingExecutor implements AutoCloseable {
      * @throws ConcurrentUseException if called by a {@link LogitsProcessor}
      */
     public void closeNow() {
-        requireOtherThread("close the batching executor");
-        stopTaking();
-        results.failAll(PreparedFailures.executorClosed());
-        close();
-    }
-
-    private void requireOtherThread(String purpose) {
-        if (Thread.currentThread() == thread) {
-            throw new ConcurrentUseException(purpose + ": called by a logits processor of a running request, which"
-                    + " would wait for itself; call from another thread");
-        }
+        scheduler.requireOtherThread("close the batching executor");
+        scheduler.closeNow();
     }
 }

@@ -2,6 +2,9 @@ package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.Sequence;
+import dev.isthmus.engine.session.TextBranches;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BooleanSupplier;
@@ -12,7 +15,7 @@ final class BestOf {
     /** The most continuations at a time; each takes memory for its keys and values. */
     private static final int MAX_TOGETHER = 32;
 
-    private final Model model;
+    private final LoadedModel model;
     private final Sequence text;
     private final GenerationOptions options;
     private final BooleanSupplier cancelled;
@@ -53,7 +56,7 @@ final class BestOf {
      *
      * @param logits those after the text
      */
-    BestOf(Model model, Sequence text, float[] logits, GenerationOptions options, BooleanSupplier cancelled) {
+    BestOf(LoadedModel model, Sequence text, float[] logits, GenerationOptions options, BooleanSupplier cancelled) {
         this.model = model;
         this.text = text;
         this.logits = logits;
@@ -92,7 +95,7 @@ final class BestOf {
     private void finish(List<Candidate> candidates) {
         List<Candidate> running = candidates;
         float[][] rows = {logits};
-        try (TextBranches branches = new TextBranches(model, text.cache(), text.tokens(), Completions.probe(cancelled))) {
+        try (TextBranches branches = new TextBranches(model, text, Completions.probe(cancelled))) {
             while (true) {
                 running = choose(running, rows);
                 if (running.isEmpty()) {

@@ -1,14 +1,25 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.session.StateObserver;
 import java.util.concurrent.Executor;
 
 /**
- * An observer that is called by something else's thread.
+ * A caller's observer as sequences know it, called on the caller's thread.
  *
  * @param observer the caller's own
  * @param caller runs code on the calling thread, and returns when it is done
  */
-record CalledObserver(ForwardObserver observer, Executor caller) implements ForwardObserver {
+record CalledObserver(ForwardObserver observer, Executor caller) implements StateObserver {
+
+    /** An observer that is called by whoever computes. */
+    CalledObserver(ForwardObserver observer) {
+        this(observer, Runnable::run);
+    }
+
+    @Override
+    public StateObserver calling(Executor other) {
+        return new CalledObserver(observer, other);
+    }
 
     @Override
     public boolean wantsHiddenState(int boundary) {

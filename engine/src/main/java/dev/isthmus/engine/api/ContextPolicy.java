@@ -1,6 +1,7 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.session.ContextWindow;
 
 /**
  * What a session does when its context is full. {@link #ERROR} refuses what is appended and ends a generation with
@@ -51,33 +52,8 @@ public record ContextPolicy(int kept, int dropped) {
         return new ContextPolicy(kept, dropped);
     }
 
-    /**
-     * Checks what depends on the model.
-     *
-     * @throws InvalidInputException if nothing would be left
-     */
-    void check(int context) {
-        if (dropped > 0 && kept >= context - dropped) {
-            throw new InvalidInputException("context policy: the tokens kept and dropped, " + kept + " and " + dropped
-                    + ", must be fewer than the model's context of " + context);
-        }
-    }
-
-    /** Whether a full context forgets tokens. */
-    boolean slides() {
-        return dropped > 0;
-    }
-
-    /**
-     * How many tokens must go for {@code wanted} more to fit.
-     *
-     * @return 0 where they fit; more than there are to drop where they cannot
-     */
-    int toDrop(int context, int length, int wanted) {
-        long excess = (long) length + wanted - context;
-        if (excess <= 0) {
-            return 0;
-        }
-        return dropped == 0 ? Integer.MAX_VALUE : Math.toIntExact(Math.ceilDiv(excess, dropped) * dropped);
+    /** The same for a sequence. */
+    ContextWindow window() {
+        return new ContextWindow(kept, dropped);
     }
 }

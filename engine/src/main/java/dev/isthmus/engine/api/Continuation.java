@@ -1,10 +1,15 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.kernels.Draw;
+import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.sampling.LogProbabilities;
 import dev.isthmus.engine.sampling.Sampler;
 import dev.isthmus.engine.sampling.StopStrings;
 import dev.isthmus.engine.sampling.TokenHistory;
+import dev.isthmus.engine.session.ContextWindow;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.Sequence;
+import dev.isthmus.engine.session.TokenBuffer;
 import dev.isthmus.engine.tokenizer.StreamDecoder;
 import java.util.Arrays;
 import java.util.List;
@@ -28,39 +33,42 @@ final class Continuation {
     private final int promptLength;
     /** How many tokens can be generated before the context is full. */
     private final int room;
-    private int[] text;
-    private int length;
+    private final TokenBuffer text;
     private FinishReason finishReason;
 
     /** Begins after a prompt, in a context that does not slide. */
-    Continuation(Model model, int[] prompt, GenerationOptions options) {
-        this(model, prompt, options, ContextPolicy.ERROR);
+    Continuation(LoadedModel model, int[] prompt, GenerationOptions options) {
+        this(model, prompt, options, ContextWindow.FIXED);
     }
 
     /**
-     * Begins after a prompt.
+     * Begins after a prompt, whose array is the continuation's from now on.
      *
      * @throws dev.isthmus.engine.errors.InvalidInputException if stop strings are given to a model without tokenizer,
      *     or an option names a token that is not in the vocabulary
      */
-    Continuation(Model model, int[] prompt, GenerationOptions options, ContextPolicy policy) {
+    Continuation(LoadedModel model, int[] prompt, GenerationOptions options, ContextWindow window) {
         options.check(model.config().vocabulary());
         if (!options.stop().isEmpty()) {
-            model.requireTokenizer("generate with stop strings");
+            model.tokenizer().require("generate with stop strings");
         }
         this.options = options;
         sampler = options.newSampler();
-        decoder = model.tokenizer().map(tokenizer -> tokenizer.newStreamDecoder());
+        decoder = model.tokenizer().tokenizer().map(tokenizer -> tokenizer.newStreamDecoder());
         stop = new StopStrings(options.stop());
         endOfText = options.stopAtEndOfText() ? Set.copyOf(model.config().endOfText()) : Set.of();
         promptLength = prompt.length;
-        text = prompt.clone();
-        length = prompt.length;
+        text = TokenBuffer.of(prompt);
         // The last token is chosen from the logits of the last position, and needs none itself.
-        room = policy.slides() ? Integer.MAX_VALUE : Math.max(0, model.config().context() - prompt.length + 1);
+        room = window.slides() ? Integer.MAX_VALUE : Math.max(0, model.config().context() - prompt.length + 1);
         if (room == 0) {
             finishReason = FinishReason.CONTEXT_FULL;
         }
+    }
+
+    /** The prompt and the tokens that were chosen since; not to be changed. */
+    TokenBuffer text() {
+        return text;
     }
 
     /** Why the text has ended; null while it goes on. */
@@ -68,13 +76,22 @@ final class Continuation {
         return finishReason;
     }
 
+    /** The next token of a sequence, which becomes part of it. */
+    Token next(Sequence sequence, LayerProbe probe) {
+        Optional<Draw> draw = sequence.canChoose() ? draw() : Optional.empty();
+        int chosen = draw.isPresent() ? sequence.choose(draw.get(), probe) : -1;
+        Token token = chosen >= 0 ? chosen(chosen) : next(sequence.currentLogits(probe));
+        sequence.push(token.id());
+        return token;
+    }
+
     /** How kernels may choose the next token, where nobody needs its logits. */
-    Optional<Draw> draw() {
+    private Optional<Draw> draw() {
         return options.logprobs().isEmpty() ? sampler.draw() : Optional.empty();
     }
 
     /** Takes the token that kernels have chosen by {@link #draw}. */
-    Token chosen(int id) {
+    private Token chosen(int id) {
         sampler.drawn();
         return new Token(id, add(id), OptionalDouble.empty(), List.of());
     }
@@ -86,17 +103,14 @@ final class Continuation {
      * @throws dev.isthmus.engine.errors.InvalidInputException if the options leave no token to choose
      */
     Token next(float[] logits) {
-        int id = sampler.sample(logits, new TokenHistory(text, length, promptLength));
+        int id = sampler.sample(logits, new TokenHistory(text.array(), text.length(), promptLength));
         String completed = add(id);
         return options.logprobs().isEmpty() ? new Token(id, completed, OptionalDouble.empty(), List.of())
                 : withLogprobs(id, completed, logits, options.logprobs().getAsInt());
     }
 
     private String add(int id) {
-        if (length == text.length) {
-            text = Arrays.copyOf(text, 2 * length + 16);
-        }
-        text[length++] = id;
+        text.add(id);
         return completedText(id);
     }
 
@@ -112,9 +126,9 @@ final class Continuation {
         String piece = ended ? "" : decoder.map(d -> d.append(id)).orElse("");
         if (ended) {
             finishReason = FinishReason.END_OF_TEXT;
-        } else if (length - promptLength == options.maxTokens()) {
+        } else if (text.length() - promptLength == options.maxTokens()) {
             finishReason = FinishReason.MAX_TOKENS;
-        } else if (length - promptLength == room) {
+        } else if (text.length() - promptLength == room) {
             finishReason = FinishReason.CONTEXT_FULL;
         }
         if (finishReason != null) {

@@ -1,6 +1,7 @@
 package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.checks.Arguments;
+import dev.isthmus.engine.session.MetricsRecorder;
 import java.time.Duration;
 
 /**
@@ -40,6 +41,22 @@ public record Metrics(long prefillTokens, Duration prefillTime, long decodeToken
     public Metrics(long prefillTokens, Duration prefillTime, long decodeTokens, Duration decodeTime, int sessions,
             long cacheBytes, int queueLength) {
         this(prefillTokens, prefillTime, decodeTokens, decodeTime, sessions, cacheBytes, queueLength, 0, 0, 0);
+    }
+
+    /**
+     * The memory of a moment.
+     *
+     * @param cacheBytes for keys and values of open texts
+     * @param finishedBytes for keys and values of finished texts
+     * @param scratchBytes what passes compute in
+     */
+    record Memory(long cacheBytes, long finishedBytes, long scratchBytes) {}
+
+    /** What was counted, with the memory of the moment and the tokens that were not computed since others had. */
+    static Metrics of(MetricsRecorder.Totals totals, Memory memory, long prefixTokens) {
+        return new Metrics(totals.prefillTokens(), totals.prefillTime(), totals.decodeTokens(), totals.decodeTime(),
+                totals.sessions(), memory.cacheBytes, totals.queueLength(), prefixTokens, memory.finishedBytes,
+                memory.scratchBytes);
     }
 
     /** Refuses a time that is null. */

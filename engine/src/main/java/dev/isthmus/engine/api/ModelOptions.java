@@ -1,9 +1,11 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.cache.CacheLimit;
 import dev.isthmus.engine.checks.Arguments;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.errors.InvalidInputException;
 import java.util.List;
+import dev.isthmus.engine.session.LoadOptions;
 import java.util.Optional;
 import java.util.function.Consumer;
 
@@ -201,5 +203,12 @@ public final class ModelOptions {
 
     private List<Object> values() {
         return List.of(backend, weights, cache, threads, cacheLimit, loadProgress, prefixCache);
+    }
+
+    /** The same for what loads models. */
+    LoadOptions forLoading() {
+        return new LoadOptions(backend.candidates(), threads, weights,
+                new LoadOptions.Cache(cache.type(), prefixCache.sharing(), new CacheLimit(cacheLimit)),
+                loadProgress::update);
     }
 }

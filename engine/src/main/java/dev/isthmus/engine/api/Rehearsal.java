@@ -1,11 +1,15 @@
 package dev.isthmus.engine.api;
 
+import dev.isthmus.engine.session.BatchLimits;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.PreparedFailures;
+import dev.isthmus.engine.session.ResultThread;
+import dev.isthmus.engine.session.SchedulerRehearsal;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.function.Function;
-import jdk.jfr.FlightRecorder;
 
 /**
  * Does once what a batching executor does with its requests, so that the classes for it are loaded and initialized and
@@ -30,24 +34,24 @@ final class Rehearsal {
      * @param results completes futures; it is running
      * @param taken makes of a request what is computed, as when it is submitted
      */
-    static void run(Model model, ResultThread results, Function<GenerationRequest, GenerationTask> taken) {
+    static void run(LoadedModel model, ResultThread results, Function<GenerationRequest, GenerationTask> taken) {
         List<GenerationTask> computed = List.of(taken.apply(request(model, OPTIONS)),
                 taken.apply(request(model, ALL_OPTIONS)), taken.apply(request(model, withStop(model))));
-        compute(model, computed);
+        SchedulerRehearsal.run(model, limits(computed.size()), computed.stream().map(GenerationTask::state).toList());
         GenerationTask whole = task(model);
-        whole.deliver(new Token(0, "", OptionalDouble.empty(), List.of()));
-        whole.complete(FinishReason.MAX_TOKENS);
+        whole.state().deliver(new Token(0, "", OptionalDouble.empty(), List.of()));
+        whole.state().complete(FinishReason.MAX_TOKENS);
         GenerationTask failed = task(model);
-        failed.fail(PreparedFailures.of(new OutOfMemoryError()));
+        failed.state().fail(PreparedFailures.of(new OutOfMemoryError()));
         GenerationTask closed = task(model);
-        closed.fail(PreparedFailures.executorClosed());
-        GenerationTask late = new GenerationTask(model, request(model, OPTIONS).withTimeLimit(Duration.ZERO),
-                System.nanoTime(), results::wake);
+        closed.state().fail(PreparedFailures.executorClosed());
+        GenerationTask late = new GenerationTask(new GenerationState(model,
+                request(model, OPTIONS).withTimeLimit(Duration.ZERO), System.nanoTime(), results::wake));
         GenerationTask cancelled = task(model);
         cancelled.cancel();
         List<GenerationTask> ended = List.of(whole, failed, closed, late, cancelled);
         for (GenerationTask each : ended) {
-            results.add(each);
+            results.add(each.state());
         }
         results.wake();
         whole.iterator().forEachRemaining(token -> {});
@@ -56,36 +60,19 @@ final class Rehearsal {
         }
     }
 
-    private static GenerationTask task(Model model) {
-        return new GenerationTask(model, request(model, OPTIONS), 0, () -> {});
+    private static GenerationTask task(LoadedModel model) {
+        return new GenerationTask(new GenerationState(model, request(model, OPTIONS), 0, () -> {}));
     }
 
-    private static GenerationRequest request(Model model, GenerationOptions options) {
+    private static GenerationRequest request(LoadedModel model, GenerationOptions options) {
         return GenerationRequest.of(new int[Math.min(2, model.config().context())], options);
     }
 
-    private static GenerationOptions withStop(Model model) {
-        return model.tokenizer().isPresent() ? OPTIONS.toBuilder().stop("\n\n\n").build() : OPTIONS;
+    private static GenerationOptions withStop(LoadedModel model) {
+        return model.tokenizer().tokenizer().isPresent() ? OPTIONS.toBuilder().stop("\n\n\n").build() : OPTIONS;
     }
 
-    private static void compute(Model model, List<GenerationTask> tasks) {
-        if (FlightRecorder.isInitialized()) {
-            QueueWaitEvent.begin(0, 0);
-            PrefillEvent.begin(0, 0, 0, 0);
-            DecodeStepEvent.begin(0, 0);
-        }
-        BatchingOptions options = BatchingOptions.DEFAULT.withMaxBatch(tasks.size());
-        CacheDemand demand = CacheDemand.of(model);
-        try (ContinuousBatch batch = new ContinuousBatch(model, options, demand, Meter.unrecorded(), step -> {})) {
-            for (GenerationTask each : tasks) {
-                batch.hasRoomFor(each);
-                batch.admit(each);
-            }
-            // The caller's interrupt is the caller's, and ends every pass.
-            while (batch.hasWork() && !Thread.currentThread().isInterrupted()) {
-                batch.step();
-                batch.removeEnded();
-            }
-        }
+    private static BatchLimits limits(int requests) {
+        return new BatchLimits(requests, requests, BatchingOptions.DEFAULT.prefillRows());
     }
 }

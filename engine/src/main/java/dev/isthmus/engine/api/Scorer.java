@@ -26,7 +26,7 @@ final class Scorer {
         }
         // The last token of a window is predicted and never read, so the forward pass does not check it.
         for (int i = 0; i < ids.length; i++) {
-            model.forward().checkToken(ids[i], i);
+            model.loaded().forward().checkToken(ids[i], i);
         }
         double[] logprobs = new double[ids.length - 1];
         int[] count = {0};

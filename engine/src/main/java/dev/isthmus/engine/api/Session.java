@@ -10,6 +10,13 @@ import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.errors.SnapshotException;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.sampling.TokenHistory;
+import dev.isthmus.engine.session.HeapLimit;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.ObserverProbe;
+import dev.isthmus.engine.session.RowVisitor;
+import dev.isthmus.engine.session.Sequence;
+import dev.isthmus.engine.session.Snapshot;
+import dev.isthmus.engine.session.TokenBuffer;
 import java.nio.file.Path;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
@@ -41,18 +48,18 @@ import java.util.function.Supplier;
  */
 public final class Session implements AutoCloseable {
 
-    private final Model model;
+    private final LoadedModel model;
     private final Sequence sequence;
     private final ReentrantLock callers = new ReentrantLock();
     /** Counts what callers changed, so that a generation notices that its text is no longer there. */
     private int changes;
     /** The text as the last call left it. */
-    private volatile Sequence.Text text;
+    private volatile TokenBuffer.View text;
     /** Set before the memory is freed, so that whoever is under way elsewhere learns why it ends. */
     private volatile boolean closed;
     private boolean freed;
 
-    Session(Model model, Sequence sequence) {
+    Session(LoadedModel model, Sequence sequence) {
         this.model = model;
         this.sequence = sequence;
         text = sequence.text();
@@ -68,7 +75,8 @@ public final class Session implements AutoCloseable {
      * closed}
      */
     public Metrics metrics() {
-        return sequence.metrics();
+        return Metrics.of(sequence.recorder().totals(), new Metrics.Memory(sequence.cacheBytes(), 0, 0),
+                sequence.prefixTokens());
     }
 
     /** {@return the tokens in the session, first to last; also while another call is under way} */
@@ -76,14 +84,14 @@ public final class Session implements AutoCloseable {
         return openText().ids();
     }
 
-    private Sequence.Text openText() {
+    private TokenBuffer.View openText() {
         requireOpen();
         model.requireOpen();
         return text;
     }
 
     /** The text as the last call left it. */
-    Sequence.Text text() {
+    TokenBuffer.View text() {
         return text;
     }
 
@@ -127,8 +135,8 @@ public final class Session implements AutoCloseable {
                 // The last token of a generation has yet to be read, and is not one of those to be seen.
                 sequence.currentLogits(LayerProbe.NONE);
             }
-            sequence.read(ids, ids.length - 1, null, new ObserverProbe(observer, model.config(),
-                    model.computeBackend().tensors()));
+            sequence.read(ids, ids.length - 1, null, new ObserverProbe(new CalledObserver(observer),
+                    model.config(), model.backend().tensors()));
             changes++;
             return null;
         });
@@ -145,15 +153,15 @@ public final class Session implements AutoCloseable {
     public void append(int[] ids, LogitsVisitor visitor) {
         Arguments.nonNull(ids, "append", "ids");
         Arguments.nonNull(visitor, "append", "visitor");
-        read(ids, 0, visitor, LayerProbe.NONE);
+        read(ids, 0, visitor::row, LayerProbe.NONE);
     }
 
     /** As {@link #append(int[], LogitsVisitor)}, for the logits from {@code ids[first]} on. */
-    void appendFrom(int[] ids, int first, LogitsVisitor visitor, LayerProbe probe) {
+    void appendFrom(int[] ids, int first, RowVisitor visitor, LayerProbe probe) {
         read(ids, first, visitor, probe);
     }
 
-    private void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
+    private void read(int[] ids, int firstLogits, RowVisitor visitor, LayerProbe probe) {
         exclusively(() -> {
             sequence.read(ids, firstLogits, visitor, probe);
             changes++;
@@ -258,7 +266,8 @@ public final class Session implements AutoCloseable {
     Generation generate(GenerationOptions options, BooleanSupplier cancelled) {
         return exclusively(() -> {
             requirePrompt("generate");
-            return new Generation(this, new Continuation(model, sequence.tokens(), options, sequence.policy()), changes, cancelled);
+            Continuation continuation = new Continuation(model, sequence.tokens(), options, sequence.window());
+            return new Generation(this, continuation, changes, cancelled);
         });
     }
 
@@ -346,7 +355,7 @@ public final class Session implements AutoCloseable {
     <R> R exclusively(Supplier<R> work) {
         requireOpen();
         // Made before anything changes: a call that has succeeded must not fail for want of memory.
-        Sequence.Text left = Model.withinMemory(Sequence.Text::new);
+        TokenBuffer.View left = HeapLimit.within(TokenBuffer.View::new);
         if (callers.isHeldByCurrentThread() || !callers.tryLock()) {
             // Perhaps it is the closing that is under way.
             requireOpen();
@@ -381,7 +390,7 @@ public final class Session implements AutoCloseable {
                 throw new ConcurrentUseException("generate: the session was changed by another call since the "
                         + "generation began; start another with Session.generate");
             }
-            return sequence.next(continuation, probe);
+            return continuation.next(sequence, probe);
         });
     }
 }

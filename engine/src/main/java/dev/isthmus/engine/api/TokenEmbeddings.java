@@ -6,6 +6,7 @@ import dev.isthmus.engine.errors.InvalidInputException;
 import dev.isthmus.engine.kernels.Matrix;
 import dev.isthmus.engine.kernels.PackedMatrix;
 import dev.isthmus.engine.model.Offload;
+import dev.isthmus.engine.session.LoadedModel;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
@@ -19,10 +20,10 @@ import java.util.stream.Stream;
  */
 public final class TokenEmbeddings {
 
-    private final Model model;
+    private final LoadedModel model;
     private final Matrix wte;
 
-    TokenEmbeddings(Model model) {
+    TokenEmbeddings(LoadedModel model) {
         this.model = model;
         wte = model.forward().weights().tokenEmbedding();
     }
@@ -152,12 +153,12 @@ public final class TokenEmbeddings {
     }
 
     private void read(int first, float[] vectors) {
-        model.computeBackend().weights().read(wte, first, vectors);
+        model.backend().weights().read(wte, first, vectors);
         model.forward().weights().requireWhole();
     }
 
     private String text(int id) {
-        return model.tokenizer().map(tokenizer -> tokenizer.decode(id)).orElse("");
+        return model.tokenizer().tokenizer().map(tokenizer -> tokenizer.decode(id)).orElse("");
     }
 
     private void check(int id) {

@@ -60,6 +60,11 @@ public final class Gpt2Forward {
         return weights;
     }
 
+    /** The type of keys and values in the cache. */
+    public DType cacheType() {
+        return cacheType;
+    }
+
     /**
      * What the blocks of many caches come from.
      *

@@ -73,7 +73,7 @@ class BatchingExecutorTest {
     @AfterEach
     void close() {
         executor.closeNow();
-        assertEquals(0, model.cacheBytes(), "every block was let go of");
+        assertEquals(0, model.loaded().cacheBytes(), "every block was let go of");
         model.close();
     }
 
@@ -81,7 +81,8 @@ class BatchingExecutorTest {
     @EnumSource(value = BackendChoice.class, names = {"CPU", "REFERENCE"})
     void eachRequestGetsTheBitsThatASessionOfItsOwnWouldGive(BackendChoice backend) throws Exception {
         try (Model shared = Model.open(directory, ModelOptions.DEFAULT.withBackend(backend).withThreads(2))) {
-            assumeTrue(shared.computeBackend().isBatchInvariant(), "NOT TESTED: needs kernels whose rows do not depend on the"
+            assumeTrue(shared.loaded().backend().isBatchInvariant(),
+                    "NOT TESTED: needs kernels whose rows do not depend on the"
                     + " size of the batch, libisthmus or the reference; here: " + shared.backend());
             List<GenerationRequest> requests = IntStream.range(0, 60).mapToObj(BatchingExecutorTest::varied).toList();
             try (BatchingExecutor many = shared.newBatchingExecutor(new BatchingOptions(7, 5, 24));
@@ -92,7 +93,7 @@ class BatchingExecutorTest {
                     assertEquals(alone(shared, requests.get(i)), found.get(i).get(), "request " + i);
                 }
             }
-            assertEquals(0, shared.cacheBytes());
+            assertEquals(0, shared.loaded().cacheBytes());
         }
     }
 
@@ -184,7 +185,7 @@ class BatchingExecutorTest {
         AtomicInteger layers = new AtomicInteger();
         CountDownLatch inSecondPass = new CountDownLatch(1);
         CountDownLatch cancelled = new CountDownLatch(1);
-        try (BatchingExecutor observed = new BatchingExecutor(model, NARROW, () -> {
+        try (BatchingExecutor observed = new BatchingExecutor(model.loaded(), NARROW, () -> {
             if (layers.incrementAndGet() == LAYERS + 1) {
                 inSecondPass.countDown();
                 Gate.await(cancelled);
@@ -260,12 +261,12 @@ class BatchingExecutorTest {
     void aPrefixThatASessionHoldsIsNotReadAgain() {
         AtomicInteger layers = new AtomicInteger();
         try (Session session = model.newSession();
-                BatchingExecutor observed = new BatchingExecutor(model, NARROW, layers::incrementAndGet)) {
+                BatchingExecutor observed = new BatchingExecutor(model.loaded(), NARROW, layers::incrementAndGet)) {
             session.append(ids(130, 0));
             observed.submit(GenerationRequest.of(ids(140, 0), greedy(1))).result().join();
         }
-        assertEquals(LAYERS * (model.computeBackend().isBatchInvariant() ? 1 : Math.ceilDiv(140, NARROW.prefillRows())),
-                layers.get());
+        boolean invariant = model.loaded().backend().isBatchInvariant();
+        assertEquals(LAYERS * (invariant ? 1 : Math.ceilDiv(140, NARROW.prefillRows())), layers.get());
     }
 
     @Test
@@ -314,7 +315,7 @@ class BatchingExecutorTest {
             assertDoesNotThrow(closing);
             assertThrows(ClosedException.class, () -> orphan.submit(GenerationRequest.of(ids(5, 1), greedy(3))));
         }
-        assertEquals(0, other.cacheBytes());
+        assertEquals(0, other.loaded().cacheBytes());
         assertThrows(ClosedException.class, () -> other.newBatchingExecutor(NARROW));
     }
 

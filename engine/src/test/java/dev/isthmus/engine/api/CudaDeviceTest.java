@@ -119,7 +119,7 @@ class CudaDeviceTest {
     @Test
     void javaCannotReadMemoryOnTheDevice() {
         try (Model model = open(BackendChoice.CUDA); Arena arena = Arena.ofShared()) {
-            Tensor tensor = model.computeBackend().tensors().allocate(arena, 4);
+            Tensor tensor = model.loaded().backend().tensors().allocate(arena, 4);
             assertThrows(IndexOutOfBoundsException.class, () -> tensor.data().get(ValueLayout.JAVA_BYTE, 0));
         }
     }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isthmus.engine.ChildJvm;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
+import dev.isthmus.engine.session.SchedulerStep;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -68,7 +69,7 @@ class ExecutorFaultsTest {
             AtomicInteger calls = new AtomicInteger();
             AtomicBoolean armed = new AtomicBoolean(true);
             int fatal = n;
-            try (BatchingExecutor executor = new BatchingExecutor(model, NARROW, passed -> {
+            try (BatchingExecutor executor = new BatchingExecutor(model.loaded(), NARROW, passed -> {
                 if (passed == step && armed.get() && calls.incrementAndGet() == fatal) {
                     throw new OutOfMemoryError("injected at " + step + " " + fatal);
                 }
@@ -81,7 +82,7 @@ class ExecutorFaultsTest {
                 assertWorks(executor);
             }
             thrown = calls.get() >= fatal;
-            assertEquals(0, model.cacheBytes());
+            assertEquals(0, model.loaded().cacheBytes());
         }
     }
 
@@ -89,7 +90,7 @@ class ExecutorFaultsTest {
     @EnumSource
     void anUnforeseenErrorLeavesTheExecutorAtWork(SchedulerStep step) throws Exception {
         AtomicInteger calls = new AtomicInteger();
-        try (BatchingExecutor executor = new BatchingExecutor(model, NARROW, passed -> {
+        try (BatchingExecutor executor = new BatchingExecutor(model.loaded(), NARROW, passed -> {
             if (passed == step && calls.incrementAndGet() == 2) {
                 throw new AssertionError("injected at " + step);
             }
@@ -106,7 +107,7 @@ class ExecutorFaultsTest {
     @ParameterizedTest
     @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "REMOVE")
     void memoryThatLacksForEverEndsAllRequests(SchedulerStep step) throws Exception {
-        BatchingExecutor executor = new BatchingExecutor(model, NARROW, passed -> {
+        BatchingExecutor executor = new BatchingExecutor(model.loaded(), NARROW, passed -> {
             if (passed == step) {
                 throw new OutOfMemoryError("injected at " + step);
             }
@@ -167,7 +168,7 @@ class ExecutorFaultsTest {
     @Test
     void anErrorThatSuppressesItselfIsLackOfMemory() throws Exception {
         AtomicBoolean armed = new AtomicBoolean(true);
-        try (BatchingExecutor executor = new BatchingExecutor(model, NARROW, passed -> {
+        try (BatchingExecutor executor = new BatchingExecutor(model.loaded(), NARROW, passed -> {
             if (passed == SchedulerStep.LAYER && armed.get()) {
                 OutOfMemoryError full = new OutOfMemoryError("injected");
                 full.addSuppressed(full);

@@ -43,7 +43,7 @@ class ExecutorMemoryTest {
         for (BackendChoice backend : List.of(BackendChoice.CPU, BackendChoice.REFERENCE)) {
             try (Model model = Model.open(directory, options(backend)); Session session = model.newSession()) {
                 session.append(1);
-                BLOCK_BYTES.put(backend, model.cacheBytes());
+                BLOCK_BYTES.put(backend, model.loaded().cacheBytes());
             }
         }
     }
@@ -76,7 +76,7 @@ class ExecutorMemoryTest {
 
     private static void assertAsAlone(Model model, List<GenerationTask> tasks) {
         List<GenerationResult> found = tasks.stream().map(task -> task.result().join()).toList();
-        assumeTrue(model.computeBackend().isBatchInvariant(), "NOT TESTED: the bits, which depend on the batch with "
+        assumeTrue(model.loaded().backend().isBatchInvariant(), "NOT TESTED: the bits, which depend on the batch with "
                 + model.backend());
         for (int i = 0; i < found.size(); i++) {
             assertEquals(alone(model, request(i)), found.get(i), "request " + i);
@@ -130,6 +130,7 @@ class ExecutorMemoryTest {
     }
 
     @Test
+    @SuppressWarnings("try") // The test closes the executor itself, to see what it refuses afterwards.
     void aRequestThatNeverFitsFailsAtOnce() {
         try (Model model = open(BackendChoice.CPU, 2);
                 BatchingExecutor executor = model.newBatchingExecutor(BatchingOptions.DEFAULT)) {

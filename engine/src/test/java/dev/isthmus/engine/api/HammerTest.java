@@ -90,7 +90,7 @@ class HammerTest {
 
         failures.forEach(Throwable::printStackTrace);
         assertEquals(0, failures.size(), () -> failures.peek().toString());
-        closedModels.forEach(closed -> assertEquals(0, closed.cacheBytes(), "blocks left behind"));
+        closedModels.forEach(closed -> assertEquals(0, closed.loaded().cacheBytes(), "blocks left behind"));
         for (String role : roles.keySet()) {
             assertTrue(counts.containsKey(role + " done"), () -> "never succeeded: " + role + " of " + counts);
         }
@@ -301,7 +301,7 @@ class HammerTest {
 
     /** Where the backend promises the same bits, the same tokens too. */
     private void check(List<Integer> wanted, List<Integer> found) {
-        if (model.get().computeBackend().isBatchInvariant()) {
+        if (model.get().loaded().backend().isBatchInvariant()) {
             assertEquals(wanted, found);
         }
     }

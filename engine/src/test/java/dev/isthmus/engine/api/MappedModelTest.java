@@ -67,8 +67,8 @@ class MappedModelTest {
     }
 
     private static boolean isInPlace(Model model) {
-        boolean mapped = !model.forward().weights().files().isEmpty();
-        assertEquals(mapped, model.forward().weights().tokenEmbedding() instanceof PackedMatrix matrix
+        boolean mapped = !model.loaded().forward().weights().files().isEmpty();
+        assertEquals(mapped, model.loaded().forward().weights().tokenEmbedding() instanceof PackedMatrix matrix
                 && matrix.data().isMapped());
         return mapped;
     }

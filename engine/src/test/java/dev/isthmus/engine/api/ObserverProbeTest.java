@@ -6,9 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.config.Activation;
 import dev.isthmus.engine.config.Gpt2Config;
-import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.Backend;
+import dev.isthmus.engine.kernels.Backends;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.session.ObserverProbe;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -48,7 +49,7 @@ class ObserverProbeTest {
             gone = Tensor.allocate(closed, DType.F32, 3, 12);
         }
         Capture nothing = Capture.builder().build();
-        ObserverProbe probe = new ObserverProbe(nothing, CONFIG, opened.tensors());
+        ObserverProbe probe = new ObserverProbe(new CalledObserver(nothing), CONFIG, opened.tensors());
         probe.hiddenState(0, gone, batch);
         probe.attention(0, gone, batch);
         assertFalse(probe.wantsFinalState());
@@ -61,7 +62,7 @@ class ObserverProbeTest {
         add(3);
         Tensor qkv = Tensor.allocate(arena, DType.F32, 5, 12);
         List<String> seen = new ArrayList<>();
-        new ObserverProbe(new ForwardObserver() {
+        new ObserverProbe(new CalledObserver(new ForwardObserver() {
             @Override
             public boolean wantsAttention(int layer, int head) {
                 return head == 1;
@@ -71,7 +72,7 @@ class ObserverProbeTest {
             public void attention(int layer, int head, int position, double[] probabilities) {
                 seen.add(head + "@" + position + Arrays.toString(probabilities));
             }
-        }, CONFIG, opened.tensors()).attention(0, qkv, batch);
+        }), CONFIG, opened.tensors()).attention(0, qkv, batch);
         assertEquals(List.of("1@0[1.0]", "1@1[0.5, 0.5]", "1@0[1.0]", "1@1[0.5, 0.5]",
                 "1@2" + Arrays.toString(new double[] {1 / 3.0, 1 / 3.0, 1 / 3.0})), seen);
     }
@@ -87,7 +88,7 @@ class ObserverProbeTest {
                 default -> x.data().setAtIndex(ValueLayout.JAVA_SHORT, 2, Float.floatToFloat16(-1.5f));
             }
             Capture capture = Capture.builder().hiddenStates(0).build();
-            new ObserverProbe(capture, CONFIG, opened.tensors()).hiddenState(0, x, batch);
+            new ObserverProbe(new CalledObserver(capture), CONFIG, opened.tensors()).hiddenState(0, x, batch);
             assertEquals("[0.0, 0.0, -1.5, 0.0]", Arrays.toString(capture.hiddenStates(0)[0]), type.toString());
         }
     }

@@ -3,6 +3,7 @@ package dev.isthmus.engine.api;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.isthmus.engine.session.SchedulerStep;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -45,7 +46,8 @@ class PrefillOrderTest {
 
     /** Submits prompts while a first request holds up the batch, and waits for all first tokens. */
     private void read(int maxBatch, int... lengths) {
-        try (BatchingExecutor executor = new BatchingExecutor(model, new BatchingOptions(maxBatch, 64, ROWS), step -> {
+        try (BatchingExecutor executor = new BatchingExecutor(model.loaded(),
+                new BatchingOptions(maxBatch, 64, ROWS), step -> {
             if (step == SchedulerStep.PLAN) {
                 planned.incrementAndGet();
             }

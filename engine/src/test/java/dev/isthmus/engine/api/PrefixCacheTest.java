@@ -44,7 +44,7 @@ class PrefixCacheTest {
 
     @AfterEach
     void close() {
-        assertEquals(0, model.cacheBytes());
+        assertEquals(0, model.loaded().cacheBytes());
         model.close();
     }
 
@@ -188,7 +188,7 @@ class PrefixCacheTest {
             read(ids(150, seed), "");
             assertTrue(model.metrics().finishedBytes() <= 3 * block);
         }
-        assertEquals(3 * block, model.availableCacheBytes());
+        assertEquals(3 * block, model.loaded().availableCacheBytes());
     }
 
     @Test

@@ -11,6 +11,7 @@ import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.InvalidInputException;
+import dev.isthmus.engine.session.TokenBuffer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -489,7 +490,7 @@ class SessionTest {
     void anEarlierTextIsNotOverwritten() {
         session.append(1, 2, 3, 4);
         int[] before = session.tokens();
-        Sequence.Text kept = session.text();
+        TokenBuffer.View kept = session.text();
         session.rewind(1);
         session.append(7, 8, 9);
         assertArrayEquals(before, kept.ids());

@@ -56,7 +56,7 @@ class SharedTextTest {
 
     @AfterEach
     void close() {
-        assertEquals(0, model.cacheBytes(), "every block was let go of");
+        assertEquals(0, model.loaded().cacheBytes(), "every block was let go of");
         model.close();
     }
 
@@ -128,14 +128,14 @@ class SharedTextTest {
             Session session = model.newSession();
             sessions.add(session);
             session.append(Arrays.copyOf(prefix, 70 + i));
-            blockBytes = blockBytes == 0 ? (int) model.cacheBytes() / 2 : blockBytes;
+            blockBytes = blockBytes == 0 ? (int) model.loaded().cacheBytes() / 2 : blockBytes;
             int[] rest = Arrays.copyOfRange(prefix, 70 + i, prefix.length);
             session.append(rest);
             session.append(i);
             assertArrayEquals(alone(session.tokens()), session.logits());
         }
-        int blocks = model.computeBackend().isBatchInvariant() ? 2 + 5 : 3 * 5;
-        assertEquals((long) blocks * blockBytes, model.cacheBytes());
+        int blocks = model.loaded().backend().isBatchInvariant() ? 2 + 5 : 3 * 5;
+        assertEquals((long) blocks * blockBytes, model.loaded().cacheBytes());
         for (Session session : sessions) {
             session.close();
         }
@@ -146,7 +146,8 @@ class SharedTextTest {
         int[] prefix = ids(150, 1);
         try (Session first = model.newSession(); Session second = model.newSession()) {
             first.append(prefix);
-            assertEquals(model.computeBackend().isBatchInvariant() ? 150 - 128 : 150, rowsComputed(second, prefix, 149));
+            int computed = model.loaded().backend().isBatchInvariant() ? 150 - 128 : 150;
+            assertEquals(computed, rowsComputed(second, prefix, 149));
             second.rewind(0);
             assertEquals(150, rowsComputed(second, prefix, 0), "all logits are wanted");
             assertArrayEquals(alone(prefix), second.logits());

@@ -52,7 +52,7 @@ class SnapshotTest {
 
     @AfterEach
     void close() {
-        assertEquals(0, model.cacheBytes(), "every block was let go of");
+        assertEquals(0, model.loaded().cacheBytes(), "every block was let go of");
         model.close();
     }
 
@@ -158,7 +158,7 @@ class SnapshotTest {
     private void assertRefusedBy(Reason reason, Path other, ModelOptions options) {
         try (Model another = Model.open(other, options)) {
             assertEquals(reason, assertThrows(SnapshotException.class, () -> another.restoreSession(file)).reason());
-            assertEquals(0, another.cacheBytes());
+            assertEquals(0, another.loaded().cacheBytes());
         }
     }
 

@@ -2,18 +2,17 @@ package dev.isthmus.tools.commands;
 
 import dev.isthmus.engine.api.CacheType;
 import dev.isthmus.engine.cache.KvCache;
-import dev.isthmus.engine.checkpoint.Checkpoint;
 import dev.isthmus.engine.config.Gpt2Config;
 import dev.isthmus.engine.config.WeightType;
 import dev.isthmus.engine.kernels.Linear;
 import dev.isthmus.engine.kernels.RowBatch;
-import dev.isthmus.engine.kernels.cpu.CpuBackend;
 import dev.isthmus.engine.kernels.cpu.CpuChoice;
 import dev.isthmus.engine.model.Gpt2Forward;
-import dev.isthmus.engine.model.Gpt2Loader;
 import dev.isthmus.engine.model.Gpt2Weights;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.Scratch;
+import dev.isthmus.engine.session.LoadOptions;
+import dev.isthmus.engine.session.LoadedModel;
 import dev.isthmus.engine.tensor.DType;
 import dev.isthmus.engine.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -31,12 +30,9 @@ import java.util.stream.Stream;
  */
 final class BenchModel implements AutoCloseable {
 
-    private final Arena arena = Arena.ofShared();
-    private final Gpt2Config config;
-    private final CpuBackend backend;
+    private final Arena arena;
+    private final LoadedModel model;
     private final Gpt2Weights weights;
-    private final DType cacheType;
-    private final Gpt2Forward forward;
     private final Scratch scratch;
     private final List<KvCache> caches = new ArrayList<>();
 
@@ -47,33 +43,30 @@ final class BenchModel implements AutoCloseable {
      */
     BenchModel(Path directory, CpuChoice choice, Optional<WeightType> type, CacheType cache, int threads,
             BiConsumer<Long, Long> progress) {
-        config = Gpt2Config.read(directory);
-        backend = choice.open(threads);
-        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-            weights = Gpt2Loader.load(checkpoint, config, backend.weights(), type, arena, threads, progress);
-        } catch (Throwable failed) {
-            backend.close();
-            arena.close();
-            throw failed;
-        }
-        cacheType = switch (cache) {
-            case AUTO -> weights.usualCacheType();
-            case F32 -> DType.F32;
-            case F16 -> DType.F16;
-            case INT8 -> DType.INT8;
+        model = LoadedModel.open(directory, new LoadOptions(List.of(choice::open), threads, type,
+                LoadOptions.Cache.of(elements(cache)), progress));
+        weights = model.forward().weights();
+        scratch = model.forward().newScratch();
+        arena = Arena.ofShared();
+    }
+
+    private static Optional<DType> elements(CacheType cache) {
+        return switch (cache) {
+            case AUTO -> Optional.empty();
+            case F32 -> Optional.of(DType.F32);
+            case F16 -> Optional.of(DType.F16);
+            case INT8 -> Optional.of(DType.INT8);
         };
-        forward = new Gpt2Forward(config, weights, backend, cacheType);
-        scratch = forward.newScratch();
     }
 
     Gpt2Config config() {
-        return config;
+        return model.config();
     }
 
     /** The cache of sequence {@code index}, empty; its memory is what earlier runs have had, as in a session. */
     KvCache cache(int index) {
         while (caches.size() <= index) {
-            caches.add(forward.newCache(arena));
+            caches.add(model.forward().newCache(arena));
         }
         KvCache cache = caches.get(index);
         cache.rewind(0);
@@ -87,17 +80,17 @@ final class BenchModel implements AutoCloseable {
 
     /** As {@link Gpt2Forward#chunks}. */
     int chunks(int rows) {
-        return forward.chunks(rows);
+        return model.forward().chunks(rows);
     }
 
     /** As {@link Gpt2Forward#chunk}. */
     int chunk(int rows) {
-        return forward.chunk(rows);
+        return model.forward().chunk(rows);
     }
 
     /** Computes a batch; the logits of {@code rows} are valid until the next call. */
     Tensor forward(RowBatch batch, int... rows) {
-        return forward.forward(batch, rows, scratch, LayerProbe.NONE);
+        return model.forward().forward(batch, rows, scratch, LayerProbe.NONE);
     }
 
     /** The bytes of the matrices of all layers, as they lie in memory. */
@@ -117,24 +110,25 @@ final class BenchModel implements AutoCloseable {
 
     /** Those of {@link #layerWeights} that only a token with logits needs: the last block's, but for keys and values. */
     long weightsForLogits() {
-        long keysAndValues = 2L * config.channels() * config.channels();
+        long keysAndValues = 2L * config().channels() * config().channels();
         return layers(List.of(weights.blocks().getLast())).mapToLong(BenchModel::weights).sum() - keysAndValues;
     }
 
     /** The weights of the output matrix. */
     long headWeights() {
-        return (long) config.channels() * config.vocabulary();
+        return (long) config().channels() * config().vocabulary();
     }
 
     /** The bytes of one position's keys and values in all layers. */
     long cacheBytesPerPosition() {
-        int scale = cacheType == DType.INT8 ? Float.BYTES : 0;
-        return 2L * config.layers() * config.heads() * (config.headChannels() * cacheType.bytes() + scale);
+        DType type = model.forward().cacheType();
+        int scale = type == DType.INT8 ? Float.BYTES : 0;
+        return 2L * config().layers() * config().heads() * (config().headChannels() * type.bytes() + scale);
     }
 
     /** Memory of this size, of the same kind as the weights', with something in it. */
     MemorySegment memory(Arena owner, long bytes) {
-        return backend.weights().allocate(owner, bytes).fill((byte) 1);
+        return model.backend().weights().allocate(owner, bytes).fill((byte) 1);
     }
 
     private static Stream<Linear> layers(List<Gpt2Weights.Block> blocks) {
@@ -147,13 +141,13 @@ final class BenchModel implements AutoCloseable {
     }
 
     private long bytes(Linear linear) {
-        return backend.weights().matrixBytes(linear.weight().type(), linear.inputs(), linear.outputs());
+        return model.backend().weights().matrixBytes(linear.weight().type(), linear.inputs(), linear.outputs());
     }
 
     @Override
     public void close() {
         scratch.close();
-        backend.close();
         arena.close();
+        model.close();
     }
 }

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.errors.ContextFullException;
@@ -9,16 +9,14 @@ import dev.isthmus.engine.kernels.TokenChooser;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
 import dev.isthmus.engine.tensor.Tensor;
-import java.util.Arrays;
-import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 
 /**
- * A session's text: its tokens, their keys and values, and the logits behind the last. What was generated is part of the
- * text at once, and of the cache when logits behind it are asked for. Not safe for use by several threads at once.
+ * A session's text: its tokens, their keys and values, and the logits after the last. What was generated is part of the
+ * text at once, and of the cache when logits after it are asked for. Not safe for use by several threads at once.
  */
-final class Sequence implements AutoCloseable {
+public final class Sequence implements AutoCloseable {
 
     /** Rows of a chunk whose logits are all wanted: V floats each. */
     private static final int LOGITS_CHUNK_ROWS = 64;
@@ -26,16 +24,11 @@ final class Sequence implements AutoCloseable {
     /** Rows of logits that a virtual thread looks at before it lets others run: some milliseconds. */
     private static final int ROWS_BETWEEN_PAUSES = 8;
 
-    private static final int[] EMPTY = {};
-
-    private final Model model;
-    private final ContextPolicy policy;
-    private final Meter meter;
+    private final LoadedModel model;
+    private final ContextWindow window;
+    private final MetricsRecorder recorder;
     private KvCache cache;
-    /** The first {@link #length} are never overwritten, since forks and readers may have the array in common. */
-    private int[] tokens;
-    private boolean tokensShared;
-    private int length;
+    private TokenBuffer tokens;
     /** The logits after the last token, if they are known; null before the first ones. Forks may share the array. */
     private float[] logits;
     private boolean logitsShared;
@@ -43,83 +36,82 @@ final class Sequence implements AutoCloseable {
     private volatile long cacheBytes;
     private volatile long prefixTokens;
 
-    /** An empty text. */
-    Sequence(Model model, ContextPolicy policy, String domain) {
-        policy.check(model.config().context());
+    /**
+     * An empty text.
+     *
+     * @param window what stays of it when the context is full
+     * @param domain whose prefixes it shares
+     * @throws InvalidInputException if the window does not fit the model's context
+     */
+    public Sequence(LoadedModel model, ContextWindow window, String domain) {
+        window.check(model.config().context());
         this.model = model;
-        this.policy = policy;
-        tokens = EMPTY;
+        this.window = window;
+        tokens = new TokenBuffer();
         cache = model.newCache(domain);
-        meter = model.meter().newSession();
+        recorder = model.recorder().newSequence();
     }
 
     private Sequence(Sequence from) {
         model = from.model;
-        policy = from.policy;
+        window = from.window;
         logits = from.logitsValid ? from.logits : null;
         from.logitsShared = true;
         logitsShared = true;
         logitsValid = from.logitsValid;
-        from.tokensShared = true;
-        tokensShared = true;
-        tokens = from.tokens;
-        length = from.length;
+        tokens = from.tokens.fork();
         cache = from.cache.fork();
-        meter = model.meter().newSession();
+        recorder = model.recorder().newSequence();
         cacheBytes = cache.bytes();
     }
 
     /** The same text once more; keys and values are held in common. */
-    Sequence fork() {
+    public Sequence fork() {
         return new Sequence(this);
     }
 
-    /** What was done for it and what it holds; any thread may ask. */
-    Metrics metrics() {
-        return meter.metrics(new Meter.Memory(cacheBytes, 0, 0), prefixTokens);
+    /** Counts what is done for it; any thread may ask. */
+    public MetricsRecorder recorder() {
+        return recorder;
     }
 
-    ContextPolicy policy() {
-        return policy;
+    /** The bytes of its keys and values; any thread may ask. */
+    public long cacheBytes() {
+        return cacheBytes;
     }
 
-    int length() {
-        return length;
+    /** How many tokens were not computed, since other texts had; any thread may ask. */
+    public long prefixTokens() {
+        return prefixTokens;
     }
 
-    int[] tokens() {
+    /** What stays of it when the context is full. */
+    public ContextWindow window() {
+        return window;
+    }
+
+    /** The number of its tokens. */
+    public int length() {
+        return tokens.length();
+    }
+
+    /** Its tokens, first to last. */
+    public int[] tokens() {
         return text().ids();
     }
 
-    /** The text as it is now, which any thread may read later: the tokens in use are never overwritten in place. */
-    Text text() {
-        Text text = new Text();
-        describe(text);
-        return text;
+    /** The text as it is now, which any thread may read later. */
+    public TokenBuffer.View text() {
+        return tokens.view();
     }
 
-    /** Makes {@code text} that of now; it has not been handed to other threads yet. */
-    void describe(Text text) {
-        text.tokens = tokens;
-        text.length = length;
+    /** Makes {@code view} the text of now; it has not been handed to other threads yet. Allocates nothing. */
+    public void describe(TokenBuffer.View view) {
+        tokens.describe(view);
     }
 
-    /** A text that does not change any more once others know it: the first tokens of an array whose rest may change. */
-    static final class Text {
-
-        private int[] tokens = EMPTY;
-        private int length;
-
-        int length() {
-            return length;
-        }
-
-        int[] ids() {
-            return Arrays.copyOf(tokens, length);
-        }
-    }
-
-    KvCache cache() {
+    /** The cache of what has been read of it. */
+    public KvCache cache() {
         return cache;
     }
 
@@ -128,24 +120,22 @@ final class Sequence implements AutoCloseable {
         return logitsValid ? logits : null;
     }
 
-    /** Adds a token, which is computed when the logits behind it are asked for. */
-    void push(int id) {
-        store(length, id);
-        length++;
+    /** Adds a token, which is computed when the logits after it are asked for. */
+    public void push(int id) {
+        tokens.add(id);
         logitsValid = false;
     }
 
     /** Makes an empty sequence the text of a snapshot, whose keys and values its cache holds already; the logits or null. */
     void restore(int[] ids, float[] knownLogits) {
-        tokens = ids;
-        length = ids.length;
+        tokens = TokenBuffer.of(ids);
         logits = knownLogits;
         logitsValid = knownLogits != null;
     }
 
     /** The logits of the last position, computing what is not yet in the cache; not to be written. */
-    float[] currentLogits(LayerProbe probe) {
-        if (length == 0) {
+    public float[] currentLogits(LayerProbe probe) {
+        if (length() == 0) {
             throw new InvalidInputException("logits: the session is empty; append at least one token first");
         }
         if (!logitsValid) {
@@ -156,42 +146,36 @@ final class Sequence implements AutoCloseable {
 
     private void computeLast(Consumer<Tensor> last, LayerProbe probe) {
         makeRoom(0, () -> {
-            cache.rewind(Math.min(cache.length(), length - 1));
-            compute(length, length - 1, last, null, probe);
+            cache.rewind(Math.min(cache.length(), length() - 1));
+            compute(length(), length() - 1, last, null, probe);
         });
     }
 
-    /** The next token of a continuation, which becomes part of the text. */
-    Token next(Continuation continuation, LayerProbe probe) {
-        Optional<TokenChooser> chooser = model.computeBackend().tokenChooser();
-        Optional<Draw> draw = chooser.isPresent() && !logitsValid ? continuation.draw() : Optional.empty();
-        int chosen = draw.isPresent() ? choose(chooser.get(), draw.get(), probe) : -1;
-        Token token = chosen >= 0 ? continuation.chosen(chosen) : continuation.next(currentLogits(probe));
-        push(token.id());
-        return token;
+    /** Whether the backend can choose the next token by itself, which spares reading the logits. */
+    public boolean canChoose() {
+        return model.backend().tokenChooser().isPresent() && !logitsValid;
     }
 
-    /** What the kernels choose without showing the logits; negative if there is nothing to choose. */
-    private int choose(TokenChooser chooser, Draw draw, LayerProbe probe) {
+    /** What the backend chooses without showing the logits, where {@link #canChoose}; negative if nothing is left. */
+    public int choose(Draw draw, LayerProbe probe) {
+        TokenChooser chooser = model.backend().tokenChooser().orElseThrow();
         int[] chosen = new int[1];
         computeLast(rows -> chosen[0] = chooser.choose(rows, 0, draw)[0], probe);
         return chosen[0];
     }
 
     /** Reads tokens, and hands over the logits from {@code ids[firstLogits]} on where there is a visitor. */
-    void read(int[] ids, int firstLogits, LogitsVisitor visitor, LayerProbe probe) {
+    public void read(int[] ids, int firstLogits, RowVisitor visitor, LayerProbe probe) {
         if (ids.length == 0) {
             throw new InvalidInputException("append: the prompt is empty; at least one token is needed");
         }
         for (int i = 0; i < ids.length; i++) {
-            model.forward().checkToken(ids[i], length + i);
+            model.forward().checkToken(ids[i], length() + i);
         }
         makeRoom(ids.length, () -> {
-            int before = length;
+            int before = length();
             boolean validBefore = logitsValid;
-            for (int i = 0; i < ids.length; i++) {
-                store(before + i, ids[i]);
-            }
+            tokens.addAll(ids);
             try {
                 compute(before + ids.length, before + firstLogits, rows -> keep(rows, 0), visitor, probe);
             } catch (Throwable failed) {
@@ -199,32 +183,29 @@ final class Sequence implements AutoCloseable {
                 logitsValid = validBefore;
                 throw failed;
             }
-            length = before + ids.length;
         });
     }
 
-    /** Runs {@code work}, which adds {@code count} tokens, after dropping what must go for them by the policy. */
+    /** Runs {@code work}, which adds {@code count} tokens, after dropping what must go for them by the window. */
     private void makeRoom(int count, Runnable work) {
         int context = cache.context();
-        int dropped = policy.toDrop(context, length, count);
+        int dropped = window.toDrop(context, length(), count);
         if (dropped == 0) {
             work.run();
             return;
         }
+        int length = length();
         int left = length - dropped;
         // At least the token that is to be computed must stay.
-        if (left < policy.kept() || left + count < 1) {
+        if (left < window.kept() || left + count < 1) {
             throw new ContextFullException(context, Math.min(length, context), Math.max(count, length - context));
         }
-        int[] tokensBefore = tokens;
-        int lengthBefore = length;
+        TokenBuffer tokensBefore = tokens;
         boolean validBefore = logitsValid;
         KvCache cacheBefore = cache.fork();
         try {
-            unshareTokens(tokens.length);
-            System.arraycopy(tokensBefore, policy.kept() + dropped, tokens, policy.kept(), left - policy.kept());
-            truncate(left);
-            cache.rewind(Math.min(cache.length(), policy.kept()));
+            tokens = tokensBefore.without(window.kept(), dropped);
+            cache.rewind(Math.min(cache.length(), window.kept()));
             logitsValid = false;
             work.run();
             cacheBefore.close();
@@ -232,8 +213,6 @@ final class Sequence implements AutoCloseable {
             cache.close();
             cache = cacheBefore;
             tokens = tokensBefore;
-            tokensShared = true;
-            length = lengthBefore;
             logitsValid = validBefore;
             throw failed;
         }
@@ -254,10 +233,10 @@ final class Sequence implements AutoCloseable {
      * @param last takes the logits [1, V] of the last position
      * @param visitor takes those from position {@code firstLogits} on, unless it is null
      */
-    private void compute(int to, int firstLogits, Consumer<Tensor> last, LogitsVisitor visitor, LayerProbe probe) {
+    private void compute(int to, int firstLogits, Consumer<Tensor> last, RowVisitor visitor, LayerProbe probe) {
         logitsValid = false;
         if (!probe.needsEveryRow()) {
-            prefixTokens += cache.adopt(tokens, firstLogits);
+            prefixTokens += cache.adopt(tokens.array(), firstLogits);
         }
         try (PassPool.Pass pass = model.passes().borrow(probe)) {
             for (int start = cache.length(); start < to; start = cache.length()) {
@@ -265,14 +244,14 @@ final class Sequence implements AutoCloseable {
                 int end = start + (visitor != null && start + chunk > firstLogits ? Math.min(chunk, LOGITS_CHUNK_ROWS)
                         : chunk);
                 RowBatch batch = pass.batch(end - start);
-                batch.add(cache, tokens, start, end);
+                batch.add(cache, tokens.array(), start, end);
                 int first = Math.max(firstLogits, start);
                 int[] outputs = new int[Math.max(0, end - first)];
                 for (int i = 0; i < outputs.length; i++) {
                     outputs[i] = first - start + i;
                 }
-                Tensor rowsOfLogits = meter.pass(batch, () -> pass.forward(outputs, probe));
-                cache.publish(tokens, start);
+                Tensor rowsOfLogits = recorder.pass(batch, () -> pass.forward(outputs, probe));
+                cache.publish(tokens.array(), start);
                 cacheBytes = cache.bytes();
                 if (visitor != null) {
                     visit(pass, rowsOfLogits, outputs.length, first, visitor);
@@ -287,7 +266,7 @@ final class Sequence implements AutoCloseable {
     }
 
     /** Shows rows of logits to a visitor, on the calling thread; what it does to its array is its own affair. */
-    private void visit(PassPool.Pass pass, Tensor rows, int count, int first, LogitsVisitor visitor) {
+    private void visit(PassPool.Pass pass, Tensor rows, int count, int first, RowVisitor visitor) {
         float[] shown = new float[vocabulary()];
         for (int i = 0; i < count; i++) {
             int row = i;
@@ -302,7 +281,7 @@ final class Sequence implements AutoCloseable {
     }
 
     private void read(Tensor rows, int row, float[] into) {
-        model.computeBackend().tensors().read(rows, (long) row * into.length, into);
+        model.backend().tensors().read(rows, (long) row * into.length, into);
     }
 
     private int vocabulary() {
@@ -310,26 +289,12 @@ final class Sequence implements AutoCloseable {
     }
 
     /** Forgets all but the first {@code newLength} tokens. */
-    void truncate(int newLength) {
-        if (newLength != length || cache.length() > newLength) {
+    public void truncate(int newLength) {
+        if (newLength != length() || cache.length() > newLength) {
             logitsValid = false;
         }
-        // Whoever reads the text of before must not see what comes in place of the tokens that go.
-        tokensShared |= newLength < length;
-        length = newLength;
+        tokens.truncate(newLength);
         cache.rewind(Math.min(newLength, cache.length()));
-    }
-
-    private void store(int index, int id) {
-        if (tokensShared || index >= tokens.length) {
-            unshareTokens(index < tokens.length ? tokens.length : Math.max(16, 2 * index));
-        }
-        tokens[index] = id;
-    }
-
-    private void unshareTokens(int capacity) {
-        tokens = Arrays.copyOf(tokens, capacity);
-        tokensShared = false;
     }
 
     /** Releases keys and values, and the text; idempotent. */
@@ -337,10 +302,9 @@ final class Sequence implements AutoCloseable {
     public void close() {
         cache.close();
         cacheBytes = 0;
-        tokens = EMPTY;
-        length = 0;
+        tokens.clear();
         logits = null;
         logitsValid = false;
-        meter.close();
+        recorder.close();
     }
 }

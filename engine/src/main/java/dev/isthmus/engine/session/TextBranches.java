@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.RowBatch;
@@ -14,12 +14,12 @@ import java.util.List;
  * Texts that continue one beginning in different ways and are read together, a token of each in a pass. They have the
  * keys and values of what they have in common in the same blocks.
  */
-final class TextBranches implements Hypotheses, AutoCloseable {
+public final class TextBranches implements Hypotheses, AutoCloseable {
 
     /** The most texts in a pass, which computes V logits for each. */
     private static final int MAX_ROWS = 64;
 
-    private final Model model;
+    private final LoadedModel model;
     private final LayerProbe probe;
     /** All caches that are open. */
     private final List<KvCache> caches = new ArrayList<>();
@@ -38,14 +38,14 @@ final class TextBranches implements Hypotheses, AutoCloseable {
     /**
      * The one text that they begin with.
      *
-     * @param begun holds the keys and values of some of the text, and stays the caller's
+     * @param begun the text, which stays the caller's
      */
-    TextBranches(Model model, KvCache begun, int[] text, LayerProbe probe) {
+    public TextBranches(LoadedModel model, Sequence begun, LayerProbe probe) {
         this.model = model;
         this.probe = probe;
-        KvCache cache = begun.fork();
+        KvCache cache = begun.cache().fork();
         caches.add(cache);
-        branches = List.of(new Branch(cache, text));
+        branches = List.of(new Branch(cache, begun.tokens()));
     }
 
     @Override
@@ -85,10 +85,10 @@ final class TextBranches implements Hypotheses, AutoCloseable {
             batch.add(each.cache, each.text, each.cache.length(), each.text.length);
         }
         int[] last = batch.lastRows();
-        Tensor rows = model.meter().pass(batch, () -> pass.forward(last, probe));
+        Tensor rows = model.recorder().pass(batch, () -> pass.forward(last, probe));
         for (int i = 0; i < last.length; i++) {
             texts.get(i).cache.publish(texts.get(i).text, begun[i]);
-            model.computeBackend().tensors().read(rows, (long) i * logits[i].length, logits[i]);
+            model.backend().tensors().read(rows, (long) i * logits[i].length, logits[i]);
         }
     }
 

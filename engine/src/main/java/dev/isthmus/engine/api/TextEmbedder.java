@@ -1,27 +1,27 @@
 package dev.isthmus.engine.api;
 
 /** Makes one vector of the final layer norm's outputs. */
-final class TextVector implements ForwardObserver {
+final class TextEmbedder implements ForwardObserver {
 
     private final int boundary;
     private final Pooling pooling;
     private final double[] sum;
     private int summands;
 
-    private TextVector(Model model, Pooling pooling) {
+    private TextEmbedder(Model model, Pooling pooling) {
         boundary = model.config().layers() + 1;
         this.pooling = pooling;
         sum = new double[model.config().channels()];
     }
 
-    static float[] of(Model model, int[] ids, Pooling pooling) {
-        TextVector vector = new TextVector(model, pooling);
+    static float[] embed(Model model, int[] ids, Pooling pooling) {
+        TextEmbedder embedder = new TextEmbedder(model, pooling);
         try (Session session = model.newSession()) {
-            session.append(ids, vector);
+            session.append(ids, embedder);
         }
-        float[] mean = new float[vector.sum.length];
+        float[] mean = new float[embedder.sum.length];
         for (int c = 0; c < mean.length; c++) {
-            mean[c] = (float) (vector.sum[c] / vector.summands);
+            mean[c] = (float) (embedder.sum[c] / embedder.summands);
         }
         return mean;
     }

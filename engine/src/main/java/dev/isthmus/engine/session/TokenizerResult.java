@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.errors.CheckpointException;
 import dev.isthmus.engine.errors.InvalidInputException;
@@ -15,7 +15,7 @@ import java.util.Optional;
  * @param fault why there is none; empty where there is one
  * @param isSupported whether the model has no tokenizer that was refused
  */
-record TokenizerResult(Optional<Tokenizer> tokenizer, Optional<String> fault, boolean isSupported) {
+public record TokenizerResult(Optional<Tokenizer> tokenizer, Optional<String> fault, boolean isSupported) {
 
     private static final String NONE = "the model has no tokenizer (a directory has it in tokenizer.json, or in vocab.json"
             + " and merges.txt; a GGUF file in the keys tokenizer.ggml)";
@@ -44,7 +44,7 @@ record TokenizerResult(Optional<Tokenizer> tokenizer, Optional<String> fault, bo
      * @throws InvalidInputException if the model has none
      * @throws UnsupportedModelException if it has one that is not supported
      */
-    Tokenizer require(String purpose) {
+    public Tokenizer require(String purpose) {
         if (tokenizer.isPresent()) {
             return tokenizer.get();
         }

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import java.nio.file.Path;
 import jdk.jfr.Category;
@@ -41,7 +41,7 @@ final class ModelOpenEvent extends Event {
     String backend;
 
     /** Ends the event, and records it if it is wanted. */
-    void commit(Path opened, Model model) {
+    void commit(Path opened, LoadedModel model) {
         end();
         if (shouldCommit()) {
             path = opened.toString();
@@ -49,7 +49,7 @@ final class ModelOpenEvent extends Event {
             layers = model.config().layers();
             channels = model.config().channels();
             vocabulary = model.config().vocabulary();
-            backend = model.backend();
+            backend = model.backend().description();
             commit();
         }
     }

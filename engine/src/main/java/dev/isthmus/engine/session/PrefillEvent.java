@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import jdk.jfr.Category;
 import jdk.jfr.Description;

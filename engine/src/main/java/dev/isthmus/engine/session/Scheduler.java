@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.EngineException;
@@ -28,7 +28,7 @@ import java.util.function.Supplier;
  * <p>Used by one thread, but for {@link #running} and {@link #preemptions}. What ends requests and removes them needs no
  * memory.
  */
-final class ContinuousBatch implements AutoCloseable {
+final class Scheduler implements AutoCloseable {
 
     /** How long to wait after a step for which there was no memory, so that others may free some. */
     private static final long PAUSE = TimeUnit.MILLISECONDS.toNanos(10);
@@ -36,9 +36,9 @@ final class ContinuousBatch implements AutoCloseable {
     /** After so many such steps in a row, requests that cannot even be computed alone fail. */
     private static final int MAX_ATTEMPTS = 5;
 
-    private final Model model;
-    private final BatchingOptions options;
-    private final Meter meter;
+    private final LoadedModel model;
+    private final BatchLimits limits;
+    private final MetricsRecorder recorder;
     private final Consumer<SchedulerStep> probe;
     private final CacheDemand demand;
     private final PrefillBudget budget;
@@ -48,9 +48,9 @@ final class ContinuousBatch implements AutoCloseable {
         return null;
     };
     /** All, in the order in which they came. */
-    private final List<RunningRequest> requests = new ArrayList<>();
+    private final List<ScheduledSequence> sequences = new ArrayList<>();
     /** Those that take part in the step. */
-    private final List<RunningRequest> active = new ArrayList<>();
+    private final List<ScheduledSequence> active = new ArrayList<>();
     private long rowsRead;
     /** The steps in a row for which there was no memory, and how many requests are tried in the next. */
     private int attempts;
@@ -59,11 +59,11 @@ final class ContinuousBatch implements AutoCloseable {
     private volatile long preemptions;
 
     /** The rows that a request has in a step. */
-    private record Share(RunningRequest request, int rows) {
+    private record Share(ScheduledSequence sequence, int rows) {
 
         /** Whether the last row's logits are wanted. */
         boolean choosesToken() {
-            return rows == request.unread();
+            return rows == sequence.unread();
         }
     }
 
@@ -71,18 +71,18 @@ final class ContinuousBatch implements AutoCloseable {
      * An empty one.
      *
      * @param demand how much memory requests take
-     * @param meter counts the passes
+     * @param recorder counts the passes
      * @param probe told where the thread is
      */
-    ContinuousBatch(Model model, BatchingOptions options, CacheDemand demand, Meter meter,
+    Scheduler(LoadedModel model, BatchLimits limits, CacheDemand demand, MetricsRecorder recorder,
             Consumer<SchedulerStep> probe) {
         this.model = model;
-        this.meter = meter;
-        this.options = options;
+        this.limits = limits;
+        this.recorder = recorder;
         this.demand = demand;
         this.probe = probe;
-        maxActive = options.maxBatch();
-        budget = new PrefillBudget(options.prefillRows());
+        maxActive = limits.maxBatch();
+        budget = new PrefillBudget(limits.prefillRows());
         logits = new float[model.config().vocabulary()];
     }
 
@@ -97,13 +97,13 @@ final class ContinuousBatch implements AutoCloseable {
     }
 
     boolean isEmpty() {
-        return requests.isEmpty();
+        return sequences.isEmpty();
     }
 
     /** Whether there is something to compute. */
     boolean hasWork() {
-        for (int i = 0; i < requests.size(); i++) {
-            if (requests.get(i).isRunnable()) {
+        for (int i = 0; i < sequences.size(); i++) {
+            if (sequences.get(i).isRunnable()) {
                 return true;
             }
         }
@@ -111,27 +111,27 @@ final class ContinuousBatch implements AutoCloseable {
     }
 
     /** Whether there is a place for a request and the memory that it may need; nobody overtakes one that was preempted. */
-    boolean hasRoomFor(GenerationTask task) {
-        int places = options.maxBatch();
-        for (int i = 0; i < requests.size(); i++) {
-            if (requests.get(i).isRunnable()) {
+    boolean hasRoomFor(ScheduledRequest request) {
+        int places = limits.maxBatch();
+        for (int i = 0; i < sequences.size(); i++) {
+            if (sequences.get(i).isRunnable()) {
                 places--;
-                if (requests.get(i).isPreempted()) {
+                if (sequences.get(i).isPreempted()) {
                     return false;
                 }
             }
         }
-        return places == options.maxBatch()
-                || places > 0 && bytesToCome() + demand.atMost(task) <= model.availableCacheBytes();
+        return places == limits.maxBatch()
+                || places > 0 && bytesToCome() + demand.atMost(request) <= model.availableCacheBytes();
     }
 
     /** The bytes that those which hold memory may yet need. */
     private long bytesToCome() {
         long bytes = 0;
-        for (int i = 0; i < requests.size(); i++) {
-            RunningRequest request = requests.get(i);
-            if (request.isRunnable() && !request.isPreempted()) {
-                bytes += Math.max(0, demand.atMost(request.task()) - request.bytes());
+        for (int i = 0; i < sequences.size(); i++) {
+            ScheduledSequence sequence = sequences.get(i);
+            if (sequence.isRunnable() && !sequence.isPreempted()) {
+                bytes += Math.max(0, demand.atMost(sequence.request()) - sequence.bytes());
             }
         }
         return bytes;
@@ -143,21 +143,21 @@ final class ContinuousBatch implements AutoCloseable {
     }
 
     /** Takes a request; what goes wrong ends it. */
-    void admit(GenerationTask task) {
+    void admit(ScheduledRequest request) {
         try {
             probe.accept(SchedulerStep.ADMIT);
-            requests.add(new RunningRequest(model, task, rowsRead));
+            sequences.add(new ScheduledSequence(model, request, rowsRead));
         } catch (Throwable failed) {
-            task.fail(PreparedFailures.of(failed));
+            request.fail(PreparedFailures.of(failed));
         }
     }
 
     /** Frees what the requests that have ended hold. */
     void removeEnded() {
         probe.accept(SchedulerStep.REMOVE);
-        for (int i = requests.size() - 1; i >= 0; i--) {
-            if (requests.get(i).task().isEnded()) {
-                requests.remove(i).close();
+        for (int i = sequences.size() - 1; i >= 0; i--) {
+            if (sequences.get(i).request().isEnded()) {
+                sequences.remove(i).close();
             }
         }
     }
@@ -165,8 +165,8 @@ final class ContinuousBatch implements AutoCloseable {
     /** Ends all requests. */
     void failAll(Throwable thrown) {
         EngineException failure = PreparedFailures.of(thrown);
-        for (int i = 0; i < requests.size(); i++) {
-            requests.get(i).task().fail(failure);
+        for (int i = 0; i < sequences.size(); i++) {
+            sequences.get(i).request().fail(failure);
         }
     }
 
@@ -176,7 +176,7 @@ final class ContinuousBatch implements AutoCloseable {
         try {
             model.whileOpen(step);
             attempts = 0;
-            maxActive += maxActive < options.maxBatch() ? 1 : 0;
+            maxActive += maxActive < limits.maxBatch() ? 1 : 0;
         } catch (CancelledException byAllCallers) {
             // Nothing of the pass counts, and the requests are removed.
         } catch (OutOfMemoryException | OutOfMemoryError noMemory) {
@@ -199,16 +199,16 @@ final class ContinuousBatch implements AutoCloseable {
     }
 
     private void failFirst(Throwable thrown) {
-        for (int i = 0; i < requests.size(); i++) {
-            if (requests.get(i).isRunnable()) {
-                requests.get(i).task().fail(PreparedFailures.of(thrown));
+        for (int i = 0; i < sequences.size(); i++) {
+            if (sequences.get(i).isRunnable()) {
+                sequences.get(i).request().fail(PreparedFailures.of(thrown));
                 return;
             }
         }
     }
 
-    private void preempt(RunningRequest request) {
-        request.preempt();
+    private void preempt(ScheduledSequence sequence) {
+        sequence.preempt();
         preemptions++;
     }
 
@@ -232,17 +232,17 @@ final class ContinuousBatch implements AutoCloseable {
     private void activate() {
         long bytesToCome = bytesToCome();
         boolean room = true;
-        for (RunningRequest request : requests) {
-            if (active.size() < maxActive && request.isRunnable()) {
-                if (request.isPreempted()) {
-                    bytesToCome += demand.atMost(request.task());
+        for (ScheduledSequence sequence : sequences) {
+            if (active.size() < maxActive && sequence.isRunnable()) {
+                if (sequence.isPreempted()) {
+                    bytesToCome += demand.atMost(sequence.request());
                     room = room && (active.isEmpty() || bytesToCome <= model.availableCacheBytes());
                     if (!room) {
                         continue;
                     }
-                    request.resume();
+                    sequence.resume();
                 }
-                active.add(request);
+                active.add(sequence);
             }
         }
         running = active.size();
@@ -250,20 +250,20 @@ final class ContinuousBatch implements AutoCloseable {
 
     /** One row for each request that generates; prompts get the rows that there are for them, one after the other. */
     private List<Share> plan() {
-        active.forEach(RunningRequest::prepare);
+        active.forEach(ScheduledSequence::prepare);
         List<Share> shares = new ArrayList<>();
-        for (RunningRequest request : active) {
-            if (!request.isPrefilling()) {
-                shares.add(new Share(request, 1));
+        for (ScheduledSequence sequence : active) {
+            if (!sequence.isPrefilling()) {
+                shares.add(new Share(sequence, 1));
             }
         }
         int left = budget.rows(shares.size());
-        List<RunningRequest> prompts = active.stream().filter(RunningRequest::isPrefilling)
-                .sorted(Comparator.comparingLong(request -> request.rank(rowsRead))).toList();
-        for (RunningRequest request : prompts) {
-            int rows = Math.min(left, request.unread());
+        List<ScheduledSequence> prompts = active.stream().filter(ScheduledSequence::isPrefilling)
+                .sorted(Comparator.comparingLong(sequence -> sequence.rank(rowsRead))).toList();
+        for (ScheduledSequence sequence : prompts) {
+            int rows = Math.min(left, sequence.unread());
             if (rows > 0) {
-                shares.add(new Share(request, rows));
+                shares.add(new Share(sequence, rows));
                 left -= rows;
             }
         }
@@ -273,24 +273,24 @@ final class ContinuousBatch implements AutoCloseable {
     /** Takes memory for the keys and values; returns the shares for which there is some. */
     private List<Share> reserve(List<Share> planned) {
         for (Share share : planned) {
-            while (!share.request.isPreempted() && !share.request.task().isEnded() && !reserve(share)) {
+            while (!share.sequence.isPreempted() && !share.sequence.request().isEnded() && !reserve(share)) {
                 // One request fewer holds memory.
             }
         }
         return planned.stream()
-                .filter(share -> !share.request.isPreempted() && !share.request.task().isEnded()).toList();
+                .filter(share -> !share.sequence.isPreempted() && !share.sequence.request().isEnded()).toList();
     }
 
     /** False if there was no memory, and then a request has given up its own, or this one has failed. */
     private boolean reserve(Share share) {
         try {
             probe.accept(SchedulerStep.RESERVE);
-            share.request.reserve(share.rows);
+            share.sequence.reserve(share.rows);
             return true;
         } catch (OutOfMemoryException | OutOfMemoryError full) {
-            RunningRequest victim = victim(share.request);
+            ScheduledSequence victim = victim(share.sequence);
             if (victim == null) {
-                share.request.task().fail(PreparedFailures.of(full));
+                share.sequence.request().fail(PreparedFailures.of(full));
             } else {
                 preempt(victim);
             }
@@ -302,18 +302,18 @@ final class ContinuousBatch implements AutoCloseable {
      * Who gives up its memory: the youngest that waits for its caller, else the youngest of all; null if {@code needy} is
      * the only one that holds any.
      */
-    private RunningRequest victim(RunningRequest needy) {
-        RunningRequest youngest = null;
+    private ScheduledSequence victim(ScheduledSequence needy) {
+        ScheduledSequence youngest = null;
         int holders = 0;
-        for (int i = requests.size() - 1; i >= 0; i--) {
-            RunningRequest request = requests.get(i);
-            if (request.isPreempted() || request != needy && request.bytes() == 0) {
+        for (int i = sequences.size() - 1; i >= 0; i--) {
+            ScheduledSequence sequence = sequences.get(i);
+            if (sequence.isPreempted() || sequence != needy && sequence.bytes() == 0) {
                 continue;
             }
-            if (request != needy && !request.isRunnable()) {
-                return request;
+            if (sequence != needy && !sequence.isRunnable()) {
+                return sequence;
             }
-            youngest = youngest == null ? request : youngest;
+            youngest = youngest == null ? sequence : youngest;
             holders++;
         }
         return holders > 1 ? youngest : null;
@@ -322,27 +322,27 @@ final class ContinuousBatch implements AutoCloseable {
     private void forward(PassPool.Pass pass, RowBatch batch, List<Share> shares) {
         probe.accept(SchedulerStep.ASSEMBLE);
         int[] outputs = new int[(int) shares.stream().filter(Share::choosesToken).count()];
-        List<RunningRequest> choosing = new ArrayList<>();
+        List<ScheduledSequence> choosing = new ArrayList<>();
         for (Share share : shares) {
-            share.request.addTo(batch, share.rows);
+            share.sequence.addTo(batch, share.rows);
             if (share.choosesToken()) {
                 outputs[choosing.size()] = batch.rows() - 1;
-                choosing.add(share.request);
+                choosing.add(share.sequence);
             }
         }
-        int decoding = (int) shares.stream().filter(share -> !share.request.isPrefilling()).count();
+        int decoding = (int) shares.stream().filter(share -> !share.sequence.isPrefilling()).count();
         int prefillRows = batch.rows() - decoding;
         long begun = System.nanoTime();
-        Tensor rows = meter.pass(batch, () -> pass.forward(outputs, probe(shares)));
+        Tensor rows = recorder.pass(batch, () -> pass.forward(outputs, probe(shares)));
         budget.measured(decoding, prefillRows, System.nanoTime() - begun);
         rowsRead += prefillRows;
         for (Share share : shares) {
             probe.accept(SchedulerStep.PUBLISH);
-            share.request.publish(share.rows);
+            share.sequence.publish(share.rows);
         }
         for (int i = 0; i < outputs.length; i++) {
             probe.accept(SchedulerStep.CHOOSE);
-            model.computeBackend().tensors().read(rows, (long) i * logits.length, logits);
+            model.backend().tensors().read(rows, (long) i * logits.length, logits);
             choosing.get(i).choose(logits);
         }
     }
@@ -351,13 +351,13 @@ final class ContinuousBatch implements AutoCloseable {
     private LayerProbe probe(List<Share> shares) {
         return LayerProbe.ending(() -> {
             probe.accept(SchedulerStep.LAYER);
-            return shares.stream().allMatch(share -> share.request.task().isEnded());
+            return shares.stream().allMatch(share -> share.sequence.request().isEnded());
         });
     }
 
     @Override
     public void close() {
-        requests.forEach(RunningRequest::close);
-        requests.clear();
+        sequences.forEach(ScheduledSequence::close);
+        sequences.clear();
     }
 }

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.checks.Interrupts;
 import java.util.concurrent.ExecutionException;

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.CancelledException;
@@ -9,7 +9,7 @@ import dev.isthmus.engine.errors.EngineException;
  * The failures that end requests. Where there is no memory for a new one, these are made beforehand and have neither a
  * trace nor a cause: ending a request needs no memory.
  */
-final class PreparedFailures {
+public final class PreparedFailures {
 
     private static final String TIME_OVER = "the request was not done within its time limit; allow more time, ask for"
             + " fewer tokens or send fewer requests at once";
@@ -31,7 +31,7 @@ final class PreparedFailures {
     }
 
     /** A request's time is over. */
-    static EngineException deadlineExceeded() {
+    public static EngineException deadlineExceeded() {
         try {
             return new DeadlineExceededException(TIME_OVER);
         } catch (OutOfMemoryError noMemory) {
@@ -40,7 +40,7 @@ final class PreparedFailures {
     }
 
     /** The executor was told to close at once. */
-    static EngineException executorClosed() {
+    public static EngineException executorClosed() {
         try {
             return new CancelledException(CLOSED);
         } catch (OutOfMemoryError noMemory) {
@@ -49,11 +49,11 @@ final class PreparedFailures {
     }
 
     /** The typed failure for anything that was thrown while a batch was computed. */
-    static EngineException of(Throwable thrown) {
+    public static EngineException of(Throwable thrown) {
         if (thrown instanceof EngineException typed) {
             return typed;
         }
-        return Model.isOutOfMemory(thrown) ? Model.outOfMemory(thrown) : defect(thrown);
+        return HeapLimit.isOutOfMemory(thrown) ? HeapLimit.failure(thrown) : defect(thrown);
     }
 
     private static EngineException defect(Throwable thrown) {

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.checks.Interrupts;
@@ -29,11 +29,11 @@ import java.util.zip.CRC32C;
  * int32  code of the cache type, positions of a block, tokens n, cached positions m, whether logits follow
  * int32  [n] tokens
  * float  [V] logits, if they follow
- * byte   [ceil(m / 64)] blocks of the cache, zeros behind position m
+ * byte   [ceil(m / 64)] blocks of the cache, zeros after position m
  * int32  CRC-32C of all before
  * </pre>
  */
-final class Snapshot {
+public final class Snapshot {
 
     /** "ISNP" where the lowest byte comes first. */
     private static final int MAGIC = 0x504e5349;
@@ -42,7 +42,7 @@ final class Snapshot {
     private static final int HEADER_BYTES = 2 * Integer.BYTES + FINGERPRINT_BYTES + 5 * Integer.BYTES;
 
     private final Path file;
-    private final Model model;
+    private final LoadedModel model;
     private final CRC32C checksum = new CRC32C();
 
     /** The codes that stand for cache types in files; a released code never changes its meaning. */
@@ -56,19 +56,27 @@ final class Snapshot {
         };
     }
 
-    private Snapshot(Path file, Model model) {
+    private Snapshot(Path file, LoadedModel model) {
         this.file = file;
         this.model = model;
     }
 
-    /** Writes a sequence of the model. */
-    static void write(Path file, Model model, Sequence sequence) {
+    /**
+     * Writes a sequence of the model.
+     *
+     * @throws SnapshotException if the file cannot be written
+     */
+    public static void write(Path file, LoadedModel model, Sequence sequence) {
         new Snapshot(file, model).write(sequence);
     }
 
-    /** Reads a sequence for the model. */
-    static Sequence read(Path file, Model model, ContextPolicy policy, String domain) {
-        Sequence sequence = new Sequence(model, policy, domain);
+    /**
+     * Reads a sequence for the model.
+     *
+     * @throws SnapshotException if the file is no snapshot, is damaged, or was taken with another model
+     */
+    public static Sequence read(Path file, LoadedModel model, ContextWindow window, String domain) {
+        Sequence sequence = new Sequence(model, window, domain);
         try {
             new Snapshot(file, model).read(sequence);
             return sequence;

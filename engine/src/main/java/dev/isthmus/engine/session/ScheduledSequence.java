@@ -1,20 +1,18 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.RowBatch;
-import java.util.Arrays;
 
 /**
- * A request in the batch: its text, and how much of it has been read. It can be preempted, that is give up its keys and
- * values; what it has chosen stays, and is read again with the prompt when it resumes. Used by one thread.
+ * The text of a request in the batch, and how much of it has been read. It can be preempted, that is give up its keys
+ * and values; what it has chosen stays, and is read again with the prompt when it resumes. Used by one thread.
  */
-final class RunningRequest implements AutoCloseable {
+final class ScheduledSequence implements AutoCloseable {
 
-    private final GenerationTask task;
+    private final ScheduledRequest request;
     private final KvCache cache;
     private final long begun;
-    private int[] tokens;
-    private int length;
+    private final TokenBuffer tokens;
     private boolean preempted;
 
     /**
@@ -22,21 +20,20 @@ final class RunningRequest implements AutoCloseable {
      *
      * @param begun the rows of prompts that the batch has read before
      */
-    RunningRequest(Model model, GenerationTask task, long begun) {
-        this.task = task;
+    ScheduledSequence(LoadedModel model, ScheduledRequest request, long begun) {
+        this.request = request;
         this.begun = begun;
-        cache = model.newCache(task.cacheDomain());
-        tokens = task.prompt();
-        length = tokens.length;
+        cache = model.newCache(request.cacheDomain());
+        tokens = request.text();
     }
 
-    GenerationTask task() {
-        return task;
+    ScheduledRequest request() {
+        return request;
     }
 
     /** Whether it can go on: it has not ended, and not as many tokens are ready as may be. */
     boolean isRunnable() {
-        return !task.isEnded() && !task.isPaused();
+        return !request.isEnded() && !request.isPaused();
     }
 
     boolean isPreempted() {
@@ -60,7 +57,7 @@ final class RunningRequest implements AutoCloseable {
 
     /** The tokens that have yet to be read for the next to be chosen, at least one. */
     int unread() {
-        return length - cache.length();
+        return tokens.length() - cache.length();
     }
 
     /** Whether more than the last token is to be read. */
@@ -71,10 +68,10 @@ final class RunningRequest implements AutoCloseable {
     /** Takes over what other requests have read of the same text, and forgets a last token that led to no choice. */
     void prepare() {
         if (unread() == 0) {
-            cache.rewind(length - 1);
+            cache.rewind(tokens.length() - 1);
         }
         if (isPrefilling()) {
-            cache.adopt(tokens, length - 1);
+            cache.adopt(tokens.array(), tokens.length() - 1);
         }
     }
 
@@ -93,36 +90,26 @@ final class RunningRequest implements AutoCloseable {
 
     /** Adds its next {@code rows} tokens to a batch. */
     void addTo(RowBatch batch, int rows) {
-        batch.add(cache, tokens, cache.length(), cache.length() + rows);
+        batch.add(cache, tokens.array(), cache.length(), cache.length() + rows);
     }
 
     /** Lets others take over what it has read. */
     void publish(int rows) {
-        cache.publish(tokens, cache.length() - rows);
+        cache.publish(tokens.array(), cache.length() - rows);
     }
 
     /** Chooses and hands out the next token. */
     void choose(float[] logits) {
-        if (task.isEnded()) {
+        if (request.isEnded()) {
             return;
         }
         try {
-            if (length == tokens.length) {
-                tokens = Arrays.copyOf(tokens, 2 * length);
-            }
-            Token token = task.continuation().next(logits);
-            tokens[length++] = token.id();
-            task.deliver(token);
+            request.choose(logits);
         } catch (OutOfMemoryError noMemory) {
-            task.fail(Model.outOfMemory(noMemory));
-            return;
+            request.fail(HeapLimit.failure(noMemory));
         } catch (Throwable failed) {
             // Perhaps from a processor of the caller's own, which must not end the others' requests.
-            task.fail(failed);
-            return;
-        }
-        if (task.continuation().finishReason() != null) {
-            task.complete(task.continuation().finishReason());
+            request.fail(failed);
         }
     }
 

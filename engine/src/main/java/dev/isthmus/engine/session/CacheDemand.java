@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.errors.OutOfMemoryException;
@@ -12,22 +12,20 @@ import dev.isthmus.engine.errors.OutOfMemoryException;
 record CacheDemand(int context, long blockBytes) {
 
     /** That of a model's requests. */
-    static CacheDemand of(Model model) {
+    static CacheDemand of(LoadedModel model) {
         try (KvCache cache = model.newCache("")) {
             return new CacheDemand(cache.context(), cache.blockBytes());
         }
     }
 
     /** The bytes if a text takes all the tokens that it may. The last token is chosen and never read. */
-    long atMost(GenerationTask task) {
-        return bytes((long) task.prompt().length + task.options().maxTokens() - 1);
+    long atMost(ScheduledRequest request) {
+        return bytes((long) request.promptLength() + request.maxTokens() - 1);
     }
 
     /** The bytes that it takes in any case. */
-    long atLeast(GenerationTask task) {
-        GenerationOptions options = task.options();
-        boolean mayEndEarly = options.stopAtEndOfText() || !options.stop().isEmpty();
-        return mayEndEarly ? bytes(task.prompt().length) : atMost(task);
+    long atLeast(ScheduledRequest request) {
+        return request.mayEndEarly() ? bytes(request.promptLength()) : atMost(request);
     }
 
     private long bytes(long positions) {
@@ -35,10 +33,10 @@ record CacheDemand(int context, long blockBytes) {
     }
 
     /** The failure of a request that takes more than {@code capacity}, whatever else is done. */
-    OutOfMemoryException tooLarge(GenerationTask task, long capacity) {
-        return new OutOfMemoryException("generating up to " + task.options().maxTokens() + " tokens after a prompt of "
-                + task.prompt().length + " takes " + atLeast(task) + " bytes of keys and values, and those of the model"
-                + " may take " + capacity + " bytes; ask for fewer tokens, use a smaller type of cache, or raise"
+    OutOfMemoryException tooLarge(ScheduledRequest request, long capacity) {
+        return new OutOfMemoryException("generating up to " + request.maxTokens() + " tokens after a prompt of "
+                + request.promptLength() + " takes " + atLeast(request) + " bytes of keys and values, and those of the"
+                + " model may take " + capacity + " bytes; ask for fewer tokens, use a smaller type of cache, or raise"
                 + " ModelOptions.withCacheLimit", null);
     }
 }

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.checks.Interrupts;
 import dev.isthmus.engine.config.Gpt2Config;
@@ -9,16 +9,17 @@ import dev.isthmus.engine.tensor.Tensor;
 import java.util.concurrent.Executor;
 
 /**
- * Shows a forward pass to a {@link ForwardObserver}. Kernels never write down attention probabilities, so they are
+ * Shows a forward pass to a {@link StateObserver}. Kernels never write down attention probabilities, so they are
  * computed again here, in double from the queries and the cached keys.
  */
-final class ObserverProbe implements LayerProbe {
+public final class ObserverProbe implements LayerProbe {
 
-    private final ForwardObserver observer;
+    private final StateObserver observer;
     private final Gpt2Config config;
     private final TensorMemory tensors;
 
-    ObserverProbe(ForwardObserver observer, Gpt2Config config, TensorMemory tensors) {
+    /** Shows passes of a model whose tensors lie in {@code tensors}. */
+    public ObserverProbe(StateObserver observer, Gpt2Config config, TensorMemory tensors) {
         this.observer = observer;
         this.config = config;
         this.tensors = tensors;
@@ -26,7 +27,7 @@ final class ObserverProbe implements LayerProbe {
 
     @Override
     public LayerProbe calling(Executor caller) {
-        return new ObserverProbe(new CalledObserver(observer, caller), config, tensors);
+        return new ObserverProbe(observer.calling(caller), config, tensors);
     }
 
     @Override

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.kernels.RowBatch;
 import java.time.Duration;
@@ -15,9 +15,10 @@ import jdk.jfr.FlightRecorder;
  * <p>An event's class is loaded only once there has been a recording: the first one that a process loads starts the
  * flight recorder, which takes 0.2 s.
  */
-final class Meter {
+public final class MetricsRecorder {
 
-    private final Meter whole;
+    /** The model's; null in the model's own. */
+    private final MetricsRecorder whole;
     /** Whether the flight recorder is told. */
     private final boolean recorded;
     private final SharedClock clock = new SharedClock();
@@ -28,29 +29,29 @@ final class Meter {
     private final AtomicInteger sessions = new AtomicInteger();
     private final AtomicInteger queueLength = new AtomicInteger();
 
-    /** A model's. */
-    Meter() {
+    /** A recorder for a whole model. */
+    MetricsRecorder() {
         this(null, true);
     }
 
-    private Meter(Meter whole, boolean recorded) {
+    private MetricsRecorder(MetricsRecorder whole, boolean recorded) {
         this.whole = whole;
         this.recorded = recorded;
     }
 
     /** One for passes that are nobody's work. */
-    static Meter unrecorded() {
-        return new Meter(null, false);
+    static MetricsRecorder unrecorded() {
+        return new MetricsRecorder(null, false);
     }
 
-    /** That of a session which opens; what it counts, this one counts too. */
-    Meter newSession() {
-        Meter part = new Meter(this, true);
+    /** A recorder for a sequence that opens; what it counts, this one counts too. */
+    MetricsRecorder newSequence() {
+        MetricsRecorder part = new MetricsRecorder(this, true);
         part.sessions(1);
         return part;
     }
 
-    /** The session has closed. */
+    /** The sequence has closed. */
     void close() {
         sessions(-1);
     }
@@ -131,7 +132,7 @@ final class Meter {
         }
     }
 
-    /** The rows that stand alone behind others of their sequence. */
+    /** The rows that stand alone after others of their sequence. */
     private static int decoded(RowBatch batch) {
         int decoded = 0;
         for (int s = 0; s < batch.sequenceCount(); s++) {
@@ -151,18 +152,21 @@ final class Meter {
     }
 
     /**
-     * The memory of this moment.
+     * What was counted up to a moment.
      *
-     * @param cacheBytes for keys and values of open texts
-     * @param finishedBytes for keys and values of finished texts
-     * @param scratchBytes what passes compute in
+     * @param prefillTokens the tokens read in passes of several
+     * @param prefillTime how long these passes took
+     * @param decodeTokens the tokens read one at a time
+     * @param decodeTime how long these passes took
+     * @param sessions the sequences of sessions that are open
+     * @param queueLength the requests that wait for their turn
      */
-    record Memory(long cacheBytes, long finishedBytes, long scratchBytes) {}
+    public record Totals(long prefillTokens, Duration prefillTime, long decodeTokens, Duration decodeTime, int sessions,
+            int queueLength) {}
 
-    /** The figures of this moment, with the tokens that were not computed since others had. */
-    Metrics metrics(Memory memory, long prefixTokens) {
-        return new Metrics(prefillTokens.sum(), Duration.ofNanos(prefillNanos.sum()), decodeTokens.sum(),
-                Duration.ofNanos(decodeNanos.sum()), sessions.get(), memory.cacheBytes, queueLength.get(),
-                prefixTokens, memory.finishedBytes, memory.scratchBytes);
+    /** The totals of this moment. */
+    public Totals totals() {
+        return new Totals(prefillTokens.sum(), Duration.ofNanos(prefillNanos.sum()), decodeTokens.sum(),
+                Duration.ofNanos(decodeNanos.sum()), sessions.get(), queueLength.get());
     }
 }

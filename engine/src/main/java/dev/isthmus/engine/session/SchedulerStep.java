@@ -1,7 +1,7 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
-/** A place that the thread of a {@link BatchingExecutor} passes, where it may run out of memory. */
-enum SchedulerStep {
+/** A place that the scheduler's thread passes, where it may run out of memory. */
+public enum SchedulerStep {
     /** Removing requests that have ended. */
     REMOVE,
     /** Taking a request into the batch. */

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 /** Requests that wait for a place in the batch, first in, first out. A link is all that it needs: it never allocates. */
 final class RequestQueue {
@@ -10,18 +10,18 @@ final class RequestQueue {
     /** A request with its place in the queue. */
     static final class Waiting {
 
-        private final GenerationTask task;
+        private final ScheduledRequest request;
         /** Null where nothing is recorded. */
         private final QueueWaitEvent event;
         private Waiting next;
 
-        Waiting(GenerationTask task, QueueWaitEvent event) {
-            this.task = task;
+        Waiting(ScheduledRequest request, QueueWaitEvent event) {
+            this.request = request;
             this.event = event;
         }
 
-        GenerationTask task() {
-            return task;
+        ScheduledRequest request() {
+            return request;
         }
 
         /** Records the end of the wait, if that can be done. */
@@ -67,7 +67,7 @@ final class RequestQueue {
         Waiting kept = null;
         int removed = 0;
         for (Waiting each = first; each != null; each = each.next) {
-            if (!each.task.isEnded()) {
+            if (!each.request.isEnded()) {
                 kept = each;
                 continue;
             }

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.api;
+package dev.isthmus.engine.session;
 
 import dev.isthmus.engine.errors.EngineException;
 import java.util.Arrays;
@@ -12,7 +12,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * virtual thread of its own, since stages that depend on one may wait for another. Where that fails for want of memory
  * it tries again until the future is complete. But for {@link #add}, nothing here needs memory to go on.
  */
-final class ResultThread {
+public final class ResultThread {
 
     private static final long FIRST_PAUSE = TimeUnit.MICROSECONDS.toNanos(200);
     private static final long MAX_PAUSE = TimeUnit.MILLISECONDS.toNanos(50);
@@ -27,17 +27,17 @@ final class ResultThread {
     /** A request whose future is not complete yet. */
     private static final class Entry implements Runnable {
 
-        private final GenerationTask task;
+        private final ScheduledRequest request;
         private long nextAttempt;
         private long pause = FIRST_PAUSE;
 
-        Entry(GenerationTask task) {
-            this.task = task;
+        Entry(ScheduledRequest request) {
+            this.request = request;
         }
 
         @Override
         public void run() {
-            task.settle();
+            request.settle();
         }
 
         /** Starts an attempt to complete the future if it is time for one; returns the nanoseconds until the next. */
@@ -64,24 +64,24 @@ final class ResultThread {
     }
 
     /** Looks after a request from now on; where this throws, it does not. */
-    void add(GenerationTask task) {
+    public void add(ScheduledRequest request) {
         lock.lock();
         try {
             if (size == entries.length) {
                 entries = Arrays.copyOf(entries, 2 * size);
             }
-            entries[size] = new Entry(task);
+            entries[size] = new Entry(request);
             size++;
         } finally {
             lock.unlock();
         }
-        if (task.nanosLeft(0) < Long.MAX_VALUE) {
+        if (request.nanosLeft(0) < Long.MAX_VALUE) {
             wake();
         }
     }
 
     /** Lets it look at once at what has changed. */
-    void wake() {
+    public void wake() {
         LockSupport.unpark(thread);
     }
 
@@ -90,7 +90,7 @@ final class ResultThread {
         lock.lock();
         try {
             for (int i = 0; i < size; i++) {
-                entries[i].task.fail(failure);
+                entries[i].request.fail(failure);
             }
         } finally {
             lock.unlock();
@@ -102,11 +102,11 @@ final class ResultThread {
         lock.lock();
         try {
             for (int i = 0; i < size; i++) {
-                GenerationTask task = entries[i].task;
-                if (task.isLeft(closer)) {
-                    task.complete(FinishReason.CANCELLED);
+                ScheduledRequest request = entries[i].request;
+                if (request.isLeft(closer)) {
+                    request.abandon();
                 } else {
-                    task.wantWhole();
+                    request.wantWhole();
                 }
             }
         } finally {
@@ -159,11 +159,11 @@ final class ResultThread {
             long next = Long.MAX_VALUE;
             for (int i = size - 1; i >= 0; i--) {
                 Entry entry = entries[i];
-                if (entry.task.isDone()) {
+                if (entry.request.isDone()) {
                     entries[i] = entries[--size];
                     entries[size] = null;
                 } else {
-                    next = Math.min(next, entry.task.isEnded() ? entry.settle(now) : entry.task.nanosLeft(now));
+                    next = Math.min(next, entry.request.isEnded() ? entry.settle(now) : entry.request.nanosLeft(now));
                 }
             }
             if (size == 0) {
