@@ -7,11 +7,11 @@ import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.ContextFullException;
 import dev.isthmus.engine.errors.DeadlineExceededException;
 import dev.isthmus.engine.errors.InvalidInputException;
-import dev.isthmus.engine.session.BatchLimits;
+import dev.isthmus.engine.scheduler.BatchLimits;
+import dev.isthmus.engine.scheduler.SchedulerStep;
+import dev.isthmus.engine.scheduler.SchedulerThread;
 import dev.isthmus.engine.session.HeapLimit;
 import dev.isthmus.engine.session.LoadedModel;
-import dev.isthmus.engine.session.SchedulerStep;
-import dev.isthmus.engine.session.SchedulerThread;
 import java.util.Optional;
 import java.util.function.Consumer;
 

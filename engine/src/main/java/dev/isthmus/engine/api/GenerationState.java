@@ -2,10 +2,10 @@ package dev.isthmus.engine.api;
 
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
+import dev.isthmus.engine.scheduler.PreparedFailures;
+import dev.isthmus.engine.scheduler.ScheduledRequest;
+import dev.isthmus.engine.scheduler.SchedulerThread;
 import dev.isthmus.engine.session.LoadedModel;
-import dev.isthmus.engine.session.PreparedFailures;
-import dev.isthmus.engine.session.ScheduledRequest;
-import dev.isthmus.engine.session.SchedulerThread;
 import dev.isthmus.engine.session.TokenBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -241,8 +241,9 @@ final class GenerationState implements ScheduledRequest {
     }
 
     /**
-     * Ends the request as something went wrong: an {@link dev.isthmus.engine.errors.EngineException}, or what a caller's own code has thrown.
-     * Neither allocates nor runs a caller's code.
+     * Ends the request as something went wrong.
+     *
+     * @param failed an {@link dev.isthmus.engine.errors.EngineException}, or what a caller's own code has thrown
      */
     @Override
     public void fail(Throwable failed) {

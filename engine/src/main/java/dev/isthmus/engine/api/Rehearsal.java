@@ -1,10 +1,10 @@
 package dev.isthmus.engine.api;
 
-import dev.isthmus.engine.session.BatchLimits;
+import dev.isthmus.engine.scheduler.BatchLimits;
+import dev.isthmus.engine.scheduler.PreparedFailures;
+import dev.isthmus.engine.scheduler.ResultThread;
+import dev.isthmus.engine.scheduler.SchedulerRehearsal;
 import dev.isthmus.engine.session.LoadedModel;
-import dev.isthmus.engine.session.PreparedFailures;
-import dev.isthmus.engine.session.ResultThread;
-import dev.isthmus.engine.session.SchedulerRehearsal;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

@@ -39,9 +39,17 @@ public final class MetricsRecorder {
         this.recorded = recorded;
     }
 
-    /** One for passes that are nobody's work. */
-    static MetricsRecorder unrecorded() {
+    /** A recorder for passes that are nobody's work. */
+    public static MetricsRecorder unrecorded() {
         return new MetricsRecorder(null, false);
+    }
+
+    /** Loads the classes of the events if there is a recording. */
+    public static void loadEvents() {
+        if (FlightRecorder.isInitialized()) {
+            PrefillEvent.begin(0, 0, 0, 0);
+            DecodeStepEvent.begin(0, 0);
+        }
     }
 
     /** A recorder for a sequence that opens; what it counts, this one counts too. */
@@ -64,7 +72,7 @@ public final class MetricsRecorder {
     }
 
     /** So many more requests wait. */
-    void queued(int change) {
+    public void queued(int change) {
         queueLength.addAndGet(change);
     }
 
@@ -73,7 +81,7 @@ public final class MetricsRecorder {
      *
      * @param batch its rows, one or more
      */
-    <R> R pass(RowBatch batch, Supplier<R> pass) {
+    public <R> R pass(RowBatch batch, Supplier<R> pass) {
         int decoded = decoded(batch);
         int read = batch.rows() - decoded;
         Event event = FlightRecorder.isInitialized() ? begin(batch, read, decoded) : null;

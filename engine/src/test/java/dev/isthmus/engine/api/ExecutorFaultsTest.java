@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.isthmus.engine.ChildJvm;
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.OutOfMemoryException;
-import dev.isthmus.engine.session.SchedulerStep;
+import dev.isthmus.engine.scheduler.SchedulerStep;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -3,7 +3,7 @@ package dev.isthmus.engine.api;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.isthmus.engine.session.SchedulerStep;
+import dev.isthmus.engine.scheduler.SchedulerStep;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;

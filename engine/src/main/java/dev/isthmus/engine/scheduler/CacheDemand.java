@@ -1,7 +1,8 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.errors.OutOfMemoryException;
+import dev.isthmus.engine.session.LoadedModel;
 
 /**
  * The memory that requests need for their keys and values.

@@ -1,5 +1,7 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.MetricsRecorder;
 import java.util.List;
 import jdk.jfr.FlightRecorder;
 
@@ -16,9 +18,8 @@ public final class SchedulerRehearsal {
     public static void run(LoadedModel model, BatchLimits limits, List<? extends ScheduledRequest> requests) {
         if (FlightRecorder.isInitialized()) {
             QueueWaitEvent.begin(0, 0);
-            PrefillEvent.begin(0, 0, 0, 0);
-            DecodeStepEvent.begin(0, 0);
         }
+        MetricsRecorder.loadEvents();
         CacheDemand demand = CacheDemand.of(model);
         try (Scheduler scheduler = new Scheduler(model, limits, demand, MetricsRecorder.unrecorded(), step -> {})) {
             for (ScheduledRequest each : requests) {

@@ -1,9 +1,10 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 import dev.isthmus.engine.errors.BackendException;
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.DeadlineExceededException;
 import dev.isthmus.engine.errors.EngineException;
+import dev.isthmus.engine.session.HeapLimit;
 
 /**
  * The failures that end requests. Where there is no memory for a new one, these are made beforehand and have neither a

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 import dev.isthmus.engine.errors.CancelledException;
 import dev.isthmus.engine.errors.EngineException;
@@ -6,6 +6,8 @@ import dev.isthmus.engine.errors.OutOfMemoryException;
 import dev.isthmus.engine.kernels.RowBatch;
 import dev.isthmus.engine.model.LayerProbe;
 import dev.isthmus.engine.model.PassPool;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.MetricsRecorder;
 import dev.isthmus.engine.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Comparator;

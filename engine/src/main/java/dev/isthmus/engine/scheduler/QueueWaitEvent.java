@@ -1,4 +1,4 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 import jdk.jfr.Category;
 import jdk.jfr.Description;

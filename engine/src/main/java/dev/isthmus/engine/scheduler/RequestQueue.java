@@ -1,4 +1,4 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 /** Requests that wait for a place in the batch, first in, first out. A link is all that it needs: it never allocates. */
 final class RequestQueue {

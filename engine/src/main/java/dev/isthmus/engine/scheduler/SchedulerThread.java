@@ -1,8 +1,9 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 import dev.isthmus.engine.errors.ClosedException;
 import dev.isthmus.engine.errors.ConcurrentUseException;
 import dev.isthmus.engine.errors.DeadlineExceededException;
+import dev.isthmus.engine.session.LoadedModel;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;

@@ -1,7 +1,10 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 import dev.isthmus.engine.cache.KvCache;
 import dev.isthmus.engine.kernels.RowBatch;
+import dev.isthmus.engine.session.HeapLimit;
+import dev.isthmus.engine.session.LoadedModel;
+import dev.isthmus.engine.session.TokenBuffer;
 
 /**
  * The text of a request in the batch, and how much of it has been read. It can be preempted, that is give up its keys

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 /**
  * How much the scheduler takes at a time.

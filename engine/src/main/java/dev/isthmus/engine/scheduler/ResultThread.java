@@ -1,4 +1,4 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 import dev.isthmus.engine.errors.EngineException;
 import java.util.Arrays;

@@ -1,4 +1,4 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 /**
  * How many rows of prompts a step reads. Where nobody generates it is as many as the options allow. Otherwise it is so

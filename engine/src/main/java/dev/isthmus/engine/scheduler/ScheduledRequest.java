@@ -1,4 +1,6 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
+
+import dev.isthmus.engine.session.TokenBuffer;
 
 /**
  * A text that the scheduler continues for a caller, and how it ends. Any thread may call its methods, except those that

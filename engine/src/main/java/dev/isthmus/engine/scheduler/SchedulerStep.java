@@ -1,4 +1,4 @@
-package dev.isthmus.engine.session;
+package dev.isthmus.engine.scheduler;
 
 /** A place that the scheduler's thread passes, where it may run out of memory. */
 public enum SchedulerStep {
