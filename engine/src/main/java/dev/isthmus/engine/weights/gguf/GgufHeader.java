@@ -251,8 +251,8 @@ public record GgufHeader(Map<String, GgufValue> metadata, List<TensorInfo> tenso
     private static StoredType type(int number, String name, Path file) {
         return GgmlTypes.stored(number).orElseThrow(() -> new CheckpointException(Reason.WRONG_TYPE, file, "tensor "
                 + Quote.of(name) + ": expected " + GgmlTypes.readable() + ", found " + GgmlTypes.name(number)
-                + "; convert the model to one of these types, for instance with llama.cpp's llama-quantize"
-                + " --allow-requantize"));
+                + "; convert the model to one of these types, for instance with llama.cpp's llama-quantize,"
+                + " which has to be allowed to requantize"));
     }
 
     private static CheckpointException duplicate(Path file, String what) {
