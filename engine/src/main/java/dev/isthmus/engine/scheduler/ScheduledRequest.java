@@ -24,8 +24,8 @@ public interface ScheduledRequest {
     boolean mayEndEarly();
 
     /**
-     * Adds the next token to the text, hands it out and ends the request if the text has ended. Called by the scheduler's
-     * thread.
+     * Adds the next token to the text, hands it out and ends the request if the text has ended. Called by the
+     * scheduler's thread.
      *
      * @param logits those after the last token, V values
      */
