@@ -50,6 +50,14 @@ final class Arguments {
         return Arrays.stream(args).takeWhile(each -> !each.equals("--")).anyMatch(each -> each.matches("(?s)--[^=]+=-.*"));
     }
 
+    /**
+     * What ends the options: two dashes, or where they are no argument, what nobody can type. picocli takes the attached
+     * value of {@code --stop=--} for the end of the options, too.
+     */
+    static String endOfOptions(String... args) {
+        return List.of(args).contains("--") ? "--" : "\0";
+    }
+
     /** The last {@code count} arguments of this process; empty where the system does not tell. */
     private static List<byte[]> ofProcess(int count) {
         byte[] line;

@@ -45,6 +45,7 @@ public final class Main {
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setExpandAtFiles(false)
                 .setAllowOptionsAsOptionParameters(Arguments.attachDashes(args))
+                .setEndOfOptionsDelimiter(Arguments.endOfOptions(args))
                 .setExecutionStrategy(UsageErrors::run)
                 .setParameterExceptionHandler(new UsageErrors())
                 .setExecutionExceptionHandler((exception, command, parsed) ->

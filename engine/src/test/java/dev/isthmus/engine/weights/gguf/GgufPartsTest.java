@@ -66,7 +66,7 @@ class GgufPartsTest {
     void aMissingPartIsNamed() throws IOException {
         write(1, 3, 3);
         write(3, 3, 3);
-        refused(Reason.MISSING_FILE, part(1, 3), "m-00002-of-00003.gguf", "is part 1", "divided into 3, and part 2", "--merge");
+        refused(Reason.MISSING_FILE, part(1, 3), "m-00002-of-00003.gguf", "is part 1", "divided into 3, and part 2", "llama-gguf-split");
         Files.delete(part(1, 3));
         refused(Reason.MISSING_FILE, part(3, 3), "m-00001-of-00003.gguf", "is part 3", "and part 1");
     }
@@ -96,7 +96,7 @@ class GgufPartsTest {
     void aRenamedPartSaysWhichItIs() throws IOException {
         write(1, 2, 2);
         Path renamed = write(2, 2, 2, directory.resolve("other.gguf"));
-        refused(Reason.INVALID_SHARD, renamed, "part 2", "divided into 2", "-00002-of-00002.gguf", "--merge");
+        refused(Reason.INVALID_SHARD, renamed, "part 2", "divided into 2", "-00002-of-00002.gguf", "llama-gguf-split");
         Path swapped = write(2, 2, 2, part(1, 2));
         refused(Reason.INVALID_SHARD, swapped, "expected part 1 of 2", "found part 2 of 2");
     }
