@@ -44,7 +44,7 @@ final class GenerationState implements ScheduledRequest {
     private Throwable failure;
     private volatile boolean ended;
 
-    /** The thread that goes through the tokens; null before somebody does. */
+    /** The thread that goes through the tokens; null before one does. */
     private volatile Thread consumer;
     /** How many tokens the loop has asked for. */
     private volatile int asked;

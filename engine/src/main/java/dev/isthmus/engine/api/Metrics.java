@@ -7,7 +7,7 @@ import java.time.Duration;
 /**
  * What a model or a session has done so far, and what it holds now. The times are those of forward passes only:
  * of a session how long its own took, of a model how long any ran, each moment shared equally among the passes that ran
- * at it. So a model's tokens per second are its throughput under any load. A pass that reads one token behind others is a decode step, any
+ * at it. So a model's tokens per second are its throughput under any load. A pass that reads one token after others is a decode step, any
  * other prefill; one that does both for several texts is shared out by their tokens.
  *
  * @param prefillTokens the tokens read in passes of several

@@ -4,7 +4,7 @@ import dev.isthmus.engine.cache.PrefixSharing;
 
 /**
  * Which texts' keys and values a text that begins alike takes over instead of computing them, in steps of 64 tokens. The
- * results are the same bits with any choice; how long reading takes may tell whether somebody has read a prefix.
+ * results are the same bits with any choice; how long reading takes may tell whether another text has the prefix.
  */
 public enum PrefixCache {
 

@@ -29,7 +29,7 @@ import java.util.function.Supplier;
  * read, the keys and values of that beginning are not computed and not stored again, in steps of 64 tokens. Those of
  * sessions that are closed are kept until their memory is needed, the least recently used going first; a session that is
  * open keeps its own. Results are the same bits with and without it; where a backend cannot promise that (plain Java with
- * OpenBLAS), nothing is shared. It costs a look-up for each 64 tokens. How long reading takes may tell whether somebody
+ * OpenBLAS), nothing is shared. It costs a look-up for each 64 tokens. How long reading takes may tell whether another
  * has read a prefix: {@link Model#newSession(ContextPolicy, String)} keeps tenants apart, and
  * {@link ModelOptions#withPrefixCache} turns sharing off. Appending with a visitor or an observer computes what these want
  * to see.

@@ -10,7 +10,7 @@ import java.lang.foreign.Arena;
 final class CacheBlock {
 
     private final Tensor data;
-    /** Null where the memory is freed with an arena of somebody else's. */
+    /** Null where the memory is freed with another owner's arena. */
     private final Arena arena;
     /** The number of caches that hold it; a block of a finished text has none. */
     int references = 1;

@@ -46,7 +46,7 @@ public final class NewFile implements ByteSink {
      * Writes a file, and replaces a file of that name.
      *
      * @param file where to write; its directory must exist
-     * @throws CheckpointException if it cannot be written; nothing is left behind then
+     * @throws CheckpointException if it cannot be written; no part of the file is left then
      */
     public static void write(Path file, Content content) {
         write(file, content, (detail, cause) -> new CheckpointException(Reason.UNWRITABLE, file, detail, cause));
@@ -56,8 +56,8 @@ public final class NewFile implements ByteSink {
      * Writes a file, and replaces a file of that name.
      *
      * @param file where to write; its directory must exist
-     * @param failure what to throw if it cannot be written; nothing is left behind then
-     * @throws dev.isthmus.engine.errors.CancelledException if the thread is interrupted; nothing is left behind then
+     * @param failure what to throw if it cannot be written; no part of the file is left then
+     * @throws dev.isthmus.engine.errors.CancelledException if the thread is interrupted; no part of the file is left then
      */
     public static void write(Path file, Content content, Failure failure) {
         if (Files.exists(file) && !Files.isRegularFile(file)) {

@@ -45,7 +45,7 @@ public final class MemoryBudget {
         /** The bytes that it could give back. */
         long reclaimableBytes();
 
-        /** Gives back some memory, at least so many bytes if it has them; false if it had none. */
+        /** Gives back some memory, at least that many bytes if it has them; false if it had none. */
         boolean reclaim(long bytes);
     }
 
@@ -95,7 +95,7 @@ public final class MemoryBudget {
         }
     }
 
-    /** Announces that so many bytes of weights are about to be read to memory. */
+    /** Announces that this many bytes of weights are about to be read to memory. */
     public Loading load(long bytes) {
         if (bytes <= LITTLE) {
             return new Loading(0, null);
@@ -145,7 +145,7 @@ public final class MemoryBudget {
         return true;
     }
 
-    /** Asks the system whether there are so many bytes. */
+    /** Asks the system whether it has that many bytes. */
     private boolean hasLeft(long bytes) {
         if (system.figures().available() - loading - ROOM / 2 < bytes) {
             return false;

@@ -140,7 +140,7 @@ public final class Offload {
         synchronized (this) {
             worker = null;
         }
-        // What the thread does next is somebody else's.
+        // What the thread does next belongs to another caller.
         Thread.interrupted();
     }
 }

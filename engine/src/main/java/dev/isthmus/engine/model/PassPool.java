@@ -28,7 +28,7 @@ import java.util.concurrent.locks.ReentrantLock;
  */
 public final class PassPool implements AutoCloseable {
 
-    /** How often somebody who waits looks whether it is cancelled. */
+    /** How often a waiting caller checks whether it is cancelled. */
     private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
     private static final long STUCK_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
 

@@ -7,7 +7,7 @@ package dev.isthmus.engine.scheduler;
  */
 final class PrefillBudget {
 
-    /** Where the weights' way through the memory bounds a step, so many rows more cost next to nothing. */
+    /** Where reading the weights bounds a step, this many more rows cost next to nothing. */
     static final int MIN_ROWS = 4;
 
     /** Rows of the first step with prompts, before it is known what a row costs. */
@@ -23,7 +23,7 @@ final class PrefillBudget {
     private static final double FAST_GROWTH = 1.5;
     private static final double SLOW_GROWTH = 1.03;
 
-    /** After so many steps with prompts, one without is due: its time changes with the texts. */
+    /** After this many steps with prompts, one without is due: its time changes with the texts. */
     private static final int STALE = 64;
 
     /** The weight of the last time in a running mean. */
@@ -54,7 +54,7 @@ final class PrefillBudget {
         return decodeNanos == 0 || sinceDecode >= STALE ? 0 : (int) rows;
     }
 
-    /** Takes the time of a step, in which so many requests generated and so many rows of prompts were read. */
+    /** Takes the time of a step, with its number of requests that generated and of prompt rows that were read. */
     void measured(int decoding, int prefillRows, long nanos) {
         if (decoding == 0) {
             return;

@@ -35,7 +35,7 @@ final class Scheduler implements AutoCloseable {
     /** How long to wait after a step for which there was no memory, so that others may free some. */
     private static final long PAUSE = TimeUnit.MILLISECONDS.toNanos(10);
 
-    /** After so many such steps in a row, requests that cannot even be computed alone fail. */
+    /** After this many such steps in a row, requests that cannot even be computed alone fail. */
     private static final int MAX_ATTEMPTS = 5;
 
     private final LoadedModel model;

@@ -71,7 +71,7 @@ public final class MetricsRecorder {
         }
     }
 
-    /** So many more requests wait. */
+    /** Counts requests that begin to wait, or with a negative number end it. */
     public void queued(int change) {
         queueLength.addAndGet(change);
     }
@@ -130,7 +130,7 @@ public final class MetricsRecorder {
         /** What a pass that always runs would have been charged with. */
         private long charged;
 
-        /** So many more passes run from now on; returns {@link #charged}. */
+        /** Counts passes that begin to run, or with a negative number end; returns {@link #charged}. */
         synchronized long running(int change) {
             long now = System.nanoTime();
             charged += running == 0 ? 0 : (now - last) / running;
