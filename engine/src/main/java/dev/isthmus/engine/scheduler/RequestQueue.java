@@ -62,6 +62,16 @@ final class RequestQueue {
         size--;
     }
 
+    /** Whether one has ended and is still here. */
+    boolean hasEnded() {
+        for (Waiting each = first; each != null; each = each.next) {
+            if (each.request.isEnded()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** Removes those that have ended; returns how many. */
     int removeEnded() {
         Waiting kept = null;

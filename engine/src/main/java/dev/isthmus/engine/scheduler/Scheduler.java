@@ -139,6 +139,16 @@ final class Scheduler implements AutoCloseable {
         return bytes;
     }
 
+    /** Whether a request has ended whose memory is still held. */
+    boolean hasEnded() {
+        for (int i = 0; i < sequences.size(); i++) {
+            if (sequences.get(i).request().isEnded()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** There is nothing to compute. */
     void rest() {
         running = 0;

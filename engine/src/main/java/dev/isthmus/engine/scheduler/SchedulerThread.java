@@ -205,6 +205,10 @@ public final class SchedulerThread {
                 if (closing && queue.first() == null && scheduler.isEmpty()) {
                     return false;
                 }
+                // Taking a lock may have used up the wake-up of a request that has ended since it was looked at.
+                if (scheduler.hasEnded() || queue.hasEnded()) {
+                    continue;
+                }
             } finally {
                 lock.unlock();
             }
